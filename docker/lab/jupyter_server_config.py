@@ -1,0 +1,15 @@
+"""The labs' server: reachable from outside the container, in the mounted notebooks, on exactly the port it was given."""
+
+import os
+
+c = get_config()  # noqa: F821 - Jupyter puts it there
+
+c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - what is published, and where, is decided outside the container
+c.ServerApp.open_browser = False
+c.ServerApp.port_retries = 0
+c.ServerApp.root_dir = "/home/notebook/notebooks"
+c.ServerApp.custom_display_url = f"http://127.0.0.1:{os.environ.get('PORT', '8888')}/lab"
+c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}
+# Updates come as a new lock and new images.
+c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+c.LabApp.news_url = None

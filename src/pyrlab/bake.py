@@ -1,0 +1,144 @@
+"""The door to BuildKit: runs targets of docker/docker-bake.hcl, and turns what they print into errors with a remedy."""
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pyrlab import process
+from pyrlab.errors import BuildError, GoneError, HashMismatchError, NetworkError, PyrlabError
+from pyrlab.settings import Settings
+
+FILE = "docker/docker-bake.hcl"
+TIMEOUT = 3600.0
+WORK = ".pyrlab"
+_STEP = re.compile(r"#\d+ \[(?P<step>[^\]]+)\] (?!load|exporting)(?P<command>.+)")
+_MARKED = re.compile(r"pyrlab-(?P<kind>gone|mismatch) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
+NETWORK = re.compile(
+    r"Temporary failure resolving|Temporary failure in name resolution|Could not resolve|Could not connect|"
+    r"Connection (?:refused|reset|timed out)|Network is unreachable|Failed to establish a new connection|"
+    r"error sending request|dns error|Unable to connect|Max retries exceeded|CERTIFICATE_VERIFY_FAILED|"
+    r"invalid peer certificate|Certificate verification failed"
+)
+_HASHES = re.compile(r"Hash mismatch for `?(?P<name>[^`\n]+)|Hash Sum mismatch")
+
+
+def bake(
+    settings: Settings,
+    targets: Sequence[str],
+    *,
+    variables: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    """Build ``targets`` of the project's bake file with its ``variables``; ``say`` is told each step as it starts.
+
+    Raises GoneError, HashMismatchError, NetworkError, or BuildError with the end of the failed step's output.
+    """
+    with _secrets(settings) as secrets:
+        environment = {
+            **os.environ,
+            **settings.proxies,
+            "SECRETS": str(secrets),
+            "NETWORK": "host" if settings.uses_loopback else "default",
+            "PREFIX": settings.prefix,
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+            **variables,
+        }
+        command = ["docker", "buildx", "bake", "--file", FILE, "--progress", "plain", *targets]
+        try:
+            process.run(command, timeout=TIMEOUT, env=environment, cwd=settings.project, on_line=_steps(say))
+        except process.CommandError as error:
+            raise explain(error.output) from error
+
+
+def explain(output: str) -> PyrlabError:
+    """Turn BuildKit's plain output of a failed build into the error that names its cause."""
+    marked = sorted({(match["kind"], match["name"], match["version"]) for match in _MARKED.finditer(output)})
+    mismatched = [f"{name} {version}" for kind, name, version in marked if kind == "mismatch"]
+    if mismatched:
+        return HashMismatchError(
+            f"the archive has other bytes than debs.lock for {', '.join(mismatched)}",
+            remedy="find out why before you trust them; nox -s lock -- debs --upgrade-package NAME takes them as they are",
+        )
+    gone = [f"{name} {version}" for _, name, version in marked]
+    if gone:
+        return GoneError(gone)
+    mismatch = _HASHES.search(output)
+    if mismatch:
+        return HashMismatchError(
+            f"{mismatch['name'] or 'a Debian package'} is not the file that was locked: its hash differs",
+            remedy="restore the lock from version control, or lock that package anew: "
+            "nox -s lock -- --upgrade-package NAME",
+            detail=_failed_step(output),
+        )
+    if NETWORK.search(output):
+        return NetworkError(
+            "a package index or archive could not be reached",
+            remedy="check the network, and the proxy, index and certificate settings in pyrlab.toml",
+            detail=_failed_step(output),
+        )
+    return BuildError(
+        "a build step failed", remedy="its last lines say why; --debug shows all", detail=_failed_step(output)
+    )
+
+
+def _failed_step(output: str) -> str:
+    """Return the end of what the failed step printed: BuildKit repeats it after a line of dashes."""
+    lines = output.splitlines()
+    number = next((match[1] for line in lines if (match := re.match(r"(#\d+) ERROR: ", line))), None)
+    if number is None:
+        return process.tail(output, 20)
+    own = [re.sub(r"^#\d+ (?:\d+\.\d+ )?", "", line) for line in lines if line.startswith(f"{number} ")]
+    return process.tail("\n".join(own), 20)
+
+
+def _steps(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a reader of BuildKit's lines that tells of each step once."""
+    told: set[str] = set()
+
+    def read(line: str) -> None:
+        match = _STEP.match(line)
+        if match and match["step"] not in told and not match["step"].startswith("internal"):
+            told.add(match["step"])
+            say(f"{match['step']}: {match['command'][:90]}")
+
+    return read
+
+
+@contextlib.contextmanager
+def _secrets(settings: Settings) -> Iterator[Path]:
+    """Write the network settings as files that only this user can read, for as long as one build runs."""
+    with tempfile.TemporaryDirectory(prefix="pyrlab-") as folder:
+        for name, text in secret_files(settings).items():
+            path = Path(folder, name)
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+        yield Path(folder)
+
+
+def secret_files(settings: Settings) -> dict[str, str]:
+    """Return the text of each build secret: configuration for apt, pip and uv, apt's sources, and certificates."""
+    apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
+    if settings.apt_proxy:
+        apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
+    if settings.ca_file:
+        apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
+    if settings.apt_sources:
+        apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']
+    pip, uv = ["[global]"], []
+    if settings.python_index:
+        pip.append(f"index-url = {settings.python_index}")
+        uv.append(f"[[index]]\nurl = {json.dumps(settings.python_index)}\ndefault = true")
+    if settings.python_trusted_host:
+        pip.append(f"trusted-host = {settings.python_trusted_host}")
+        uv.insert(0, f"allow-insecure-host = [{json.dumps(settings.python_trusted_host)}]")
+    return {
+        "apt": "\n".join([*apt, ""]),
+        "sources": "\n".join([*settings.apt_sources, ""]),
+        "pip": "\n".join([*pip, ""]),
+        "uv": "\n".join([*uv, ""]),
+        "ca": settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else "",
+    }

@@ -1,0 +1,1 @@
+"""What R itself defines, without network or files: versions and their order."""

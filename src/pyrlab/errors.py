@@ -1,0 +1,74 @@
+"""Every failure that a user can meet: what went wrong, why, what to do, and the exit status."""
+
+from collections.abc import Sequence
+
+
+class PyrlabError(Exception):
+    """A failure with a remedy; ``detail`` is the longer evidence (the end of a log) shown below it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        self.detail = detail
+
+
+class UsageError(PyrlabError):
+    """The command line or a setting asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class ListError(PyrlabError):
+    """A package list has a line that cannot be read, found or satisfied."""
+
+    exit_code = 3
+
+
+class StaleLockError(PyrlabError):
+    """A lock does not hold what its list wants."""
+
+    exit_code = 4
+
+
+class EngineError(PyrlabError):
+    """No fitting Docker engine answers."""
+
+    exit_code = 5
+
+
+class NetworkError(PyrlabError):
+    """An index or archive could not be reached."""
+
+    exit_code = 6
+
+
+class BuildError(PyrlabError):
+    """An image, or a lock that is made inside one, could not be built."""
+
+    exit_code = 7
+
+
+class HashMismatchError(PyrlabError):
+    """A downloaded file is not the one that was locked."""
+
+    exit_code = 8
+
+
+class LabError(PyrlabError):
+    """A lab did not start, or did not answer."""
+
+    exit_code = 9
+
+
+class GoneError(PyrlabError):
+    """The archive no longer has packages that debs.lock or r_packages.lock pins."""
+
+    exit_code = 4
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        super().__init__(
+            f"the archive no longer has {', '.join(packages)}",
+            remedy="nox -s lock -- debs, which moves just these; or use a snapshot archive (base.apt_sources)",
+        )

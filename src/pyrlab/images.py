@@ -1,0 +1,78 @@
+"""The four images, their parents and what each lab offers: the only place where the graph is written."""
+
+from dataclasses import dataclass
+
+from pyrlab.errors import UsageError
+
+# What the images cannot do without, whether or not the lists name it.
+REQUIRED_DEBS = ("ca-certificates", "locales", "tini")
+REQUIRED_R_DEBS = ("r-base-core",)
+REQUIRED_PYTHON = ("ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip")
+REQUIRED_R = ("IRkernel",)
+# What the bootstrapped root holds beside Debian's essential packages: enough to run pip-compile in it.
+ROOT_DEBS = ("ca-certificates", "python3", "python3-venv")
+# TensorBoard's default: a lab on it would hide TensorBoard behind the lab's proxy, or the other way round.
+RESERVED_PORT = 6006
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image and the one it stands on. ``debs`` says that debs.lock has a section of its name."""
+
+    name: str
+    parent: str | None
+    debs: bool = False
+    locks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """An image that people open: its kernels as {kernelspec: language}, and the variable that moves its port."""
+
+    image: str
+    kernels: dict[str, str]
+    port: int
+    port_variable: str
+
+
+IMAGES = {
+    image.name: image
+    for image in (
+        Image("pyrlab-base", parent=None, debs=True, locks=("debs.lock",)),
+        Image("pylab", parent="pyrlab-base", locks=("requirements.lock",)),
+        Image("rlab-base", parent="pyrlab-base", debs=True),
+        Image("rlab", parent="rlab-base", locks=("r_packages.lock",)),
+    )
+}
+LABS = {
+    lab.image: lab
+    for lab in (
+        Lab("pylab", kernels={"python3": "python"}, port=8888, port_variable="PORT"),
+        Lab("rlab", kernels={"python3": "python", "ir": "R"}, port=9999, port_variable="RPORT"),
+    )
+}
+
+
+def lineage(name: str) -> list[Image]:
+    """Return the image called ``name`` and all that it stands on, the root's side first."""
+    image = IMAGES[name]
+    return [*(lineage(image.parent) if image.parent else []), image]
+
+
+def locks_of(name: str) -> list[str]:
+    """Return the file names of the locks that decide what the image holds."""
+    return [lock for image in lineage(name) for lock in image.locks]
+
+
+def find_image(name: str) -> Image:
+    """Return the image called ``name``. Raises UsageError with the names that there are."""
+    if name not in IMAGES:
+        raise UsageError(f"there is no image called {name!r}", remedy=f"choose from: {', '.join(IMAGES)}")
+    return IMAGES[name]
+
+
+def find_lab(name: str) -> Lab:
+    """Return the lab called ``name``. Raises UsageError with the names that there are."""
+    if name not in LABS:
+        raise UsageError(f"there is no lab called {name!r}", remedy=f"choose from: {', '.join(LABS)}")
+    return LABS[name]

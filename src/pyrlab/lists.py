@@ -1,0 +1,188 @@
+"""The four lists, each line with the file and the number that an error message needs."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from pyrlab import images
+from pyrlab.cran.version import RVersion
+from pyrlab.errors import ListError
+
+BASE_DEBS = "base_debs.txt"
+R_DEBS = "r_debs.txt"
+PYTHON = "requirements.in"
+R = "r_packages.txt"
+IMPLIED = "pyrlab itself"
+
+_DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?:\s*=\s*(?P<version>[A-Za-z0-9.+:~-]+))?")
+_R = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>\S+))?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DebRequest:
+    """A Debian package that a list wants, at one version or at any."""
+
+    name: str
+    version: str | None
+    where: str
+
+    @classmethod
+    def parse(cls, line: str, *, where: str) -> Self:
+        """Parse ``name`` or ``name=version``. Raises ListError."""
+        match = _DEB.fullmatch(line)
+        if not match:
+            raise ListError(
+                f"{where}: {line!r} is not a Debian package",
+                remedy="write one lower-case package name a line, or name=version",
+            )
+        return cls(match["name"], match["version"], where)
+
+    @property
+    def exact(self) -> str | None:
+        """The only version that will do, or None."""
+        return self.version
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.version}" if self.version else self.name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RRequest:
+    """An R package that the list wants. Without an operator any version does."""
+
+    name: str
+    operator: str
+    version: str
+    where: str
+
+    @classmethod
+    def parse(cls, line: str, *, where: str) -> Self:
+        """Parse ``name`` or ``name >= version``. Raises ListError."""
+        match = _R.fullmatch(line)
+        if not match:
+            raise ListError(
+                f"{where}: {line!r} is not an R package",
+                remedy="write one name a line as in library(NAME), or with a version: NAME >= 1.2",
+            )
+        if match["version"]:
+            try:
+                RVersion.parse(match["version"])
+            except ValueError as error:
+                raise ListError(f"{where}: {error}", remedy="write a version as R does, like 1.8-12") from error
+        return cls(match["name"], match["operator"] or "", match["version"] or "", where)
+
+    def allows(self, version: str) -> bool:
+        """Tell whether ``version`` satisfies the request."""
+        return not self.operator or RVersion.parse(version).satisfies(self.operator, RVersion.parse(self.version))
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.operator} {self.version}" if self.operator else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRequest:
+    """A Python requirement as pip reads it; ``name`` is the normalised one."""
+
+    name: str
+    text: str
+    where: str
+
+    @classmethod
+    def parse(cls, line: str, *, where: str) -> Self:
+        """Parse one requirement. Raises ListError for options and for what has no version to lock."""
+        if line.startswith("-"):
+            raise ListError(
+                f"{where}: {line!r} is an option of pip, not a package",
+                remedy="put index settings into pyrlab.toml, and list packages only",
+            )
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement as error:
+            reason = str(error).partition("\n")[0]
+            raise ListError(
+                f"{where}: {line!r} is not a Python requirement: {reason}",
+                remedy="write a package name, with a version specifier if you need one: numpy>=2",
+            ) from error
+        if requirement.url:
+            raise ListError(
+                f"{where}: {requirement.name} comes from a URL, which cannot be locked by version and hash",
+                remedy="name a release on the package index",
+            )
+        return cls(canonicalize_name(requirement.name), str(requirement), where)
+
+    @property
+    def exact(self) -> str | None:
+        """The version of a lone ``==`` specifier, or None."""
+        specifiers = list(Requirement(self.text).specifier)
+        return specifiers[0].version if len(specifiers) == 1 and specifiers[0].operator == "==" else None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Request = TypeVar("Request", DebRequest, RRequest, PythonRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the four files of a project want, with what the images need on their own."""
+
+    base_debs: tuple[DebRequest, ...]
+    r_debs: tuple[DebRequest, ...]
+    python: tuple[PythonRequest, ...]
+    r: tuple[RRequest, ...]
+
+    @classmethod
+    def read(cls, project: Path) -> Self:
+        """Read the lists of a project. Raises ListError with file and line."""
+        base = [DebRequest.parse(line, where=where) for where, line in _lines(project / BASE_DEBS)]
+        r_debs = [DebRequest.parse(line, where=where) for where, line in _lines(project / R_DEBS)]
+        python = [PythonRequest.parse(line, where=where) for where, line in _lines(project / PYTHON)]
+        r_packages = [RRequest.parse(line, where=where) for where, line in _lines(project / R)]
+        _no_contradiction([*base, *r_debs])
+        _no_contradiction(python)
+        return cls(
+            base_debs=_with_implied(base, [DebRequest(name, None, IMPLIED) for name in images.REQUIRED_DEBS]),
+            r_debs=_with_implied(r_debs, [DebRequest(name, None, IMPLIED) for name in images.REQUIRED_R_DEBS]),
+            python=_with_implied(python, [PythonRequest(name, name, IMPLIED) for name in images.REQUIRED_PYTHON]),
+            r=_with_implied(r_packages, [RRequest(name, "", "", IMPLIED) for name in images.REQUIRED_R]),
+        )
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (where, text) for each line of a list that holds more than a comment."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ListError(f"{path.name} is missing", remedy=f"create it, empty if you want nothing: {path}") from error
+    except UnicodeDecodeError as error:
+        raise ListError(f"{path.name} is not UTF-8 text: {error}", remedy="save it as UTF-8") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if content:
+            yield f"{path.name}:{number}", content
+
+
+def _with_implied(wanted: Sequence[Request], implied: Sequence[Request]) -> tuple[Request, ...]:
+    """Return what the list wants and, of what the images need, the rest; doubles fall together; sorted by name."""
+    names = {request.name for request in wanted}
+    unique = {str(request): request for request in [*wanted, *(one for one in implied if one.name not in names)]}
+    return tuple(sorted(unique.values(), key=lambda request: (request.name.lower(), str(request))))
+
+
+def _no_contradiction(requests: Sequence[DebRequest] | Sequence[PythonRequest]) -> None:
+    """Raise ListError when two lines pin one package to two versions."""
+    pinned: dict[str, DebRequest | PythonRequest] = {}
+    for request in requests:
+        if request.exact is None:
+            continue
+        earlier = pinned.setdefault(request.name, request)
+        if earlier.exact != request.exact:
+            raise ListError(
+                f"{request.where}: {request} contradicts {earlier} in {earlier.where}", remedy="keep one of the two lines"
+            )

@@ -1,0 +1,246 @@
+"""The use case `lock`: from the lists to the three locks, and whether they still agree."""
+
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from packaging.utils import canonicalize_name
+
+from pyrlab import bake, engine, locks, root
+from pyrlab.answer import R_PREFIXES, Answer
+from pyrlab.errors import BuildError, GoneError, ListError, NetworkError, StaleLockError, UsageError
+from pyrlab.lists import IMPLIED, PYTHON, Lists
+from pyrlab.locks import debs, python, r
+from pyrlab.locks.debs import DebsLock
+from pyrlab.locks.python import PythonLock
+from pyrlab.locks.r import RLock
+from pyrlab.settings import Settings
+
+KINDS = ("debs", "r", "python")
+Say = Callable[[str], None]
+_PIP_UNKNOWN = re.compile(r"(?:No matching distribution found for|requirement) (?P<name>[A-Za-z0-9._-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which locks to make, and which of their pins may move: all, those of some packages, or (by default) none."""
+
+    kinds: frozenset[str] = frozenset(KINDS)
+    upgrade: bool = False
+    upgrade_packages: frozenset[str] = frozenset()
+
+    def keeps(self, kind: str, name: str) -> bool:
+        """Tell whether a pin stays. R's packages also go by the names of their debs."""
+        upgraded = {canonicalize_name(package) for package in self.upgrade_packages}
+        for prefix in R_PREFIXES:
+            name = name.removeprefix(prefix)
+        return not (self.upgrade and kind in self.kinds) and canonicalize_name(name) not in upgraded
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """The three locks of a project."""
+
+    debs: DebsLock
+    python: PythonLock
+    r: RLock
+
+    @classmethod
+    def load(cls, project: Path) -> Self:
+        """Read the project's locks. Raises StaleLockError."""
+        return cls(debs.load(project), python.load(project), r.load(project))
+
+    def check(self, lists: Lists, settings: Settings, *, architecture: str | None = None) -> None:
+        """Raise StaleLockError unless the locks were made from these lists and settings. Needs no network."""
+        debs.check(
+            self.debs, lists, suite=settings.suite, apt_sources=settings.apt_sources, architecture=architecture
+        )
+        r.check(self.r, lists, suite=settings.suite, repositories=settings.r_repositories, r=r_of(self.debs))
+        python.check(self.python, lists, suite=settings.suite, python=python_of(self.debs))
+
+
+def python_of(lock: DebsLock) -> str:
+    """Return the root's Python as in ``3.13``."""
+    return ".".join((lock.version_of("python3") or "").split(".")[:2])
+
+
+def r_of(lock: DebsLock) -> str:
+    """Return R's own version as in ``4.5.0``: Debian's without epoch and revision."""
+    return (lock.version_of("r-base-core") or "").rpartition(":")[2].partition("-")[0]
+
+
+def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[locks.Change]]:
+    """Make the locks that ``wish`` names, and return what changed by file. All are replaced at the end, or none.
+
+    Debian's and R's packages are one solution of apt, so that naming either makes both.
+    Raises ListError, StaleLockError, NetworkError, EngineError, BuildError or UsageError.
+    """
+    project = settings.project
+    lists = Lists.read(project)
+    architecture = engine.find().architecture
+    old_debs, old_r, old_python = _old(debs, project), _old(r, project), _old(python, project)
+    _check_known(wish, (old_debs, old_r, old_python))
+    new_debs, new_r, new_python = old_debs, old_r, old_python
+    if wish.kinds & {"debs", "r"}:
+        below = _new_root(settings, wish, old_debs, say)
+        new_debs, new_r = _lock_debian(settings, lists, below, (wish, old_debs, old_r), architecture, say)
+    elif new_debs is None or new_debs.suite != settings.suite:
+        raise StaleLockError(f"there is no debs.lock for {settings.suite}", remedy="nox -s lock")
+    else:
+        below = ensure_root(settings, new_debs, say)
+    if "python" in wish.kinds:
+        new_python = _lock_python(settings, lists, below, wish, python_of(new_debs), say)
+    made = [(debs, old_debs, new_debs), (r, old_r, new_r), (python, old_python, new_python)]
+    changes = {}
+    for module, old, new in made:
+        if new is not None and new is not old:
+            locks.write(project / module.FILE, new.render())
+            changes[module.FILE] = locks.diff(old.versions() if old else {}, new.versions(), module.order)
+    return changes
+
+
+def ensure_root(settings: Settings, lock: DebsLock, say: Say) -> root.Root:
+    """Return the root that ``lock`` pins, from the cache or made anew. Raises GoneError when it cannot be had."""
+    pins = lock.sections[debs.ROOT]
+    found = root.find(pins, settings) or root.make(pins, settings, say=say)
+    gone = sorted({f"{pin.name} {pin.version}" for pin in set(pins) - set(found.pins)})
+    if gone:
+        raise GoneError(gone)
+    return found
+
+
+def _old(module: Any, project: Path) -> Any:  # noqa: ANN401 - one of the three lock modules, and its lock
+    """Return the lock that is there, if it can be read: a broken one is made anew, without its pins."""
+    try:
+        return module.load(project)
+    except StaleLockError:
+        return None
+
+
+def _check_known(wish: Wish, old: Sequence[DebsLock | RLock | PythonLock | None]) -> None:
+    """Raise UsageError when a package to upgrade is in no lock: a typing error would upgrade nothing, silently."""
+    known = {canonicalize_name(name.split(" ")[0]) for lock in old if lock for name in lock.versions()}
+    unknown = sorted(name for name in wish.upgrade_packages if canonicalize_name(name) not in known)
+    if unknown:
+        raise UsageError(f"no lock has a package {', '.join(unknown)}", remedy="check the name in the lock")
+
+
+def _new_root(settings: Settings, wish: Wish, old: DebsLock | None, say: Say) -> root.Root:
+    """Return a root for locking: the locked one as far as its pins are kept and still to be had."""
+    pins = old.sections[debs.ROOT] if old and old.suite == settings.suite else ()
+    kept = [pin for pin in pins if wish.keeps("debs", pin.name)]
+    found = root.find(pins, settings) if pins and len(kept) == len(pins) else None
+    return found or root.make(kept, settings, say=say)
+
+
+def _lock_debian(
+    settings: Settings,
+    lists: Lists,
+    below: root.Root,
+    before: tuple[Wish, DebsLock | None, RLock | None],
+    architecture: str,
+    say: Say,
+) -> tuple[DebsLock, RLock]:
+    wish, old_debs, old_r = before
+    say("asking apt for the closures")
+    kept = {pin for pin in (old_debs.pins() if old_debs else ()) if wish.keeps("debs", pin.name)}
+    kept |= {pin for pin in (old_r.debs if old_r else ()) if wish.keeps("r", pin.name)}
+    request = {
+        "preferences": root.preferences([*kept, *below.pins]),
+        "pyrlab-base": "".join(f"{one}\n" for one in lists.base_debs),
+        "rlab-base": "".join(f"{one}\n" for one in lists.r_debs),
+        "rlab": "".join(f"{one.name.lower()}\n" for one in lists.r),
+    }
+    answer = Answer(_ask(settings, "debs", below, request, say=say), lists)
+    answer.check()
+    sections = {debs.ROOT: below.pins}
+    for image, requests in (("pyrlab-base", lists.base_debs), ("rlab-base", lists.r_debs)):
+        held = [pin for pins in sections.values() for pin in pins]
+        sections[image] = answer.section(image, held, {one.name for one in requests})
+    held = [pin for pins in sections.values() for pin in pins]
+    on_top = answer.section("rlab", held, answer.r_deb_names())
+    new_debs = DebsLock(
+        input=debs.input_of(lists, settings.suite, settings.apt_sources),
+        suite=settings.suite,
+        architecture=architecture,
+        sections=sections,
+    )
+    new_r = RLock(
+        input=r.input_of(lists, settings.suite, settings.r_repositories),
+        r=r_of(new_debs),
+        repositories=settings.r_repositories,
+        packages=answer.r_packages([*held, *on_top]),
+        debs=on_top,
+    )
+    return new_debs, new_r
+
+
+def _lock_python(settings: Settings, lists: Lists, below: root.Root, wish: Wish, version: str, say: Say) -> PythonLock:
+    say("asking pip-compile for the closure (some minutes when its cache is empty)")
+    request = {PYTHON: "".join(f"{one}\n" for one in lists.python)}
+    earlier = settings.project / python.FILE
+    if earlier.exists():
+        request[python.FILE] = earlier.read_text(encoding="utf-8")
+    options = ["--upgrade"] if wish.upgrade else [f"--upgrade-package={name}" for name in sorted(wish.upgrade_packages)]
+    folder = _ask(settings, "python", below, request, options=options, say=say)
+    if (folder / "status").read_text().strip() != "0":
+        raise explain_pip((folder / "log").read_text(encoding="utf-8", errors="replace"), lists)
+    pins = python.parse_pins((folder / python.FILE).read_text(encoding="utf-8"))
+    return PythonLock(input=python.input_of(lists, settings.suite), python=version, pins=pins)
+
+
+def explain_pip(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
+    """Turn the log of a failed pip-compile into the error that names the line of the list, if it is one's fault."""
+    detail = "\n".join(log.strip().splitlines()[-25:])
+    if bake.NETWORK.search(log):
+        return NetworkError(
+            "the Python package index could not be reached",
+            remedy="check the network, and PIPPROXY, PIPHOST and SSL_CERT_FILE",
+            detail=detail,
+        )
+    unknown = _PIP_UNKNOWN.search(log)
+    if unknown and "ResolutionImpossible" not in log:
+        name = canonicalize_name(unknown["name"])
+        where = next((one.where for one in lists.python if one.name == name), PYTHON)
+        return ListError(
+            f"{where}: the Python package index has no {name} that fits", remedy="check the name and version", detail=detail
+        )
+    if "ResolutionImpossible" in log or "conflict" in log:
+        lines = [f"{one.where} ({one})" for one in lists.python if one.where != IMPLIED and str(one) != one.name]
+        return ListError(
+            f"no set of versions satisfies all of {PYTHON}" + (f"; pinned in it: {', '.join(lines)}" if lines else ""),
+            remedy="loosen or drop one of the requirements named below",
+            detail=detail,
+        )
+    return BuildError("pip-compile failed", remedy="its last lines say why; --debug shows all", detail=detail)
+
+
+def _ask(
+    settings: Settings,
+    kind: str,
+    below: root.Root,
+    request: Mapping[str, str],
+    *,
+    options: Sequence[str] = (),
+    say: Say,
+) -> Path:
+    """Put ``request``, as files, to docker's lock stage of this kind, and return the folder of the answer."""
+    folder = settings.project / bake.WORK / f"lock-{kind}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in request.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    variables = {
+        "ROOT": str(below.folder),
+        "REQUEST": str(folder),
+        # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
+        "RUN": uuid.uuid4().hex,
+        "OPTIONS": " ".join(options),
+    }
+    (settings.project / bake.WORK / "pins").mkdir(exist_ok=True)
+    bake.bake(settings, [f"lock-{kind}"], variables=variables, say=say)
+    return folder / "answer"

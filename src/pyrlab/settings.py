@@ -1,0 +1,177 @@
+"""The only reader of pyrlab.toml and of the environment."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyrlab import images, process
+from pyrlab.errors import UsageError
+
+FILE = "pyrlab.toml"
+# Every key with its default, by section; the type of the default is the type of the key.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
+    "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
+    "r": {"repositories": ["debian"]},
+    "images": {"prefix": ""},
+    "serve": {"port": 8888, "r_port": 9999, "notebooks": "~/notebooks"},
+}
+# Names that users of such projects' Makefiles know, and the key that each one overrides.
+VARIABLES = {
+    "PORT": ("serve", "port"),
+    "RPORT": ("serve", "r_port"),
+    "FILES": ("serve", "notebooks"),
+    "APTPROXY": ("network", "apt_proxy"),
+    "PIPPROXY": ("network", "python_index"),
+    "PIPHOST": ("network", "python_trusted_host"),
+    "SSL_CERT_FILE": ("network", "ca_file"),
+}
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name."""
+
+    project: Path
+    cache: Path
+    source: str
+    suite: str
+    apt_sources: tuple[str, ...]
+    check_valid_until: str
+    apt_proxy: str
+    python_index: str
+    python_trusted_host: str
+    ca_file: Path | None
+    r_repositories: tuple[str, ...]
+    prefix: str
+    ports: Mapping[str, int]
+    notebooks: Path
+    proxies: Mapping[str, str]
+
+    @property
+    def uses_loopback(self) -> bool:
+        """Whether a build must reach a server on this machine's own loopback (a proxy or a mirror beside it)."""
+        urls = [self.apt_proxy, self.python_index, *self.proxies.values()]
+        urls += [word for line in self.apt_sources for word in line.split() if "://" in word]
+        return any(urlsplit(url).hostname in LOOPBACK for url in urls)
+
+    def tag(self, image: str) -> str:
+        """Return the full name of an image, such as ``team/pylab:latest``."""
+        return f"{self.prefix}{image}:latest"
+
+
+def load(project: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of ``project``. Raises UsageError that names the key or the variable."""
+    values = _read(project / FILE)
+    for variable, (section, key) in VARIABLES.items():
+        if environment.get(variable):
+            values[section][key] = _typed(environment[variable], DEFAULTS[section][key], variable)
+    base, network, serve = values["base"], values["network"], values["serve"]
+    for key, choices in CHOICES.items():
+        if base[key] not in choices:
+            raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
+    if values["r"]["repositories"] != ["debian"]:
+        raise UsageError(f"{FILE}: r.repositories knows only \"debian\"", remedy='write: repositories = ["debian"]')
+    return Settings(
+        project=project,
+        cache=Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyrlab",
+        source=base["source"],
+        suite=base["suite"],
+        apt_sources=tuple(base["apt_sources"]),
+        check_valid_until=_valid_until(base["check_valid_until"]),
+        apt_proxy=network["apt_proxy"],
+        python_index=network["python_index"],
+        python_trusted_host=network["python_trusted_host"],
+        ca_file=_ca_file(network["ca_file"]),
+        r_repositories=tuple(values["r"]["repositories"]),
+        prefix=values["images"]["prefix"],
+        ports={
+            "pylab": check_port(serve["port"], _origin(environment, "PORT")),
+            "rlab": check_port(serve["r_port"], _origin(environment, "RPORT")),
+        },
+        notebooks=Path(serve["notebooks"]).expanduser(),
+        proxies={
+            name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))
+        },
+    )
+
+
+def check_port(port: int, origin: str) -> int:
+    """Return ``port``. Raises UsageError when no lab can have it; ``origin`` says where it was set."""
+    if port == images.RESERVED_PORT:
+        raise UsageError(
+            f"{origin} is {port}, which is TensorBoard's port inside the lab",
+            remedy="choose another port; TensorBoard is then at /proxy/6006/ of the lab's link",
+        )
+    if not 0 < port < 2**16:
+        raise UsageError(f"{origin} is {port}, which is no port", remedy="choose one from 1 to 65535")
+    return port
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{FILE} cannot be read: {error}", remedy="mend that line; it is TOML") from error
+    values = {section: dict(defaults) for section, defaults in DEFAULTS.items()}
+    for section, table in found.items():
+        _known(section, DEFAULTS, "section")
+        if not isinstance(table, dict):
+            raise UsageError(f"{FILE}: {section} is a section, not a value", remedy=f"write it as [{section}]")
+        for key, value in table.items():
+            _known(key, DEFAULTS[section], f"key of [{section}]")
+            values[section][key] = _typed(value, DEFAULTS[section][key], f"{FILE}: {section}.{key}")
+    return values
+
+
+def _known(name: str, names: Mapping[str, object], what: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(names)}"
+        raise UsageError(f"{FILE}: {name!r} is no {what}", remedy=hint)
+
+
+def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML holds any of several types
+    """Return ``value`` in the type of ``default``: numbers in the environment come as text."""
+    if isinstance(default, int) and isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if type(value) is not type(default) or (
+        isinstance(value, list) and not all(isinstance(item, str) for item in value)
+    ):
+        kinds = {int: "a number", str: "text in quotes", list: "a list of texts"}
+        raise UsageError(f"{origin} is {value!r}", remedy=f"it must be {kinds[type(default)]}")
+    return value
+
+
+def _origin(environment: Mapping[str, str], variable: str) -> str:
+    section, key = VARIABLES[variable]
+    return variable if environment.get(variable) else f"{FILE}: {section}.{key} ({variable})"
+
+
+def _ca_file(name: str) -> Path | None:
+    if not name:
+        return None
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UsageError(
+            f"the certificate file {name} does not exist", remedy=f"set SSL_CERT_FILE or network.ca_file in {FILE}"
+        )
+    return path
+
+
+def _valid_until(choice: str) -> str:
+    """Return apt's ``true`` or ``false``; ``host`` asks the apt of this machine, where there is one."""
+    if choice != "host":
+        return {"yes": "true", "no": "false"}[choice]
+    try:
+        shown = process.run(["apt-config", "dump", "Acquire::Check-Valid-Until"], timeout=30)
+    except (process.CommandError, process.MissingProgramError):
+        return "true"
+    return "false" if '"false"' in shown or '"0"' in shown else "true"
