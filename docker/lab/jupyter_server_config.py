@@ -1,4 +1,4 @@
-"""The labs' server: reachable from outside the container, in the mounted notebooks, on exactly the port it was given."""
+"""The labs' server: reachable from outside the container, in the notebooks, on exactly the port it was given."""
 
 import os
 

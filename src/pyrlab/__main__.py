@@ -3,16 +3,18 @@
 import logging
 import os
 import sys
+import traceback
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.logging import RichHandler
 
 from pyrlab import engine as engines
 from pyrlab import lock as locking
 from pyrlab import report, settings
+from pyrlab import serve as serving
 from pyrlab.build import build as build_images
 from pyrlab.errors import PyrlabError, UsageError
 from pyrlab.lists import Lists
@@ -62,10 +64,38 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
 
 @cli.command()
 @click.argument("images", nargs=-1)
-@click.option("--locked", is_flag=True, help="Fail when the archive has dropped a pinned package, instead of relocking.")
+@click.option(
+    "--locked", is_flag=True, help="Fail when the archive has dropped a pinned package, instead of relocking."
+)
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
     build_images(_settings(), images, locked=locked, say=_say, warn=_warn)
+
+
+@cli.command()
+@click.argument("lab")
+@click.option("--port", type=int, help="The port on this machine; never 6006.")
+@click.option("--notebooks", type=click.Path(path_type=Path), help="The folder to work in; made if it is missing.")
+@click.option("--no-browser", is_flag=True, help="Only print the link.")
+@click.option("--locked", is_flag=True, help="As in build.")
+def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, locked: bool) -> None:  # noqa: FBT001
+    """Start LAB (pylab or rlab) in the background and open it; build it first if need be."""
+    current = _settings().serving(lab, port=port, notebooks=notebooks)
+
+    def build_lab() -> None:
+        build_images(current, [lab], locked=locked, say=_say, warn=_warn)
+
+    link = serving.serve(current, lab, build=build_lab, say=_say)
+    out.print(f"{lab} is ready: {link}")
+    if not no_browser and serving.has_display():
+        webbrowser.open(link)
+
+
+@cli.command()
+@click.argument("lab")
+def stop(lab: str) -> None:
+    """Stop LAB. Its notebooks stay."""
+    out.print(f"{lab} is stopped." if serving.stop(_settings(), lab) else f"{lab} was not running.")
 
 
 def _warn(changes: dict[str, list[Change]]) -> None:
@@ -78,9 +108,7 @@ def main() -> int:
     """Run the command line. Returns the exit status: 0, an error's own one, or 130 after Ctrl-C."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pyrlab").setLevel(logging.DEBUG if debug else logging.WARNING)
     try:
         cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
@@ -92,7 +120,7 @@ def main() -> int:
         return UsageError.exit_code
     except PyrlabError as error:
         if debug:
-            err.print_exception()
+            traceback.print_exc()
         report.failure(err, error)
         return error.exit_code
     return 0

@@ -80,10 +80,10 @@ class Answer:
         for name in closure:
             deb, description = by_name[name]
             own = tuple(one for one in dependencies(description) if one in closure)
-            system = tuple(one for one in self._depends(deb) if one in carried and not is_r_deb(one) and one[:2] != "r-")
-            pins.append(
-                RPin(name, description["Version"], "debian", carried[deb], name in requested, own, system)
+            system = tuple(
+                one for one in self._depends(deb) if one in carried and not is_r_deb(one) and one[:2] != "r-"
             )
+            pins.append(RPin(name, description["Version"], "debian", carried[deb], name in requested, own, system))
         return tuple(sorted(pins))
 
     def r_deb_names(self) -> set[str]:
@@ -129,7 +129,7 @@ class Answer:
 
     def _near(self, name: str) -> str:
         near = difflib.get_close_matches(name, sorted(self.names), n=3, cutoff=0.75)
-        return f"did you mean {' or '.join(near)}?" if near else "check its name on packages.debian.org"
+        return f"did you mean {' or '.join(near)}?" if near else "check its name: apt-cache search"
 
     def _description(self, deb: str) -> Deb822:
         return Deb822(self._read(f"fields/{deb}.description"))

@@ -15,7 +15,8 @@ from pyrlab.settings import Settings
 FILE = "docker/docker-bake.hcl"
 TIMEOUT = 3600.0
 WORK = ".pyrlab"
-_STEP = re.compile(r"#\d+ \[(?P<step>[^\]]+)\] (?!load|exporting)(?P<command>.+)")
+_STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
+_DONE = re.compile(r"#(?P<number>\d+) DONE (?P<seconds>[\d.]+)s")
 _MARKED = re.compile(r"pyrlab-(?P<kind>gone|mismatch) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
 NETWORK = re.compile(
     r"Temporary failure resolving|Temporary failure in name resolution|Could not resolve|Could not connect|"
@@ -30,13 +31,17 @@ def bake(
     settings: Settings,
     targets: Sequence[str],
     *,
+    below: Path,
     variables: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """Build ``targets`` of the project's bake file with its ``variables``; ``say`` is told each step as it starts.
+    """Build ``targets`` of the project's bake file on the root in the folder ``below``.
+
+    ``variables`` are the bake file's; ``say`` is told each step that ran, with its time.
 
     Raises GoneError, HashMismatchError, NetworkError, or BuildError with the end of the failed step's output.
     """
+    _link(settings.project / WORK / "root", below)
     with _secrets(settings) as secrets:
         environment = {
             **os.environ,
@@ -61,7 +66,7 @@ def explain(output: str) -> PyrlabError:
     if mismatched:
         return HashMismatchError(
             f"the archive has other bytes than debs.lock for {', '.join(mismatched)}",
-            remedy="find out why before you trust them; nox -s lock -- debs --upgrade-package NAME takes them as they are",
+            remedy="find out why before you trust them; nox -s lock -- --upgrade-package NAME takes them as they are",
         )
     gone = [f"{name} {version}" for _, name, version in marked]
     if gone:
@@ -92,18 +97,19 @@ def _failed_step(output: str) -> str:
     if number is None:
         return process.tail(output, 20)
     own = [re.sub(r"^#\d+ (?:\d+\.\d+ )?", "", line) for line in lines if line.startswith(f"{number} ")]
+    own = [line for line in own if line != "..." and not line.startswith("[")]
     return process.tail("\n".join(own), 20)
 
 
 def _steps(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Return a reader of BuildKit's lines that tells of each step once."""
-    told: set[str] = set()
+    """Return a reader of BuildKit's lines that tells of each step that really ran, when it is done."""
+    running: dict[str, str] = {}
 
     def read(line: str) -> None:
-        match = _STEP.match(line)
-        if match and match["step"] not in told and not match["step"].startswith("internal"):
-            told.add(match["step"])
-            say(f"{match['step']}: {match['command'][:90]}")
+        if match := _STEP.match(line):
+            running[match["number"]] = match["stage"]
+        elif (match := _DONE.match(line)) and (stage := running.pop(match["number"], None)):
+            say(f"{stage}: {match['seconds']} s")
 
     return read
 
@@ -142,3 +148,10 @@ def secret_files(settings: Settings) -> dict[str, str]:
         "uv": "\n".join([*uv, ""]),
         "ca": settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else "",
     }
+
+
+def _link(link: Path, target: Path) -> None:
+    """Point the bake file's main context at the root in use; it stays, for those who call bake by hand."""
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

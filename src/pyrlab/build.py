@@ -3,19 +3,21 @@
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pyrlab import __version__, bake, engine, images, process
+from docker.errors import ImageNotFound
+
+from pyrlab import __version__, bake, engine, images, process, root
 from pyrlab import lock as locking
 from pyrlab.errors import BuildError, GoneError
 from pyrlab.lists import Lists
 from pyrlab.lock import Locks, Wish
-from pyrlab.locks import Change, digest, write
+from pyrlab.locks import Change, debs, digest, python, r, write
+from pyrlab.locks.debs import ROOT, DebPin
+from pyrlab.locks.python import PythonPin
 from pyrlab.settings import Settings
 
-# As many as docker/docker-bake.hcl has `part-N` targets.
-PARTS = 6
 Say = Callable[[str], None]
 
 
@@ -43,14 +45,25 @@ def build(
 
 
 def _build(settings: Settings, locks: Locks, wanted: Sequence[str], say: Say) -> None:
+    labels = {name: labels_of(name, locks, settings) for name in images.IMAGES}
+    old = [name for name in wanted if not is_current(settings.tag(name), labels[name])]
+    if not old:
+        say(f"nothing to do: {', '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} what the locks say")
+        return
+    say(f"building {', '.join(old)}")
     below = locking.ensure_root(settings, locks.debs, say)
-    work = settings.project / bake.WORK
     for name, text in pin_files(locks).items():
-        _write_if_new(work / "pins" / name, text)
-    _link(work / "root", below.folder)
-    labels = {name: labels_of(name, locks, settings) for name in wanted}
-    variables = {"ROOT": str(below.folder), "PINS": str(work / "pins"), "LABELS": json.dumps(labels)}
-    bake.bake(settings, wanted, variables=variables, say=say)
+        _write_if_new(settings.project / bake.WORK / "pins" / name, text)
+    bake.bake(settings, old, below=below.folder, variables={"LABELS": json.dumps(labels)}, say=say)
+
+
+def is_current(tag: str, labels: Mapping[str, str]) -> bool:
+    """Tell whether an image is there that was made from the very inputs that ``labels`` name."""
+    try:
+        image = engine.client().images.get(tag)
+    except ImageNotFound:
+        return False
+    return labels.items() <= image.labels.items()
 
 
 def pin_files(locks: Locks) -> dict[str, str]:
@@ -59,32 +72,46 @@ def pin_files(locks: Locks) -> dict[str, str]:
     The Python pins that all labs share are one section; the others fall into parts by a hash of their names, so that
     a new package moves no other one to another part.
     """
-    files = {
-        f"{name}.debs": "".join(f"{pin}\n" for pin in locks.debs.sections.get(name, ()))
-        for name, image in images.IMAGES.items()
-        if image.debs
-    }
-    files["rlab.debs"] = "".join(f"{pin}\n" for pin in locks.r.debs)
     shared = locks.python.closure(images.REQUIRED_PYTHON)
-    files["jupyter.txt"] = "".join(map(str, shared))
-    for part in range(PARTS):
-        pins = [pin for pin in locks.python.pins if pin not in shared and part_of(pin.name) == part]
-        files[f"part-{part}.txt"] = "".join(map(str, pins))
-    return files
+    parts: dict[int, list[PythonPin]] = {part: [] for part in range(images.PARTS)}
+    for pin in sorted(set(locks.python.pins).difference(shared)):
+        parts[part_of(pin.name)].append(pin)
+    return {
+        **{f"{name}.debs": _lines(pins) for name, pins in locks.debs.sections.items() if name != ROOT},
+        "rlab.debs": _lines(locks.r.debs),
+        "jupyter.txt": "".join(map(str, shared)),
+        **{f"part-{part}.txt": "".join(map(str, pins)) for part, pins in parts.items()},
+    }
+
+
+def _lines(pins: Iterable[DebPin]) -> str:
+    return "".join(f"{pin}\n" for pin in pins)
 
 
 def part_of(name: str) -> int:
     """Return which of the parts a distribution belongs to, today and always."""
-    return zlib.crc32(name.encode()) % PARTS
+    return zlib.crc32(name.encode()) % images.PARTS
 
 
 def labels_of(name: str, locks: Locks, settings: Settings) -> dict[str, str]:
-    """Return the image's OCI labels: what it is, its source, and the hashes of the locks that decide its content."""
-    texts = {"debs.lock": locks.debs.render(), "requirements.lock": locks.python.render(), "r_packages.lock": locks.r.render()}
+    """Return the image's OCI labels: what it is, its source, the hashes of its locks, and one of all its inputs."""
+    lock_texts = {
+        debs.FILE: locks.debs.render(),
+        python.FILE: locks.python.render(),
+        r.FILE: locks.r.render(),
+    }
+    sections = pin_files(locks)
+    steps = sorted(path for path in (settings.project / "docker").rglob("*") if path.is_file())
+    inputs = [
+        root.key(locks.debs.sections[ROOT], settings),
+        *(sections[section] for section in images.sections_of(name)),
+        *(path.read_text(encoding="utf-8") for path in steps),
+    ]
     labels = {
         "org.opencontainers.image.title": name,
         "org.opencontainers.image.version": __version__,
-        **{f"io.pyrlab.{lock}": digest([texts[lock]]) for lock in images.locks_of(name)},
+        **{f"io.pyrlab.{lock}": digest([lock_texts[lock]]) for lock in images.locks_of(name)},
+        "io.pyrlab.inputs": digest(inputs),
     }
     source = _source(settings.project)
     return {**labels, "org.opencontainers.image.source": source} if source else labels
@@ -103,11 +130,3 @@ def _write_if_new(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, text)
-
-
-def _link(link: Path, target: Path) -> None:
-    """Point ``link`` at the root in use, for those who call `docker buildx bake` by hand."""
-    if link.is_symlink() and link.readlink() == target:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)

@@ -17,12 +17,12 @@ RESERVED_PORT = 6006
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image and the one it stands on. ``debs`` says that debs.lock has a section of its name."""
+    """An image, the one it stands on, the locks that decide its content, and the sections of them that it installs."""
 
     name: str
     parent: str | None
-    debs: bool = False
-    locks: tuple[str, ...] = ()
+    locks: tuple[str, ...]
+    sections: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,20 @@ class Lab:
     port_variable: str
 
 
+# As many as docker/Dockerfile has `part-N` stages.
+PARTS = 6
 IMAGES = {
     image.name: image
     for image in (
-        Image("pyrlab-base", parent=None, debs=True, locks=("debs.lock",)),
-        Image("pylab", parent="pyrlab-base", locks=("requirements.lock",)),
-        Image("rlab-base", parent="pyrlab-base", debs=True),
-        Image("rlab", parent="rlab-base", locks=("r_packages.lock",)),
+        Image("pyrlab-base", parent=None, locks=("debs.lock",), sections=("pyrlab-base.debs", "jupyter.txt")),
+        Image(
+            "pylab",
+            parent="pyrlab-base",
+            locks=("requirements.lock",),
+            sections=tuple(f"part-{part}.txt" for part in range(PARTS)),
+        ),
+        Image("rlab-base", parent="pyrlab-base", locks=("debs.lock",), sections=("rlab-base.debs",)),
+        Image("rlab", parent="rlab-base", locks=("r_packages.lock",), sections=("rlab.debs",)),
     )
 }
 LABS = {
@@ -61,7 +68,12 @@ def lineage(name: str) -> list[Image]:
 
 def locks_of(name: str) -> list[str]:
     """Return the file names of the locks that decide what the image holds."""
-    return [lock for image in lineage(name) for lock in image.locks]
+    return sorted({lock for image in lineage(name) for lock in image.locks})
+
+
+def sections_of(name: str) -> list[str]:
+    """Return the file names of all sections that the image and those below it install."""
+    return [section for image in lineage(name) for section in image.sections]
 
 
 def find_image(name: str) -> Image:

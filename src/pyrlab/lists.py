@@ -170,9 +170,10 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _with_implied(wanted: Sequence[Request], implied: Sequence[Request]) -> tuple[Request, ...]:
     """Return what the list wants and, of what the images need, the rest; doubles fall together; sorted by name."""
-    names = {request.name for request in wanted}
-    unique = {str(request): request for request in [*wanted, *(one for one in implied if one.name not in names)]}
-    return tuple(sorted(unique.values(), key=lambda request: (request.name.lower(), str(request))))
+    named = {request.name for request in wanted}
+    unique = {str(request): request for request in wanted}
+    unique.update((str(request), request) for request in implied if request.name not in named)
+    return tuple(unique[text] for text in sorted(unique, key=lambda text: (text.lower(), text)))
 
 
 def _no_contradiction(requests: Sequence[DebRequest] | Sequence[PythonRequest]) -> None:
@@ -184,5 +185,6 @@ def _no_contradiction(requests: Sequence[DebRequest] | Sequence[PythonRequest]) 
         earlier = pinned.setdefault(request.name, request)
         if earlier.exact != request.exact:
             raise ListError(
-                f"{request.where}: {request} contradicts {earlier} in {earlier.where}", remedy="keep one of the two lines"
+                f"{request.where}: {request} contradicts {earlier} in {earlier.where}",
+                remedy="keep one of the two lines",
             )

@@ -1,6 +1,5 @@
 """The use case `lock`: from the lists to the three locks, and whether they still agree."""
 
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +11,17 @@ from packaging.utils import canonicalize_name
 
 from pyrlab import bake, engine, locks, root
 from pyrlab.answer import R_PREFIXES, Answer
-from pyrlab.errors import BuildError, GoneError, ListError, NetworkError, StaleLockError, UsageError
-from pyrlab.lists import IMPLIED, PYTHON, Lists
+from pyrlab.errors import GoneError, StaleLockError, UsageError
+from pyrlab.lists import PYTHON, Lists
 from pyrlab.locks import debs, python, r
 from pyrlab.locks.debs import DebsLock
 from pyrlab.locks.python import PythonLock
 from pyrlab.locks.r import RLock
+from pyrlab.pip_answer import explain
 from pyrlab.settings import Settings
 
 KINDS = ("debs", "r", "python")
 Say = Callable[[str], None]
-_PIP_UNKNOWN = re.compile(r"(?:No matching distribution found for|requirement) (?P<name>[A-Za-z0-9._-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,7 @@ class Locks:
 
     def check(self, lists: Lists, settings: Settings, *, architecture: str | None = None) -> None:
         """Raise StaleLockError unless the locks were made from these lists and settings. Needs no network."""
-        debs.check(
-            self.debs, lists, suite=settings.suite, apt_sources=settings.apt_sources, architecture=architecture
-        )
+        debs.check(self.debs, lists, suite=settings.suite, apt_sources=settings.apt_sources, architecture=architecture)
         r.check(self.r, lists, suite=settings.suite, repositories=settings.r_repositories, r=r_of(self.debs))
         python.check(self.python, lists, suite=settings.suite, python=python_of(self.debs))
 
@@ -73,6 +70,16 @@ def r_of(lock: DebsLock) -> str:
     return (lock.version_of("r-base-core") or "").rpartition(":")[2].partition("-")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of `lock`: for whom, what for, and whom to tell of each step."""
+
+    settings: Settings
+    lists: Lists
+    wish: Wish
+    say: Say
+
+
 def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[locks.Change]]:
     """Make the locks that ``wish`` names, and return what changed by file. All are replaced at the end, or none.
 
@@ -80,20 +87,20 @@ def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[locks.Ch
     Raises ListError, StaleLockError, NetworkError, EngineError, BuildError or UsageError.
     """
     project = settings.project
-    lists = Lists.read(project)
+    job = Job(settings, Lists.read(project), wish, say)
     architecture = engine.find().architecture
     old_debs, old_r, old_python = _old(debs, project), _old(r, project), _old(python, project)
     _check_known(wish, (old_debs, old_r, old_python))
     new_debs, new_r, new_python = old_debs, old_r, old_python
     if wish.kinds & {"debs", "r"}:
-        below = _new_root(settings, wish, old_debs, say)
-        new_debs, new_r = _lock_debian(settings, lists, below, (wish, old_debs, old_r), architecture, say)
+        below = _new_root(job, old_debs)
+        new_debs, new_r = _lock_debian(job, below, old_debs, old_r, architecture)
     elif new_debs is None or new_debs.suite != settings.suite:
         raise StaleLockError(f"there is no debs.lock for {settings.suite}", remedy="nox -s lock")
     else:
         below = ensure_root(settings, new_debs, say)
     if "python" in wish.kinds:
-        new_python = _lock_python(settings, lists, below, wish, python_of(new_debs), say)
+        new_python = _lock_python(job, below, python_of(new_debs))
     made = [(debs, old_debs, new_debs), (r, old_r, new_r), (python, old_python, new_python)]
     changes = {}
     for module, old, new in made:
@@ -129,24 +136,19 @@ def _check_known(wish: Wish, old: Sequence[DebsLock | RLock | PythonLock | None]
         raise UsageError(f"no lock has a package {', '.join(unknown)}", remedy="check the name in the lock")
 
 
-def _new_root(settings: Settings, wish: Wish, old: DebsLock | None, say: Say) -> root.Root:
+def _new_root(job: Job, old: DebsLock | None) -> root.Root:
     """Return a root for locking: the locked one as far as its pins are kept and still to be had."""
-    pins = old.sections[debs.ROOT] if old and old.suite == settings.suite else ()
-    kept = [pin for pin in pins if wish.keeps("debs", pin.name)]
-    found = root.find(pins, settings) if pins and len(kept) == len(pins) else None
-    return found or root.make(kept, settings, say=say)
+    pins = old.sections[debs.ROOT] if old and old.suite == job.settings.suite else ()
+    kept = [pin for pin in pins if job.wish.keeps("debs", pin.name)]
+    found = root.find(pins, job.settings) if pins and len(kept) == len(pins) else None
+    return found or root.make(kept, job.settings, say=job.say)
 
 
 def _lock_debian(
-    settings: Settings,
-    lists: Lists,
-    below: root.Root,
-    before: tuple[Wish, DebsLock | None, RLock | None],
-    architecture: str,
-    say: Say,
+    job: Job, below: root.Root, old_debs: DebsLock | None, old_r: RLock | None, architecture: str
 ) -> tuple[DebsLock, RLock]:
-    wish, old_debs, old_r = before
-    say("asking apt for the closures")
+    settings, lists, wish = job.settings, job.lists, job.wish
+    job.say("asking apt for the closures")
     kept = {pin for pin in (old_debs.pins() if old_debs else ()) if wish.keeps("debs", pin.name)}
     kept |= {pin for pin in (old_r.debs if old_r else ()) if wish.keeps("r", pin.name)}
     request = {
@@ -155,7 +157,7 @@ def _lock_debian(
         "rlab-base": "".join(f"{one}\n" for one in lists.r_debs),
         "rlab": "".join(f"{one.name.lower()}\n" for one in lists.r),
     }
-    answer = Answer(_ask(settings, "debs", below, request, say=say), lists)
+    answer = Answer(_ask(job, "debs", below, request), lists)
     answer.check()
     sections = {debs.ROOT: below.pins}
     for image, requests in (("pyrlab-base", lists.base_debs), ("rlab-base", lists.r_debs)):
@@ -179,68 +181,34 @@ def _lock_debian(
     return new_debs, new_r
 
 
-def _lock_python(settings: Settings, lists: Lists, below: root.Root, wish: Wish, version: str, say: Say) -> PythonLock:
-    say("asking pip-compile for the closure (some minutes when its cache is empty)")
+def _lock_python(job: Job, below: root.Root, version: str) -> PythonLock:
+    job.say("asking pip-compile for the closure (some minutes when its cache is empty)")
+    lists, wish = job.lists, job.wish
     request = {PYTHON: "".join(f"{one}\n" for one in lists.python)}
-    earlier = settings.project / python.FILE
+    earlier = job.settings.project / python.FILE
     if earlier.exists():
         request[python.FILE] = earlier.read_text(encoding="utf-8")
     options = ["--upgrade"] if wish.upgrade else [f"--upgrade-package={name}" for name in sorted(wish.upgrade_packages)]
-    folder = _ask(settings, "python", below, request, options=options, say=say)
+    folder = _ask(job, "python", below, request, *options)
     if (folder / "status").read_text().strip() != "0":
-        raise explain_pip((folder / "log").read_text(encoding="utf-8", errors="replace"), lists)
+        raise explain((folder / "log").read_text(encoding="utf-8", errors="replace"), lists)
     pins = python.parse_pins((folder / python.FILE).read_text(encoding="utf-8"))
-    return PythonLock(input=python.input_of(lists, settings.suite), python=version, pins=pins)
+    return PythonLock(input=python.input_of(lists, job.settings.suite), python=version, pins=pins)
 
 
-def explain_pip(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
-    """Turn the log of a failed pip-compile into the error that names the line of the list, if it is one's fault."""
-    detail = "\n".join(log.strip().splitlines()[-25:])
-    if bake.NETWORK.search(log):
-        return NetworkError(
-            "the Python package index could not be reached",
-            remedy="check the network, and PIPPROXY, PIPHOST and SSL_CERT_FILE",
-            detail=detail,
-        )
-    unknown = _PIP_UNKNOWN.search(log)
-    if unknown and "ResolutionImpossible" not in log:
-        name = canonicalize_name(unknown["name"])
-        where = next((one.where for one in lists.python if one.name == name), PYTHON)
-        return ListError(
-            f"{where}: the Python package index has no {name} that fits", remedy="check the name and version", detail=detail
-        )
-    if "ResolutionImpossible" in log or "conflict" in log:
-        lines = [f"{one.where} ({one})" for one in lists.python if one.where != IMPLIED and str(one) != one.name]
-        return ListError(
-            f"no set of versions satisfies all of {PYTHON}" + (f"; pinned in it: {', '.join(lines)}" if lines else ""),
-            remedy="loosen or drop one of the requirements named below",
-            detail=detail,
-        )
-    return BuildError("pip-compile failed", remedy="its last lines say why; --debug shows all", detail=detail)
-
-
-def _ask(
-    settings: Settings,
-    kind: str,
-    below: root.Root,
-    request: Mapping[str, str],
-    *,
-    options: Sequence[str] = (),
-    say: Say,
-) -> Path:
+def _ask(job: Job, kind: str, below: root.Root, request: Mapping[str, str], *options: str) -> Path:
     """Put ``request``, as files, to docker's lock stage of this kind, and return the folder of the answer."""
-    folder = settings.project / bake.WORK / f"lock-{kind}"
+    work = job.settings.project / bake.WORK
+    folder = work / f"lock-{kind}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (work / "pins").mkdir(exist_ok=True)
     for name, text in request.items():
         (folder / name).write_text(text, encoding="utf-8")
     variables = {
-        "ROOT": str(below.folder),
-        "REQUEST": str(folder),
         # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
         "RUN": uuid.uuid4().hex,
         "OPTIONS": " ".join(options),
     }
-    (settings.project / bake.WORK / "pins").mkdir(exist_ok=True)
-    bake.bake(settings, [f"lock-{kind}"], variables=variables, say=say)
+    bake.bake(job.settings, [f"lock-{kind}"], below=below.folder, variables=variables, say=job.say)
     return folder / "answer"

@@ -54,7 +54,7 @@ def run(
     """
     log.debug("$ %s", shlex.join(command))
     try:
-        process = subprocess.Popen(  # noqa: S603 - commands are lists built here, never a shell's text
+        process = subprocess.Popen(
             command,
             env=env,
             cwd=cwd,

@@ -87,7 +87,10 @@ def _bootstrap(folder: Path, pins: Sequence[DebPin], settings: Settings) -> None
         ("setup", f"upload {folder / 'preferences'} /etc/apt/preferences.d/pyrlab"),
         ("customize", f"upload {script} /pyrlab-available-debs"),
         ("customize", 'chroot "$1" sh /pyrlab-available-debs > "$1/pyrlab-available"; rm "$1/pyrlab-available-debs"'),
-        ("customize", "chroot \"$1\" dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n' > \"$1/pyrlab-installed\""),
+        (
+            "customize",
+            'chroot "$1" dpkg-query -W -f \'${Package} ${Version} ${Architecture}\\n\' > "$1/pyrlab-installed"',
+        ),
         ("customize", f"download /pyrlab-available {folder / 'available'}"),
         ("customize", f"download /pyrlab-installed {folder / 'installed'}"),
         ("customize", f'cd "$1" && rm -rf {_LEFTOVERS} var/log/apt var/cache/debconf/*-old var/lib/dpkg/*-old'),

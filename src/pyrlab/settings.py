@@ -1,11 +1,12 @@
 """The only reader of pyrlab.toml and of the environment."""
 
+import dataclasses
 import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab import images, process
@@ -66,6 +67,12 @@ class Settings:
         """Return the full name of an image, such as ``team/pylab:latest``."""
         return f"{self.prefix}{image}:latest"
 
+    def serving(self, lab: str, *, port: int | None, notebooks: Path | None) -> Self:
+        """Return the settings with what the command line says of one lab. Raises UsageError for a bad port."""
+        ports = {**self.ports, lab: check_port(port, "--port")} if port is not None else self.ports
+        folder = (notebooks or self.notebooks).expanduser().resolve()
+        return dataclasses.replace(self, ports=ports, notebooks=folder)
+
 
 def load(project: Path, environment: Mapping[str, str]) -> Settings:
     """Read the settings of ``project``. Raises UsageError that names the key or the variable."""
@@ -78,7 +85,7 @@ def load(project: Path, environment: Mapping[str, str]) -> Settings:
         if base[key] not in choices:
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
     if values["r"]["repositories"] != ["debian"]:
-        raise UsageError(f"{FILE}: r.repositories knows only \"debian\"", remedy='write: repositories = ["debian"]')
+        raise UsageError(f'{FILE}: r.repositories knows only "debian"', remedy='write: repositories = ["debian"]')
     return Settings(
         project=project,
         cache=Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyrlab",

@@ -34,9 +34,7 @@ def header(made_by: str, fields: Mapping[str, str]) -> str:
 
 def parse_header(text: str, keys: Iterable[str], *, name: str, remedy: str) -> dict[str, str]:
     """Return the header's fields. Raises StaleLockError when one is missing."""
-    found = dict(
-        line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# ") and ": " in line
-    )
+    found = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# ") and ": " in line)
     for key in keys:
         if key not in found:
             raise StaleLockError(f"{name} has no line '# {key}: …'", remedy=remedy)

@@ -113,7 +113,9 @@ def check(lock: DebsLock, lists: Lists, *, suite: str, apt_sources: Iterable[str
     if lock.suite != suite:
         raise StaleLockError(f"{FILE} is for {lock.suite}, and the settings want {suite}", remedy="nox -s lock")
     if architecture and lock.architecture != architecture:
-        raise StaleLockError(f"{FILE} is for {lock.architecture}, and the engine is {architecture}", remedy="nox -s lock")
+        raise StaleLockError(
+            f"{FILE} is for {lock.architecture}, and the engine is {architecture}", remedy="nox -s lock"
+        )
     held = {pin.name for pin in lock.pins()}
     lacking = [request for request in (*lists.base_debs, *lists.r_debs) if request.name not in held]
     if lacking:

@@ -15,7 +15,9 @@ from pyrlab.lists import PYTHON, Lists
 
 FILE = "requirements.lock"
 REMEDY = "nox -s lock -- python"
-_PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]+?))?\s*\\?")
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]+?))?\s*\\?"
+)
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 

@@ -146,8 +146,7 @@ def order(version: str) -> tuple[int, Any]:
 
 
 def _deb(table: Mapping[str, Any]) -> DebPin:
-    names = ("name", "version", "architecture", "sha256")
-    return DebPin(*(table[name] for name in names), requested=table["requested"])
+    return DebPin(table["name"], table["version"], table["architecture"], table["sha256"], table["requested"])
 
 
 def _deb_table(deb: DebPin) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""Sessions: each installs the pinned toolkit and calls `python -m pyrlab VERB`, or one tool."""
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+# uv, where it is there, makes a session start in a fraction of a second; virtualenv and pip do everywhere.
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "unit"]
+
+SHELL_SCRIPTS = (
+    ".ci/run",
+    "docker/debs/available-debs",
+    "docker/debs/install-debs",
+    "docker/debs/lock-debs",
+    "docker/lab/check-health",
+    "docker/lab/start-lab",
+    "docker/python/install-wheels",
+    "docker/python/lock-python",
+)
+
+
+def toolkit(session: nox.Session) -> None:
+    """Install what toolkit.lock pins, by hash, and pyrlab itself from src/."""
+    session.install("--quiet", "--require-hashes", "-r", "toolkit.lock")
+    session.env["PYTHONPATH"] = "src"
+
+
+def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
+    """Call one verb of pyrlab."""
+    toolkit(session)
+    session.run("python", "-m", "pyrlab", verb, *arguments)
+
+
+@nox.session
+def engine(session: nox.Session) -> None:
+    """Make sure that a Docker engine answers; on Debian or Ubuntu as root, install and start one."""
+    pyrlab(session, "engine")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin every list. `-- python`, `r` or `debs`; `--upgrade`, `--upgrade-package NAME`, `--check`."""
+    pyrlab(session, "lock", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the four images, or those named: `-- rlab`. `--locked` never touches a lock."""
+    pyrlab(session, "build", *session.posargs)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Start the labs for real and run notebooks in them. `-- --lab pylab`, and pytest's own options."""
+    toolkit(session)
+    session.run("pytest", "tests/smoke", *session.posargs)
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Open a lab: `-- pylab` or `-- rlab`, with `--port`, `--notebooks`, `--no-browser`."""
+    pyrlab(session, "serve", *session.posargs)
+
+
+@nox.session
+def stop(session: nox.Session) -> None:
+    """Stop a lab: `-- pylab`."""
+    pyrlab(session, "stop", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style of Python, Dockerfile and shell scripts."""
+    toolkit(session)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("hadolint", "--config", "docker/hadolint.yaml", "docker/Dockerfile")
+    session.run("shellcheck", "--external-sources", *SHELL_SCRIPTS)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    toolkit(session)
+    session.run("mypy")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the quick tests: no Docker, no network."""
+    toolkit(session)
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Run the tests of pyrlab itself on a real engine, with small projects of their own."""
+    toolkit(session)
+    session.run("pytest", "tests/integration", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run everything: lint, types, unit, integration, a build of all images, smoke."""
+    for name in ("lint", "types", "unit", "integration", "build", "smoke"):
+        session.notify(name, posargs=[])
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what the documentation claims, and print it."""
+    toolkit(session)
+    session.run("python", "tests/bench.py", *session.posargs)

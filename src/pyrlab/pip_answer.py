@@ -1,0 +1,39 @@
+"""What pip-compile said when it found no solution, as an error that names the line of the list."""
+
+import re
+
+from packaging.utils import canonicalize_name
+
+from pyrlab import bake
+from pyrlab.errors import BuildError, ListError, NetworkError
+from pyrlab.lists import IMPLIED, PYTHON, Lists
+
+_UNKNOWN = re.compile(r"(?:No matching distribution found for|requirement) (?P<name>[A-Za-z0-9._-]+)")
+
+
+def explain(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
+    """Turn the log of a failed pip-compile into the error that names the line of the list, if it is one's fault."""
+    detail = "\n".join(log.strip().splitlines()[-25:])
+    if bake.NETWORK.search(log):
+        return NetworkError(
+            "the Python package index could not be reached",
+            remedy="check the network, and PIPPROXY, PIPHOST and SSL_CERT_FILE",
+            detail=detail,
+        )
+    unknown = _UNKNOWN.search(log)
+    if unknown and "ResolutionImpossible" not in log:
+        name = canonicalize_name(unknown["name"])
+        where = next((one.where for one in lists.python if one.name == name), PYTHON)
+        return ListError(
+            f"{where}: the Python package index has no {name} that fits",
+            remedy="check the name and version",
+            detail=detail,
+        )
+    if "ResolutionImpossible" in log or "conflict" in log:
+        lines = [f"{one.where} ({one})" for one in lists.python if one.where != IMPLIED and str(one) != one.name]
+        return ListError(
+            f"no set of versions satisfies all of {PYTHON}" + (f"; pinned in it: {', '.join(lines)}" if lines else ""),
+            remedy="loosen or drop one of the requirements named below",
+            detail=detail,
+        )
+    return BuildError("pip-compile failed", remedy="its last lines say why; --debug shows all", detail=detail)
