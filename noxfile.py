@@ -10,6 +10,7 @@ nox.options.sessions = ["lint", "types", "unit"]
 
 SHELL_SCRIPTS = (
     ".ci/run",
+    "docker/debs/add-unstable",
     "docker/debs/available-debs",
     "docker/debs/install-debs",
     "docker/debs/lock-debs",
@@ -18,6 +19,7 @@ SHELL_SCRIPTS = (
     "docker/python/install-wheels",
     "docker/python/lock-python",
 )
+TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke")
 
 
 def toolkit(session: nox.Session) -> None:
@@ -52,9 +54,8 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """Start the labs for real and run notebooks in them. `-- --lab pylab`, and pytest's own options."""
-    toolkit(session)
-    session.run("pytest", "tests/smoke", *session.posargs)
+    """Start the labs for real and run notebooks in them: `-- rlab` for one, and pytest's own options."""
+    pyrlab(session, "smoke", *session.posargs)
 
 
 @nox.session
@@ -83,7 +84,9 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     toolkit(session)
-    session.run("mypy")
+    session.run("mypy", "src", "noxfile.py")
+    for folder in TEST_FOLDERS:
+        session.run("mypy", folder, env={"MYPYPATH": folder})
 
 
 @nox.session

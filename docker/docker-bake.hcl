@@ -3,7 +3,6 @@
 # Where a network needs a proxy, an index of its own or a private CA, SECRETS names the folder that says so.
 
 variable "SECRETS" { default = "" }                  # apt, sources, pip, uv, ca
-variable "NETWORK" { default = "default" }           # "host" for servers on this machine's loopback
 variable "PREFIX" { default = "" }
 variable "LABELS" { default = "{}" }                 # JSON: {image: {label: value}}
 variable "RUN" { default = "" }                      # differs for each question of a lock
@@ -19,7 +18,6 @@ target "step" {
   context    = ".pyrlab/root"
   dockerfile = "../../docker/Dockerfile"
   contexts   = { docker = "docker", pins = ".pyrlab/pins" }
-  network    = NETWORK
   args       = { HTTP_PROXY = HTTP_PROXY, HTTPS_PROXY = HTTPS_PROXY, NO_PROXY = NO_PROXY }
   secret     = SECRETS == "" ? [] : [for name in ["apt", "sources", "pip", "uv", "ca"] : "id=${name},src=${SECRETS}/${name}"]
 }

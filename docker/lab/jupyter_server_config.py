@@ -10,6 +10,3 @@ c.ServerApp.port_retries = 0
 c.ServerApp.root_dir = "/home/notebook/notebooks"
 c.ServerApp.custom_display_url = f"http://127.0.0.1:{os.environ.get('PORT', '8888')}/lab"
 c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}
-# Updates come as a new lock and new images.
-c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
-c.LabApp.news_url = None

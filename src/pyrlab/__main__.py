@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import traceback
 import webbrowser
@@ -21,7 +22,8 @@ from pyrlab.lists import Lists
 from pyrlab.locks import Change
 
 INTERRUPTED = 130
-out = Console(soft_wrap=True, highlight=False)
+# A log file has no width of its own: there, tables are as wide as they need to be.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -72,6 +74,15 @@ def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     build_images(_settings(), images, locked=locked, say=_say, warn=_warn)
 
 
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def smoke(arguments: Sequence[str]) -> None:
+    """Prove both labs, or those named first; the rest goes to pytest."""
+    from pyrlab.smoke import smoke as smoke_labs  # noqa: PLC0415 - pytest is slow to import, and only this needs it
+
+    sys.exit(smoke_labs(_settings(), arguments))
+
+
 @cli.command()
 @click.argument("lab")
 @click.option("--port", type=int, help="The port on this machine; never 6006.")
@@ -113,6 +124,7 @@ def main() -> int:
     try:
         cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C changes nothing either
         err.print("interrupted; nothing was changed")
         return INTERRUPTED
     except click.ClickException as error:

@@ -47,7 +47,7 @@ class Answer:
             if explanation:
                 raise ListError(
                     f"{file}: apt cannot install all of it together",
-                    remedy="read apt's reasons below, and drop a package or a version from the lists",
+                    remedy="read apt's reasons above, and drop a package or a version from the lists",
                     detail=explanation,
                 )
 
@@ -108,7 +108,7 @@ class Answer:
                 return prefix + request.name.lower()
         raise ListError(
             f"{request.where}: Debian has no R package {request.name!r}",
-            remedy=self._near("r-cran-" + request.name.lower()),
+            remedy=re.sub("r-(?:cran|bioc)-", "", self._near(R_PREFIXES[0] + request.name.lower())),
         )
 
     def _checked(self, request: RRequest, by_name: dict[str, tuple[str, Deb822]]) -> str:

@@ -13,6 +13,9 @@ from pyrlab.errors import BuildError, GoneError, HashMismatchError, NetworkError
 from pyrlab.settings import Settings
 
 FILE = "docker/docker-bake.hcl"
+NETWORK_FILE = "docker/host-network.yaml"
+# The first buildx whose bake has --allow, and does not build on the host's network without it.
+_ENTITLEMENTS = (0, 18)
 TIMEOUT = 3600.0
 WORK = ".pyrlab"
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
@@ -24,7 +27,7 @@ NETWORK = re.compile(
     r"error sending request|dns error|Unable to connect|Max retries exceeded|CERTIFICATE_VERIFY_FAILED|"
     r"invalid peer certificate|Certificate verification failed"
 )
-_HASHES = re.compile(r"Hash mismatch for `?(?P<name>[^`\n]+)|Hash Sum mismatch")
+_HASHES = re.compile(r"Hash mismatch for `?(?P<name>[^`\n]+)|Hash Sum mismatch|DO NOT MATCH THE HASHES")
 
 
 def bake(
@@ -47,12 +50,14 @@ def bake(
             **os.environ,
             **settings.proxies,
             "SECRETS": str(secrets),
-            "NETWORK": "host" if settings.uses_loopback else "default",
             "PREFIX": settings.prefix,
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+            # Newer buildx wants leave for every path outside the project; the root and the secrets are such.
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
             **variables,
         }
-        command = ["docker", "buildx", "bake", "--file", FILE, "--progress", "plain", *targets]
+        network = _host_network() if settings.uses_loopback else []
+        command = ["docker", "buildx", "bake", *network, "--file", FILE, "--progress", "plain", *targets]
         try:
             process.run(command, timeout=TIMEOUT, env=environment, cwd=settings.project, on_line=_steps(say))
         except process.CommandError as error:
@@ -73,8 +78,9 @@ def explain(output: str) -> PyrlabError:
         return GoneError(gone)
     mismatch = _HASHES.search(output)
     if mismatch:
+        name = mismatch["name"] or ("a Debian package" if "Hash Sum" in mismatch[0] else "a Python package")
         return HashMismatchError(
-            f"{mismatch['name'] or 'a Debian package'} is not the file that was locked: its hash differs",
+            f"{name} is not the file that was locked: its hash differs",
             remedy="restore the lock from version control, or lock that package anew: "
             "nox -s lock -- --upgrade-package NAME",
             detail=_failed_step(output),
@@ -112,6 +118,14 @@ def _steps(say: Callable[[str], None]) -> Callable[[str], None]:
             say(f"{stage}: {match['seconds']} s")
 
     return read
+
+
+def _host_network() -> list[str]:
+    """Return the options that let build steps reach servers on this machine's loopback."""
+    shown = process.run(["docker", "buildx", "version"], timeout=30)
+    version = re.search(r"(\d+)\.(\d+)", shown)
+    asks_leave = version is not None and (int(version[1]), int(version[2])) >= _ENTITLEMENTS
+    return ["--file", NETWORK_FILE, *(["--allow", "network.host"] if asks_leave else [])]
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The use case `build`: from the locks to the images. Nothing is resolved here: what no lock has is not installed."""
 
+import hashlib
 import json
 import re
 import zlib
@@ -105,7 +106,7 @@ def labels_of(name: str, locks: Locks, settings: Settings) -> dict[str, str]:
     inputs = [
         root.key(locks.debs.sections[ROOT], settings),
         *(sections[section] for section in images.sections_of(name)),
-        *(path.read_text(encoding="utf-8") for path in steps),
+        *(hashlib.sha256(path.read_bytes()).hexdigest() for path in steps),
     ]
     labels = {
         "org.opencontainers.image.title": name,
@@ -123,7 +124,7 @@ def _source(project: Path) -> str:
         url = process.run(["git", "-C", str(project), "remote", "get-url", "origin"], timeout=30).strip()
     except (process.CommandError, process.MissingProgramError):
         return ""
-    return re.sub(r"//[^/@]*@", "//", url) if re.match(r"(https?|ssh)://|[\w.-]+@[\w.-]+:", url) else ""
+    return re.sub(r"//[^/]*@", "//", url) if re.match(r"(https?|ssh)://|[\w.-]+@[\w.-]+:", url) else ""
 
 
 def _write_if_new(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class PyrlabError(Exception):
-    """A failure with a remedy; ``detail`` is the longer evidence (the end of a log) shown below it."""
+    """A failure with a remedy; ``detail`` is the longer evidence (the end of a log) shown above it."""
 
     exit_code = 1
 

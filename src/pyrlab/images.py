@@ -17,7 +17,7 @@ RESERVED_PORT = 6006
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image, the one it stands on, the locks that decide its content, and the sections of them that it installs."""
+    """An image, the one it stands on, the locks that are named on it, and the sections of locks that it installs."""
 
     name: str
     parent: str | None

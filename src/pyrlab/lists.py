@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, canonicalize_version
 
 from pyrlab import images
 from pyrlab.cran.version import RVersion
@@ -20,7 +20,9 @@ R = "r_packages.txt"
 IMPLIED = "pyrlab itself"
 
 _DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?:\s*=\s*(?P<version>[A-Za-z0-9.+:~-]+))?")
-_R = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>\S+))?")
+_R = re.compile(
+    r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>[^\s<>=]\S*))?"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,10 +118,18 @@ class PythonRequest:
         return cls(canonicalize_name(requirement.name), str(requirement), where)
 
     @property
+    def conditional(self) -> bool:
+        """Whether a marker may keep the requirement out of the lock."""
+        return Requirement(self.text).marker is not None
+
+    @property
     def exact(self) -> str | None:
-        """The version of a lone ``==`` specifier, or None."""
-        specifiers = list(Requirement(self.text).specifier)
-        return specifiers[0].version if len(specifiers) == 1 and specifiers[0].operator == "==" else None
+        """The version of a lone ``==`` specifier that always holds, or None."""
+        requirement = Requirement(self.text)
+        specifiers = [] if requirement.marker else list(requirement.specifier)
+        if len(specifiers) != 1 or specifiers[0].operator != "==" or specifiers[0].version.endswith(".*"):
+            return None
+        return canonicalize_version(specifiers[0].version)
 
     def __str__(self) -> str:
         return self.text
@@ -157,7 +167,7 @@ class Lists:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield (where, text) for each line of a list that holds more than a comment."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise ListError(f"{path.name} is missing", remedy=f"create it, empty if you want nothing: {path}") from error
     except UnicodeDecodeError as error:

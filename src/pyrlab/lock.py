@@ -35,9 +35,8 @@ class Wish:
     def keeps(self, kind: str, name: str) -> bool:
         """Tell whether a pin stays. R's packages also go by the names of their debs."""
         upgraded = {canonicalize_name(package) for package in self.upgrade_packages}
-        for prefix in R_PREFIXES:
-            name = name.removeprefix(prefix)
-        return not (self.upgrade and kind in self.kinds) and canonicalize_name(name) not in upgraded
+        names = {name, *(name.removeprefix(prefix) for prefix in R_PREFIXES)}
+        return not (self.upgrade and kind in self.kinds) and not upgraded.intersection(map(canonicalize_name, names))
 
 
 @dataclass(frozen=True, slots=True)

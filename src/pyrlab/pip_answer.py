@@ -8,20 +8,23 @@ from pyrlab import bake
 from pyrlab.errors import BuildError, ListError, NetworkError
 from pyrlab.lists import IMPLIED, PYTHON, Lists
 
-_UNKNOWN = re.compile(r"(?:No matching distribution found for|requirement) (?P<name>[A-Za-z0-9._-]+)")
+_UNKNOWN = re.compile(r"No matching distribution found for (?P<name>[A-Za-z0-9._-]+)")
 
 
 def explain(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
     """Turn the log of a failed pip-compile into the error that names the line of the list, if it is one's fault."""
-    detail = "\n".join(log.strip().splitlines()[-25:])
+    # pip's own words stand before the traceback that pip-compile lets through, and in its last line.
+    *_, reason = log.strip().splitlines() or [""]
+    said, traceback, _ = log.strip().partition("Traceback (most recent call last)")
+    detail = "\n".join([*said.strip().splitlines()[-25:], *([reason] if traceback else [])])
     if bake.NETWORK.search(log):
         return NetworkError(
             "the Python package index could not be reached",
             remedy="check the network, and PIPPROXY, PIPHOST and SSL_CERT_FILE",
             detail=detail,
         )
-    unknown = _UNKNOWN.search(log)
-    if unknown and "ResolutionImpossible" not in log:
+    unknown = _UNKNOWN.search(reason)
+    if unknown:
         name = canonicalize_name(unknown["name"])
         where = next((one.where for one in lists.python if one.name == name), PYTHON)
         return ListError(
@@ -29,11 +32,12 @@ def explain(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
             remedy="check the name and version",
             detail=detail,
         )
-    if "ResolutionImpossible" in log or "conflict" in log:
-        lines = [f"{one.where} ({one})" for one in lists.python if one.where != IMPLIED and str(one) != one.name]
+    if "ResolutionImpossible" in log or "conflicting dependencies" in log:
+        pinned = [one for one in lists.python if one.where != IMPLIED and canonicalize_name(str(one)) != one.name]
+        lines = [f"{one.where} ({one})" for one in pinned]
         return ListError(
             f"no set of versions satisfies all of {PYTHON}" + (f"; pinned in it: {', '.join(lines)}" if lines else ""),
-            remedy="loosen or drop one of the requirements named below",
+            remedy="loosen or drop one of the requirements named above",
             detail=detail,
         )
     return BuildError("pip-compile failed", remedy="its last lines say why; --debug shows all", detail=detail)

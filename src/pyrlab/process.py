@@ -1,9 +1,11 @@
 """The one place that starts other programs: quiet until they fail, then the command and the end of its output."""
 
 import logging
+import queue
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -65,33 +67,50 @@ def run(
             errors="replace",
         )
     except FileNotFoundError as error:
+        if cwd and not cwd.is_dir():
+            raise
         raise MissingProgramError(command[0]) from error
-    timer = threading.Timer(timeout, process.kill)
-    timer.start()
+    output: list[str] = []
     try:
-        output = _read(process, on_line)
+        expired = _follow(process, timeout, output, on_line)
         status = process.wait()
     except BaseException:
         _end(process)
         raise
-    finally:
-        expired = not timer.is_alive()
-        timer.cancel()
     if status:
         reason = f"took more than {timeout:.0f} s" if expired else f"ended with status {status}"
-        raise CommandError(command, reason, output)
-    return output
+        raise CommandError(command, reason, "".join(output))
+    return "".join(output)
 
 
-def _read(process: "subprocess.Popen[str]", on_line: Callable[[str], None] | None) -> str:
-    assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
-    lines = []
-    for line in process.stdout:
+def _follow(
+    process: "subprocess.Popen[str]", timeout: float, output: list[str], on_line: Callable[[str], None] | None
+) -> bool:
+    """Collect what a program prints, until it ends or its time is over; return whether it had to be ended."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # A thread reads, so that the time limit holds even where a grandchild keeps the pipe open.
+    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            process.kill()
+            return True
+        if line is None:
+            return False
         log.debug("%s", line.rstrip("\n"))
-        lines.append(line)
+        output.append(line)
         if on_line:
             on_line(line.rstrip("\n"))
-    return "".join(lines)
+
+
+def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:
+    assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
+    with process.stdout:
+        for line in process.stdout:
+            lines.put(line)
+    lines.put(None)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -21,11 +21,13 @@ EPOCH = "1735689600"
 TIMEOUT = 900.0
 KEPT = 4
 # What mmdebstrap takes from the host or from the moment, and what only this recipe put there.
+_SCRIPTS = ("available-debs", "add-unstable")
 _LEFTOVERS = (
     "etc/apt/apt.conf.d/99mmdebstrap etc/apt/preferences.d/pyrlab etc/hostname etc/resolv.conf "
-    "var/cache/ldconfig/aux-cache var/log/alternatives.log var/log/bootstrap.log var/log/dpkg.log pyrlab-installed "
-    "pyrlab-available"
+    "var/cache/ldconfig/aux-cache var/log/alternatives.log var/log/apt var/log/bootstrap.log var/log/dpkg.log "
+    "var/cache/debconf/*-old var/lib/dpkg/*-old pyrlab-installed pyrlab-available " + " ".join(_SCRIPTS)
 )
+STEPS = "docker/debs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +83,22 @@ def preferences(pins: Sequence[DebPin]) -> str:
 
 def _bootstrap(folder: Path, pins: Sequence[DebPin], settings: Settings) -> None:
     (folder / "preferences").write_text(preferences(pins), encoding="utf-8")
-    script = (settings.project / "docker/debs/available-debs").resolve()
     hooks = [
         ("setup", 'mkdir -p "$1/etc/apt/preferences.d"'),
         ("setup", f"upload {folder / 'preferences'} /etc/apt/preferences.d/pyrlab"),
-        ("customize", f"upload {script} /pyrlab-available-debs"),
-        ("customize", 'chroot "$1" sh /pyrlab-available-debs > "$1/pyrlab-available"; rm "$1/pyrlab-available-debs"'),
+        *(("customize", f"upload {(settings.project / STEPS / name).resolve()} /{name}") for name in _SCRIPTS),
+        ("customize", 'chroot "$1" sh /available-debs > "$1/pyrlab-available"'),
         (
             "customize",
             'chroot "$1" dpkg-query -W -f \'${Package} ${Version} ${Architecture}\\n\' > "$1/pyrlab-installed"',
         ),
         ("customize", f"download /pyrlab-available {folder / 'available'}"),
         ("customize", f"download /pyrlab-installed {folder / 'installed'}"),
-        ("customize", f'cd "$1" && rm -rf {_LEFTOVERS} var/log/apt var/cache/debconf/*-old var/lib/dpkg/*-old'),
+        # A company's mirror is this build's business: builds get it as a secret, and the image does not tell.
+        ("customize", 'rm -f "$1/etc/apt/sources.list"' if settings.apt_sources else 'chroot "$1" sh /add-unstable'),
+        ("customize", f'cd "$1" && rm -rf {_LEFTOVERS}'),
         ("customize", ': > "$1/etc/machine-id"'),
     ]
-    if settings.apt_sources:
-        # A company's mirror is this build's business: builds get it as a secret, and the image does not tell.
-        hooks.append(("customize", 'rm -f "$1/etc/apt/sources.list"'))
     options = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}"']
     if settings.apt_proxy:
         options += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}"' for scheme in ("http", "https")]

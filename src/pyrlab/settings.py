@@ -59,9 +59,9 @@ class Settings:
     @property
     def uses_loopback(self) -> bool:
         """Whether a build must reach a server on this machine's own loopback (a proxy or a mirror beside it)."""
-        urls = [self.apt_proxy, self.python_index, *self.proxies.values()]
+        urls = [self.apt_proxy, self.python_index, *(url for name, url in self.proxies.items() if name != "NO_PROXY")]
         urls += [word for line in self.apt_sources for word in line.split() if "://" in word]
-        return any(urlsplit(url).hostname in LOOPBACK for url in urls)
+        return any(urlsplit(url if "://" in url else f"//{url}").hostname in LOOPBACK for url in urls)
 
     def tag(self, image: str) -> str:
         """Return the full name of an image, such as ``team/pylab:latest``."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-_SHAPE = re.compile(r"\d+([.-]\d+)*")
+_SHAPE = re.compile(r"[0-9]+([.-][0-9]+)*")
 _LARGEST = 2**31 - 1
 _OPERATORS = {">=": operator.ge, ">": operator.gt, "==": operator.eq, "<=": operator.le, "<": operator.lt}
 
@@ -42,7 +42,7 @@ class RVersion:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RVersion) and self.parts == other.parts
 
-    def __lt__(self, other: Self) -> bool:
+    def __lt__(self, other: "RVersion") -> bool:
         return self.parts < other.parts
 
     def __hash__(self) -> int:

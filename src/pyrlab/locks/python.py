@@ -74,7 +74,7 @@ def parse_pins(text: str) -> tuple[PythonPin, ...]:
     """Parse pip-compile's output, or our own rendering of it. Raises StaleLockError with the line."""
     pins = []
     for number, block in _blocks(text):
-        match = _PIN.match(block[0])
+        match = _PIN.fullmatch(block[0].partition("--hash")[0].rstrip())
         hashes = tuple(sorted(value for line in block for value in _HASH.findall(line)))
         if not match or not hashes or any("--hash" in line and not _HASH.search(line) for line in block):
             raise StaleLockError(f"{FILE}:{number}: {block[0]!r} is not a pin with SHA-256 hashes", remedy=REMEDY)
@@ -114,7 +114,7 @@ def input_of(lists: Lists, suite: str) -> str:
 def check(lock: PythonLock, lists: Lists, *, suite: str, python: str) -> None:
     """Raise StaleLockError unless the lock was made from this list, for this suite's Python."""
     held = {pin.name for pin in lock.pins}
-    lacking = [request for request in lists.python if request.name not in held]
+    lacking = [request for request in lists.python if request.name not in held and not request.conditional]
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)

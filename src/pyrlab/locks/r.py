@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import tomli_w
+from debian.debian_support import Version
 
 from pyrlab import locks
-from pyrlab.cran.version import RVersion
 from pyrlab.errors import StaleLockError
 from pyrlab.lists import Lists, R
 from pyrlab.locks.debs import DebPin
@@ -137,12 +137,12 @@ def check(lock: RLock, lists: Lists, *, suite: str, repositories: Sequence[str],
         raise StaleLockError(f"{FILE} was made from another list than {R}", remedy=REMEDY)
 
 
-def order(version: str) -> tuple[int, Any]:
-    """Return an R version, or the Debian version of a system library, as something that compares."""
-    try:
-        return (0, RVersion.parse(version).parts)
-    except ValueError:
-        return (1, version)
+def order(version: str) -> Version:
+    """Return an R version, or the Debian version of a system library, as something that compares.
+
+    R's rule differs from Debian's only where ``.`` stands against ``-``; the lock holds both kinds of version.
+    """
+    return Version(version)
 
 
 def _deb(table: Mapping[str, Any]) -> DebPin:

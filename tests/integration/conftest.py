@@ -1,0 +1,146 @@
+"""A small project of its own for each test: real lists, a real engine, real archives, but little to install."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyrlab import engine
+
+SOURCE = Path(__file__).parents[2]
+LOCKS = ("debs.lock", "r_packages.lock", "requirements.lock")
+LISTS = {
+    "base_debs.txt": "# a small editor\ned\n",
+    "r_debs.txt": "",
+    "requirements.in": "tabulate==0.9.0\n",
+    "r_packages.txt": "\n# dates\nzoo\n",
+    "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\n',
+}
+TIMEOUT = 900.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a pyrlab command ended, and all that it printed."""
+
+    status: int
+    output: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """A folder with lists, locks and docker/, in which pyrlab runs as users run it."""
+
+    path: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, **environment: str) -> Outcome:
+        """Run ``pyrlab arguments`` in the project and return how it ended."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pyrlab", *arguments],
+            cwd=self.path,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def succeed(self, *arguments: str, **environment: str) -> str:
+        """Run a command that must succeed, and return what it printed."""
+        outcome = self.run(*arguments, **environment)
+        assert outcome.status == 0, outcome.output
+        return outcome.output
+
+    def interrupt(self, *arguments: str, when: str) -> Outcome:
+        """Run a command, press Ctrl-C as soon as it prints ``when``, and return how it ended."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pyrlab", *arguments],
+            cwd=self.path,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        seen, pressed = "", False
+        with process.stdout:
+            for line in process.stdout:
+                seen += line
+                if when in line and not pressed:
+                    # As a terminal does: to every process of the foreground group.
+                    os.killpg(process.pid, signal.SIGINT)
+                    pressed = True
+        return Outcome(process.wait(timeout=60), seen)
+
+    def copy(self, path: Path) -> "Project":
+        """Return a copy of the project, without what its builds left behind."""
+        shutil.copytree(self.path, path, ignore=shutil.ignore_patterns(".pyrlab"))
+        return Project(path, self.environment)
+
+    def write(self, name: str, text: str) -> None:
+        """Write one of the project's files."""
+        (self.path / name).write_text(text, encoding="utf-8")
+
+    def read(self, name: str) -> str:
+        """Read one of the project's files."""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def state(self) -> dict[str, object]:
+        """Return what a failed command must leave as it was: locks, images and containers."""
+        client = engine.client()
+        images = {
+            tag: image.id for image in client.images.list() for tag in image.tags if tag.startswith("pyrlab-test/")
+        }
+        containers = {one.id for one in client.containers.list(all=True, filters={"label": "io.pyrlab.lab"})}
+        locks = {name: (self.path / name).read_bytes() for name in LOCKS if (self.path / name).exists()}
+        left = sorted(path.name for path in self.path.iterdir() if path.name != ".pyrlab")
+        return {"images": images, "containers": containers, "locks": locks, "files": left}
+
+
+def make_project(path: Path, **environment: str) -> Project:
+    """Make a small project in ``path``, with the docker/ folder of this checkout."""
+    path.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SOURCE / "docker", path / "docker")
+    for name, text in LISTS.items():
+        (path / name).write_text(text, encoding="utf-8")
+    inherited = {name: value for name, value in os.environ.items() if name not in {"PORT", "RPORT", "FILES"}}
+    environment = {"PYTHONPATH": str(SOURCE / "src"), "COLUMNS": "200", **environment}
+    return Project(path, {**inherited, **environment})
+
+
+@pytest.fixture(scope="session")
+def locked_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a small project with its three locks made. Tests must not change it: they take ``project``."""
+    made = make_project(tmp_path_factory.mktemp("locked"))
+    # The pins of this checkout's own lock spare the index most questions; the small list drops what it does not want.
+    shutil.copy(SOURCE / "requirements.lock", made.path)
+    made.succeed("lock")
+    return made
+
+
+@pytest.fixture(scope="session")
+def built_project(locked_project: Project) -> Iterator[Project]:
+    """Return the small project with all four images built; they are removed at the end."""
+    locked_project.succeed("build")
+    yield locked_project
+    client = engine.client()
+    for image in client.images.list():
+        for tag in image.tags:
+            if tag.startswith("pyrlab-test/"):
+                client.images.remove(tag, force=True)
+
+
+@pytest.fixture
+def project(locked_project: Project, tmp_path: Path) -> Project:
+    """Return a copy of the locked small project that a test may change."""
+    return locked_project.copy(tmp_path / "project")

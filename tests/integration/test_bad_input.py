@@ -1,0 +1,258 @@
+"""Bad input and bad networks: one clear message with a remedy, a fitting status, and nothing lost."""
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+DEAD = "http://127.0.0.1:9"
+INTERRUPTED = "interrupted; nothing was changed"
+
+
+@pytest.fixture
+def untouched(project: Project) -> Iterator[Project]:
+    """Return a project, and check afterwards that its locks and all images and labs are as they were."""
+    before = project.state()
+    yield project
+    assert project.state() == before
+
+
+def fails(project: Project, *arguments: str, status: int, says: str, remedy: str, **environment: str) -> None:
+    """Run a command that must fail: with this status, this error and this remedy, and no traceback."""
+    outcome = project.run(*arguments, **environment)
+    assert "Traceback" not in outcome.output, outcome.output
+    error, tip = outcome.output.splitlines()[-2:]
+    assert error.startswith("error: "), outcome.output
+    assert says in error, outcome.output
+    assert tip.startswith("  try: "), outcome.output
+    assert remedy in tip, outcome.output
+    assert outcome.status == status, outcome.output
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kind", "says", "remedy"),
+    [
+        pytest.param(
+            "base_debs.txt", "\nedd\n", "debs", "base_debs.txt:2: Debian has no package 'edd'", "did you mean", id="deb"
+        ),
+        pytest.param(
+            "r_debs.txt", "litler\n", "debs", "r_debs.txt:1: Debian has no package 'litler'", "littler", id="r-deb"
+        ),
+        pytest.param(
+            "r_packages.txt",
+            "zoo\nzooo\n",
+            "r",
+            "r_packages.txt:2: Debian has no R package 'zooo'",
+            "zoo",
+            id="r-package",
+        ),
+        pytest.param(
+            "r_packages.txt",
+            "irkernel\n",
+            "r",
+            "r_packages.txt:1: there is no R package 'irkernel'",
+            "IRkernel",
+            id="case",
+        ),
+        pytest.param(
+            "requirements.in",
+            "tabulate\nno-such-package-of-anybody\n",
+            "python",
+            "requirements.in:2: the Python package index has no no-such-package-of-anybody",
+            "check the name",
+            id="python",
+        ),
+    ],
+)
+def test_a_package_that_does_not_exist(
+    untouched: Project, file: str, text: str, kind: str, says: str, remedy: str
+) -> None:
+    untouched.write(file, text)
+    fails(untouched, "lock", kind, status=3, says=says, remedy=remedy)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kind", "says", "remedy"),
+    [
+        pytest.param(
+            "base_debs.txt", "ed = = 1\n", "debs", "base_debs.txt:1: 'ed = = 1' is not", "name=version", id="deb"
+        ),
+        pytest.param("r_packages.txt", "zoo ~ 1\n", "r", "r_packages.txt:1: 'zoo ~ 1' is not", "NAME >= 1.2", id="r"),
+        pytest.param("requirements.in", "x y\n", "python", "requirements.in:1: 'x y' is not", "numpy>=2", id="python"),
+        pytest.param(
+            "base_debs.txt", "ed=1\ned=2\n", "debs", "ed=2 contradicts ed=1 in base_debs.txt:1", "one of", id="deb-pins"
+        ),
+        pytest.param(
+            "requirements.in",
+            "xlrd==1.2\nxlrd==2.0\n",
+            "python",
+            "requirements.in:2: xlrd==2.0 contradicts xlrd==1.2",
+            "one of",
+            id="python-pins",
+        ),
+        pytest.param(
+            "base_debs.txt", "ed=0.1\n", "debs", "base_debs.txt:1: Debian has no ed 0.1", "one of", id="no-deb"
+        ),
+        pytest.param("r_packages.txt", "zoo == 0.1\n", "r", "zoo == 0.1 cannot be had", "ask for", id="no-r"),
+        pytest.param(
+            "requirements.in",
+            "jupyterlab\ntornado<1\n",
+            "python",
+            "no set of versions satisfies",
+            "loosen",
+            id="no-python",
+        ),
+    ],
+)
+def test_a_line_that_cannot_be_read_or_satisfied(
+    untouched: Project, file: str, text: str, kind: str, says: str, remedy: str
+) -> None:
+    untouched.write(file, text)
+    fails(untouched, "lock", kind, status=3, says=says, remedy=remedy)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says", "remedy"),
+    [
+        pytest.param(
+            "base_debs.txt", "ed\nless\n", "debs.lock lacks less (base_debs.txt:2)", "lock -- debs", id="debs"
+        ),
+        pytest.param(
+            "requirements.in", "xlrd\n", "requirements.lock lacks xlrd (requirements.in:1)", "python", id="python"
+        ),
+        pytest.param("r_packages.txt", "xts\n", "r_packages.lock lacks xts (r_packages.txt:1)", "lock -- r", id="r"),
+        pytest.param("requirements.in", "tabulate==0.8\n", "requirements.lock was made from another", "lock", id="pin"),
+    ],
+)
+def test_build_refuses_a_lock_that_lacks_what_a_list_wants(
+    untouched: Project, file: str, text: str, says: str, remedy: str
+) -> None:
+    untouched.write(file, text)
+    fails(untouched, "build", status=4, says=says, remedy=remedy)
+    fails(untouched, "serve", "pylab", "--no-browser", "--port", "18888", status=4, says=says, remedy=remedy)
+
+
+def test_a_changed_digit_in_a_hash_of_a_wheel_stops_the_build(built_project: Project, project: Project) -> None:
+    del built_project  # its images must stay
+    lock = project.read("requirements.lock")
+    start = lock.index("tabulate==")
+    block = lock[start : lock.index("# via", start)]
+    changed = re.sub(r"sha256:(.)", lambda match: "sha256:" + ("1" if match[1] == "0" else "0"), block)
+    project.write("requirements.lock", lock.replace(block, changed))
+    before = project.state()
+    fails(project, "build", "pylab", status=8, says="tabulate", remedy="restore the lock")
+    assert project.state() == before
+
+
+def test_a_changed_digit_in_a_hash_of_a_deb_stops_the_build(built_project: Project, project: Project) -> None:
+    del built_project
+    lock = project.read("debs.lock")
+    line = next(line for line in lock.splitlines() if line.startswith("ed "))
+    digit = line[line.index("sha256:") + 7]
+    project.write("debs.lock", lock.replace(line, line.replace(f":{digit}", ":1" if digit == "0" else ":0")))
+    before = project.state()
+    fails(project, "build", "pyrlab-base", status=8, says="other bytes than debs.lock for ed", remedy="find out why")
+    assert project.state() == before
+
+
+@pytest.mark.parametrize(
+    "verb", [("lock",), ("build",), ("serve", "pylab"), ("stop", "pylab")], ids=lambda verb: verb[0]
+)
+def test_no_engine(untouched: Project, verb: tuple[str, ...]) -> None:
+    fails(
+        untouched,
+        *verb,
+        status=5,
+        says="no Docker engine answers",
+        remedy="nox -s engine",
+        DOCKER_HOST="tcp://127.0.0.1:9",
+    )
+
+
+def test_no_network_for_debian(untouched: Project) -> None:
+    fails(untouched, "lock", "debs", status=6, says="could not be reached", remedy="network", APTPROXY=DEAD)
+
+
+def test_no_network_for_a_new_root(untouched: Project, tmp_path: Path) -> None:
+    nowhere = {"APTPROXY": DEAD, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    fails(untouched, "lock", "debs", status=6, says="archive could not be reached", remedy="network", **nowhere)
+
+
+def test_no_network_for_python(untouched: Project) -> None:
+    untouched.write("requirements.in", "tabulate\nxlrd\n")
+    fails(
+        untouched, "lock", "python", status=6, says="could not be reached", remedy="PIPPROXY", PIPPROXY=f"{DEAD}/simple"
+    )
+
+
+def test_no_network_while_building(built_project: Project, project: Project) -> None:
+    """A pin that no layer and no cache holds yet needs the network; without it the images stay as they were."""
+    del built_project
+    project.write("requirements.in", "tabulate==0.9.0\nxlrd==1.1.0\n")
+    project.succeed("lock", "python")
+    before = project.state()
+    nowhere = {"PIPPROXY": f"{DEAD}/simple"}
+    fails(project, "build", "pylab", status=6, says="could not be reached", remedy="network", **nowhere)
+    assert project.state() == before
+
+
+def test_a_port_in_use(untouched: Project) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        arguments = ("serve", "pylab", "--no-browser", "--port", str(port))
+        fails(untouched, *arguments, status=2, says=f"port {port} cannot be had", remedy="--port or PORT")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        pytest.param(("serve", "pylab"), {"PORT": "6006"}, "PORT is 6006, which is TensorBoard's port", id="PORT"),
+        pytest.param(("serve", "rlab"), {"RPORT": "6006"}, "RPORT is 6006, which is TensorBoard's port", id="RPORT"),
+        pytest.param(("serve", "pylab", "--port", "6006"), {}, "--port is 6006, which is TensorBoard's", id="option"),
+    ],
+)
+def test_tensorboards_port(
+    untouched: Project, arguments: tuple[str, ...], environment: dict[str, str], says: str
+) -> None:
+    fails(untouched, *arguments, status=2, says=says, remedy="choose another port", **environment)
+
+
+def test_an_unknown_lab_or_image(untouched: Project) -> None:
+    fails(untouched, "serve", "jlab", status=2, says="no lab called 'jlab'", remedy="pylab, rlab")
+    fails(untouched, "stop", "jlab", status=2, says="no lab called 'jlab'", remedy="pylab, rlab")
+    fails(untouched, "build", "jlab", status=2, says="no image called 'jlab'", remedy="pyrlab-base, pylab")
+
+
+def test_a_notebooks_folder_that_is_a_file(untouched: Project, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine", encoding="utf-8")
+    arguments = ("serve", "pylab", "--no-browser", "--port", "18888", "--notebooks", str(file))
+    fails(untouched, *arguments, status=2, says=f"the notebooks folder {file} is a file", remedy="--notebooks or FILES")
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_ctrl_c_while_locking(untouched: Project) -> None:
+    untouched.write("requirements.in", "tabulate\nxlrd\n")
+    outcome = untouched.interrupt("lock", "python", when="asking pip-compile")
+    assert (outcome.status, outcome.output.splitlines()[-1]) == (130, INTERRUPTED), outcome.output
+
+
+def test_ctrl_c_while_building(built_project: Project, untouched: Project) -> None:
+    del built_project
+    dockerfile = untouched.path / "docker/debs/install-debs"
+    dockerfile.write_text(dockerfile.read_text(encoding="utf-8") + "\n: another step\n", encoding="utf-8")
+    outcome = untouched.interrupt("build", "pyrlab-base", when="building pyrlab-base")
+    assert (outcome.status, outcome.output.splitlines()[-1]) == (130, INTERRUPTED), outcome.output
+
+
+def test_ctrl_c_while_serving(built_project: Project, tmp_path: Path) -> None:
+    before = built_project.state()
+    arguments = ("serve", "pylab", "--no-browser", "--port", "18888", "--notebooks", str(tmp_path / "notebooks"))
+    outcome = built_project.interrupt(*arguments, when="starting pylab")
+    assert (outcome.status, outcome.output.splitlines()[-1]) == (130, INTERRUPTED), outcome.output
+    assert built_project.state() == before

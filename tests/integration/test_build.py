@@ -1,0 +1,137 @@
+"""`nox -s build`: what is built again, what is shared, and what never enters an image."""
+
+import http.server
+import io
+import socketserver
+import tarfile
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+from conftest import Project
+
+from pyrlab import engine, images
+
+PREFIX = "pyrlab-test/"
+
+
+def ids() -> dict[str, str]:
+    """Return the ids of the small project's images, by image."""
+    client = engine.client()
+    return {name: str(client.images.get(f"{PREFIX}{name}:latest").id) for name in images.IMAGES}
+
+
+def layers(name: str) -> list[str]:
+    """Return the digests of an image's layers, lowest first."""
+    found: list[str] = engine.client().images.get(f"{PREFIX}{name}:latest").attrs["RootFS"]["Layers"]
+    return found
+
+
+def run_in(name: str, *command: str) -> str:
+    """Run a command in a container of an image and return what it printed."""
+    printed = engine.client().containers.run(
+        f"{PREFIX}{name}:latest", list(command[1:]), entrypoint=command[0], remove=True
+    )
+    return str(printed.decode())
+
+
+def test_a_second_build_changes_nothing(built_project: Project) -> None:
+    before = ids()
+    printed = built_project.succeed("build", "--locked")
+    assert printed == "· nothing to do: pyrlab-base, pylab, rlab-base, rlab are what the locks say\n"
+    assert ids() == before
+
+
+def test_the_labs_share_jupyterlab_and_debian_as_layers(built_project: Project) -> None:
+    del built_project
+    shared = set(layers("pylab")) & set(layers("rlab"))
+    assert set(layers("pyrlab-base")) == shared
+    for name in images.LABS:
+        assert run_in(name, "jupyter", "--version")
+
+
+def test_images_tell_what_they_are_made_from(built_project: Project) -> None:
+    del built_project
+    labels = engine.client().images.get(f"{PREFIX}rlab:latest").labels
+    assert labels["org.opencontainers.image.title"] == "rlab"
+    assert labels["io.pyrlab.debs.lock"].startswith("sha256:")
+    assert labels["io.pyrlab.r_packages.lock"].startswith("sha256:")
+    assert "io.pyrlab.requirements.lock" not in labels
+
+
+def test_a_python_package_rebuilds_its_own_part_only(built_project: Project, project: Project) -> None:
+    project.write("requirements.in", "tabulate==0.9.0\nxlrd\n")
+    project.succeed("lock", "python")
+    before, pylab = ids(), layers("pylab")
+    printed = project.succeed("build")
+    rebuilt = [line.split(":")[0] for line in printed.splitlines() if line.startswith("· part-")]
+    assert len(rebuilt) == 1
+    assert "r-debs" not in printed
+    after = ids()
+    assert {name for name in before if before[name] != after[name]} == {"pylab"}
+    assert len(set(layers("pylab")) - set(pylab)) == 1
+    assert "xlrd" in run_in("pylab", "python", "-c", "import xlrd; print(xlrd.__name__)")
+    built_project.succeed("build")
+
+
+def test_an_r_package_leaves_pylab_alone(built_project: Project, project: Project) -> None:
+    project.write("r_packages.txt", "zoo\nxts\n")
+    project.succeed("lock", "r")
+    before = ids()
+    printed = project.succeed("build")
+    assert [line.split(":")[0] for line in printed.splitlines()[1:]] == ["· r-packages"]
+    after = ids()
+    assert {name for name in before if before[name] != after[name]} == {"rlab"}
+    assert "0." in run_in("rlab", "Rscript", "-e", "cat(as.character(packageVersion('xts')))")
+    built_project.succeed("build")
+
+
+class ForwardingHandler(http.server.BaseHTTPRequestHandler):
+    """A forwarding HTTP proxy: it fetches what it is asked for and remembers the hosts."""
+
+    seen: set[str] = set()  # noqa: RUF012 - one proxy a test
+
+    def do_GET(self) -> None:
+        """Fetch the absolute URL of the request line."""
+        self.seen.add(str(urlsplit(self.path).hostname))
+        with build_opener(ProxyHandler({})).open(self.path, timeout=60) as answer:
+            body = answer.read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    """Run a forwarding proxy on this machine's loopback and yield its URL, with credentials in it."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), ForwardingHandler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://someone:hush-hush@127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+def test_a_proxy_is_used_and_leaves_no_trace(built_project: Project, project: Project, proxy: str) -> None:
+    project.write("base_debs.txt", "ed\nless\n")
+    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/proxied-"\n')
+    project.succeed("lock", "debs", APTPROXY=proxy)
+    project.succeed("--debug", "build", "pyrlab-base", APTPROXY=proxy)
+    assert ForwardingHandler.seen
+    del built_project
+    image = engine.client().images.get("pyrlab-test/proxied-pyrlab-base:latest")
+    assert "hush-hush" not in str(image.history()) + str(image.attrs)
+    for lock in ("debs.lock", "r_packages.lock"):
+        assert "hush-hush" not in project.read(lock)
+    stream = io.BytesIO(b"".join(image.save()))
+    with tarfile.open(fileobj=stream) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            assert file is None or b"hush-hush" not in file.read(), member.name

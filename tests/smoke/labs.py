@@ -1,0 +1,257 @@
+"""The labs under test: each runs in a container of its own, which is found again, and removed, by its label."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import docker
+import pytest
+import requests
+from docker.models.containers import Container
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+
+from pyrlab import images
+from pyrlab.locks import debs, python, r
+from pyrlab.settings import Settings
+
+# Its helper image cannot be had in a closed network. We clean up by label instead.
+testcontainers_config.ryuk_disabled = True
+
+LABEL = "io.pyrlab.smoke"
+NOTEBOOKS = "/home/notebook/notebooks"
+PORT = 8888
+START_TIMEOUT = 60.0
+POLL_INTERVAL = 0.1
+# Of whoever runs the tests, as people have it at home. Root's own id would prove nothing: labs refuse to run as root.
+OWNER = (os.getuid(), os.getgid()) if os.getuid() else (12345, 12345)
+# What coreutils' timeout says of a command that took too long.
+TIMED_OUT = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the locks say that one lab holds: versions by name."""
+
+    debs: Mapping[str, str]
+    python: tuple[python.PythonPin, ...]
+    r: Mapping[str, str]
+
+    @classmethod
+    def of(cls, lab: str, project: Path) -> "Contents":
+        """Read the locks of ``project`` as far as they decide what ``lab`` holds."""
+        own_locks = images.locks_of(lab)
+        debs_lock, python_lock = debs.load(project), python.load(project)
+        r_lock = r.load(project) if r.FILE in own_locks else None
+        sections = [debs.ROOT, *(image.name for image in images.lineage(lab))]
+        deb_pins = [pin for section in sections for pin in debs_lock.sections.get(section, ())]
+        return cls(
+            # A later section replaces what an earlier one has under the same name.
+            debs={pin.name: pin.version for pin in (*deb_pins, *(r_lock.debs if r_lock else ()))},
+            python=python_lock.pins if python.FILE in own_locks else python_lock.closure(images.REQUIRED_PYTHON),
+            r={pin.name: pin.version for pin in r_lock.packages} if r_lock else {},
+        )
+
+    def has(self, *, python: Sequence[str] = (), r: Sequence[str] = ()) -> bool:
+        """Tell whether the lab holds all of these Python distributions and R packages."""
+        return {pin.name for pin in self.python}.issuperset(python) and self.r.keys() >= set(r)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command in a container ended, and what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLab:
+    """A lab that answers. ``start_log`` is what it had logged by then; ``folder`` is mounted as its notebooks."""
+
+    lab: images.Lab
+    contents: Contents = field(repr=False)
+    container: Container
+    url: str
+    token: str = field(repr=False)
+    folder: Path
+    start_log: str = field(repr=False)
+
+    def request(
+        self, method: str, path: str, *, token: str | None, json: Mapping[str, object] | None = None
+    ) -> requests.Response:
+        """Send one request, past all proxies, and return the answer without following it elsewhere."""
+        headers = {"Authorization": f"token {token}"} if token is not None else {}
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(
+                method, self.url + path, headers=headers, json=json, timeout=30, allow_redirects=False
+            )
+
+    def get(self, path: str) -> requests.Response:
+        """Return the answer to a GET with the lab's token."""
+        return self.request("GET", path, token=self.token)
+
+    def attempt(self, *command: str, timeout: float = 60) -> Finished:
+        """Run ``command`` in the container, as the user that the lab runs as. ``timeout`` in seconds."""
+        limited = ["timeout", "--kill-after=5", str(timeout), *command]
+        result = self.container.exec_run(limited, demux=True)
+        stdout, stderr = cast("tuple[bytes | None, bytes | None]", result.output)
+        return Finished(int(result.exit_code or 0), _text(stdout), _text(stderr))
+
+    def run(self, *command: str, timeout: float = 60) -> str:
+        """Run ``command`` in the container and return its output; a failure shows the end of all that it wrote."""
+        ended = self.attempt(*command, timeout=timeout)
+        if ended.status:
+            why = f"took more than {timeout} s" if ended.status == TIMED_OUT else f"ended with {ended.status}"
+            shown = " ".join(command)[:200]
+            pytest.fail(f"{self.lab.image}: {shown!r} {why}:\n{(ended.stdout + ended.stderr)[-3000:]}", pytrace=False)
+        return ended.stdout
+
+    def log(self) -> str:
+        """Return all that the container has logged."""
+        return self.container.logs().decode(errors="replace")
+
+    def add(self, source: Path) -> str:
+        """Copy a file into the mounted folder, as the lab user's own, and return its name."""
+        target = self.folder / source.name
+        target.write_bytes(source.read_bytes())
+        os.chown(target, *OWNER)
+        return source.name
+
+
+class Fleet:
+    """All containers of one test session: one for each lab that is started when first asked for, and passing ones."""
+
+    def __init__(self, settings: Settings, make_folder: Callable[[str], Path]) -> None:
+        self.settings = settings
+        self._make_folder = make_folder
+        self._session = secrets.token_hex(8)
+        self._shared: dict[str, RunningLab] = {}
+        self._failed: set[str] = set()
+        self._contents: dict[str, Contents] = {}
+
+    def contents(self, name: str) -> Contents:
+        """Return what the locks say that a lab holds."""
+        if name not in self._contents:
+            self._contents[name] = Contents.of(name, self.settings.project)
+        return self._contents[name]
+
+    def shared(self, name: str) -> RunningLab:
+        """Return the lab called ``name`` that all tests share."""
+        if name in self._failed:
+            pytest.fail(f"{name} did not start: see the first failure", pytrace=False)
+        if name not in self._shared:
+            self._failed.add(name)
+            self._shared[name] = self.start(name)
+            self._failed.remove(name)
+        return self._shared[name]
+
+    @contextmanager
+    def another(
+        self, name: str, environment: Mapping[str, str] | None = None, **options: object
+    ) -> Iterator[RunningLab]:
+        """Start one more container of a lab, for a test that takes it apart. ``options`` as in Docker's SDK."""
+        running = self.start(name, environment, **options)
+        try:
+            yield running
+        finally:
+            running.container.remove(force=True, v=True)
+
+    def start(self, name: str, environment: Mapping[str, str] | None = None, **options: object) -> RunningLab:
+        """Start a lab as its users do, and wait until it answers."""
+        folder, token = self._make_folder(name), secrets.token_hex(16)
+        folder.chmod(0o755)
+        os.chown(folder, *OWNER)
+        user = "{}:{}".format(*OWNER)
+        container = self._start(name, {"JUPYTER_TOKEN": token, **(environment or {})}, folder, user=user, **options)
+        alone = options.get("network") == "none"
+        running = RunningLab(
+            lab=images.find_lab(name),
+            contents=self.contents(name),
+            container=container,
+            url="" if alone else f"http://127.0.0.1:{_port_of(container)}",
+            token=token,
+            folder=folder,
+            start_log="",
+        )
+        wait_for(
+            f"{name} to answer",
+            lambda: _answers_inside(running) if alone else _answers(running),
+            timeout=START_TIMEOUT,
+            evidence=running.log,
+        )
+        return replace(running, start_log=running.log())
+
+    def refuse(self, name: str, environment: Mapping[str, str], **options: object) -> Finished:
+        """Start a lab that must not start, and return how it ended."""
+        container = self._start(name, environment, None, **options)
+        try:
+            status = int(container.wait(timeout=30)["StatusCode"])
+            return Finished(status, _text(container.logs(stderr=False)), _text(container.logs(stdout=False)))
+        finally:
+            container.remove(force=True, v=True)
+
+    def close(self) -> None:
+        """Remove every container of this session, also one whose start failed half-way."""
+        client = docker_client()
+        try:
+            for container in client.containers.list(all=True, filters={"label": f"{LABEL}={self._session}"}):
+                container.remove(force=True, v=True)
+        finally:
+            client.close()
+
+    def _start(self, name: str, environment: Mapping[str, str], folder: Path | None, **options: object) -> Container:
+        container = DockerContainer(self.settings.tag(name), docker_client_kw={"timeout": 300})
+        container.with_kwargs(labels={LABEL: self._session}, **options).with_envs(**environment)
+        # A pair is what Docker's SDK takes for an address with a port that the engine chooses.
+        cast("dict[str, Any]", container.ports)[f"{PORT}/tcp"] = ("127.0.0.1", None)
+        if folder:
+            container.with_volume_mapping(folder, NOTEBOOKS, "rw")
+        return container.start().get_wrapped_container()
+
+
+def wait_for(
+    what: str, condition: Callable[[], bool], *, timeout: float, evidence: Callable[[], str] = lambda: ""
+) -> None:
+    """Wait until ``condition`` holds, or fail after ``timeout`` seconds with the end of ``evidence``."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:.0f} s for {what}\n{evidence()[-3000:]}", pytrace=False)
+        time.sleep(POLL_INTERVAL)
+
+
+def docker_client() -> docker.DockerClient:
+    """Return a client of the engine that testcontainers uses. The caller closes it."""
+    return DockerContainer("none").get_docker_client().client
+
+
+def _answers(running: RunningLab) -> bool:
+    try:
+        return running.request("GET", "/api", token=None).ok
+    except requests.ConnectionError:
+        running.container.reload()
+        if running.container.status != "running":
+            pytest.fail(f"{running.lab.image} stopped:\n{running.log()[-3000:]}", pytrace=False)
+        return False
+
+
+def _answers_inside(running: RunningLab) -> bool:
+    return running.attempt("check-health").status == 0
+
+
+def _port_of(container: Container) -> int:
+    container.reload()
+    bindings = container.ports[f"{PORT}/tcp"] or []
+    return int(bindings[0]["HostPort"])
+
+
+def _text(output: bytes | None) -> str:
+    return (output or b"").decode(errors="replace")

@@ -1,0 +1,62 @@
+"""Real notebooks, executed in the lab: what their cells put out is compared, not only that none fails."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+import pytest
+from kernels import is_png
+from labs import RunningLab
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+def test_arithmetic(lab: RunningLab) -> None:
+    """Plain Python, which every lab has."""
+    printed, _ = execute(lab, "arithmetic.ipynb")
+    assert printed == ["sum 5050", "mean 50.5", "1/3 + 1/6 = 1/2"]
+
+
+@pytest.mark.needs(python=["matplotlib", "numpy", "pandas", "scikit-learn", "statsmodels"])
+def test_regression(lab: RunningLab) -> None:
+    """A regression whose numbers are known in closed form: intercept 25/11, slope 97/33, forecast 95/3."""
+    printed, pictures = execute(lab, "regression.ipynb")
+    assert printed == [
+        "pandas: mean y of even x 15.000000, of odd x 16.000000",
+        "numpy: intercept 2.272727, slope 2.939394",
+        "statsmodels: intercept 2.272727, slope 2.939394, R squared 0.986579",
+        "scikit-learn: intercept 2.272727, slope 2.939394, forecast for x = 10 31.666667",
+    ]
+    assert [is_png(picture) for picture in pictures] == [True]
+
+
+@pytest.mark.needs(r=["dplyr", "ggplot2"])
+def test_dplyr_ggplot2(lab: RunningLab) -> None:
+    """R's own mtcars by cylinders, and a plot of it."""
+    printed, pictures = execute(lab, "dplyr_ggplot2.ipynb")
+    assert printed == [
+        "4 cylinders: 11 cars, 26.66 mpg",
+        "6 cylinders: 7 cars, 19.74 mpg",
+        "8 cylinders: 14 cars, 15.10 mpg",
+        "mpg = 37.285 - 5.344 * wt",
+    ]
+    assert [is_png(picture) for picture in pictures] == [True]
+
+
+def test_exports_pdf(lab: RunningLab) -> None:
+    """A notebook with a formula becomes PDF, by way of pandoc and XeTeX."""
+    lab.run("jupyter", "nbconvert", "--to", "pdf", "--output", "formula", lab.add(NOTEBOOKS / "arithmetic.ipynb"))
+    pdf = (lab.folder / "formula.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert pdf.rstrip().endswith(b"%%EOF")
+
+
+def execute(lab: RunningLab, name: str) -> tuple[list[str], Sequence[str]]:
+    """Execute a notebook in the lab and return the lines that it printed, and its PNG pictures in base64."""
+    source = lab.add(NOTEBOOKS / name)
+    lab.run("jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", f"executed-{name}", source)
+    notebook = nbformat.read(lab.folder / f"executed-{name}", as_version=4)  # type: ignore[no-untyped-call] # it is half annotated
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
+    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    return printed.splitlines(), pictures

@@ -1,0 +1,53 @@
+"""What the locks name is what the images hold, each package at its version, and all of it can be used."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from labs import RunningLab
+from packaging.markers import Marker
+
+from pyrlab import images
+
+HERE = Path(__file__).parent
+MINUTES = 60.0
+# How the Python lock notes that a distribution is in the list itself.
+LIST = "list"
+ABSENT = re.compile(r"ModuleNotFoundError: No module named '\w+'")
+DPKG_FORMAT = "${binary:Package}\t${Version}\t${db:Status-Abbrev}\n"
+
+
+def test_debs_are_those_of_the_locks(lab: RunningLab) -> None:
+    """Same names, same versions, no deb more and none less."""
+    lines = [line.split("\t") for line in lab.run("dpkg-query", "-W", "-f", DPKG_FORMAT).splitlines()]
+    assert {status.strip() for _, _, status in lines} == {"ii"}
+    assert {name.partition(":")[0]: version for name, version, _ in lines} == lab.contents.debs
+
+
+def test_python_distributions_are_those_of_the_lock(lab: RunningLab) -> None:
+    """Same names, same versions, no distribution more and none less; none lacks another, and every module imports."""
+    report = json.loads(lab.run("python", "-P", "-c", (HERE / "probe_python.py").read_text(), timeout=4 * MINUTES))
+    environment = report["environment"]
+    pins = [pin for pin in lab.contents.python if not pin.marker or Marker(pin.marker).evaluate(environment)]
+    assert report["versions"] == {pin.name: pin.version for pin in pins}
+    assert lab.run("python", "-m", "pip", "check") == "No broken requirements found.\n"
+    assert {name: why for name, why in report["failures"].items() if not _is_bridge(name, why, lab)} == {}
+
+
+@pytest.mark.needs(r=images.REQUIRED_R)
+def test_r_packages_load_at_their_locked_versions(lab: RunningLab) -> None:
+    """Each loads by itself, in an R that has loaded nothing else."""
+    script, packages = lab.add(HERE / "probe_r.R"), sorted(lab.contents.r)
+    printed = lab.run("Rscript", "--vanilla", script, *packages, timeout=4 * MINUTES)
+    assert printed.splitlines() == [f"{name} {lab.contents.r[name]}" for name in packages]
+
+
+def _is_bridge(name: str, why: str, lab: RunningLab) -> bool:
+    """Tell whether a module merely joins its user to a package that this lab does not have, as matplotlib_inline does.
+
+    That is so when no list asks for it and it declares no need of what it lacks, which `pip check` has shown. Whatever
+    did need it would fail to import as well.
+    """
+    requested = any(pin.name == name and LIST in pin.via for pin in lab.contents.python)
+    return not requested and ABSENT.fullmatch(why) is not None

@@ -1,0 +1,113 @@
+"""The server of a running lab: who is let in, what it offers, as whom it runs, and what it says."""
+
+import re
+
+from labs import OWNER, Fleet, RunningLab, wait_for
+
+LOCALE = """
+import locale
+locale.setlocale(locale.LC_ALL, "")
+print(locale.getlocale(), locale.format_string("%d", 1234567, grouping=True), "\\u00e4")
+"""
+PROCESSES = """
+import pathlib
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    fields = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    print(folder.name, fields["PPid"].strip(), *fields["Uid"].split(), fields["Name"].strip())
+"""
+NETWORK_SETTING = re.compile(
+    r"(?i)(token|password|index_?url|_index|trusted_?host|\w*_proxy)=\S+|--(extra-)?index-url|--trusted-host"
+)
+COMPLAINT = re.compile(r"^\[[WEC] .*", re.MULTILINE)
+
+
+def test_says_its_version_to_everybody(lab: RunningLab) -> None:
+    """GET /api needs no token: it is how one asks whether the lab is up."""
+    answer = lab.request("GET", "/api", token=None)
+    assert answer.status_code == 200
+    assert re.fullmatch(r"\d+\.\d+\.\d+", answer.json()["version"])
+
+
+def test_lets_in_who_has_the_token(lab: RunningLab) -> None:
+    """GET /api/status answers to the right token only."""
+    answers = {token: lab.request("GET", "/api/status", token=token) for token in (lab.token, None, "", "wrong")}
+    assert {token: answer.status_code for token, answer in answers.items()} == {
+        lab.token: 200,
+        None: 403,
+        "": 403,
+        "wrong": 403,
+    }
+
+
+def test_offers_the_kernels_of_the_image_graph(lab: RunningLab) -> None:
+    """No kernelspec more, none less, and each in its language."""
+    specs = lab.get("/api/kernelspecs").json()["kernelspecs"]
+    assert {name: spec["spec"]["language"] for name, spec in specs.items()} == lab.lab.kernels
+
+
+def test_serves_jupyterlab_itself(lab: RunningLab) -> None:
+    """The page that the lab's link opens."""
+    page = lab.get("/lab")
+    assert page.status_code == 200
+    assert "<title>JupyterLab</title>" in page.text
+
+
+def test_saves_files_that_belong_to_the_user(lab: RunningLab) -> None:
+    """What the browser saves lies in the mounted folder, with the user's own ids."""
+    model = {"type": "file", "format": "text", "content": "saved\n"}
+    assert lab.request("PUT", "/api/contents/saved.txt", token=lab.token, json=model).status_code == 201
+    saved = lab.folder / "saved.txt"
+    assert saved.read_text() == "saved\n"
+    assert (saved.stat().st_uid, saved.stat().st_gid) == OWNER
+
+
+def test_turns_healthy(lab: RunningLab) -> None:
+    """Docker's own health check finds the server."""
+
+    def is_healthy() -> bool:
+        lab.container.reload()
+        return lab.container.health == "healthy"
+
+    wait_for("the health check", is_healthy, timeout=30, evidence=lambda: str(lab.container.attrs["State"]["Health"]))
+
+
+def test_runs_as_the_user_below_tini(lab: RunningLab) -> None:
+    """PID 1 is tini, its child is the server, and nothing runs as anybody but the user that was asked for."""
+    assert lab.run("id", "-u").strip() == str(OWNER[0])
+    rows = [line.split() for line in lab.run("python", "-c", PROCESSES).splitlines()]
+    assert {uid for _, _, *uids, _ in rows for uid in uids} == {str(OWNER[0])}
+    assert [name for pid, _, *_, name in rows if pid == "1"] == ["tini"]
+    assert [name for _, parent, *_, name in rows if parent == "1"] == ["jupyter-lab"]
+
+
+def test_has_an_english_utf8_locale(lab: RunningLab) -> None:
+    """Programs and Python agree that it is en_US.UTF-8, and no program warns that it is not there."""
+    shown = lab.attempt("locale")
+    assert shown.stderr == ""
+    assert "LANG=en_US.UTF-8" in shown.stdout
+    assert lab.run("python", "-c", LOCALE) == "('en_US', 'UTF-8') 1,234,567 \u00e4\n"
+
+
+def test_starts_without_a_warning(lab: RunningLab) -> None:
+    """Nothing that Jupyter itself calls a warning or an error."""
+    assert "is running at" in lab.start_log
+    assert COMPLAINT.findall(lab.start_log) == []
+
+
+def test_logs_no_token(lab: RunningLab) -> None:
+    """A log is easily shown to others; the token lets in whoever has it."""
+    assert lab.token not in lab.log()
+
+
+def test_knows_nothing_of_the_network_that_it_was_built_in(lab: RunningLab, fleet: Fleet) -> None:
+    """Neither the image's layers and environment nor pip's and apt's configuration name an index or a proxy."""
+    image = lab.container.image
+    assert image is not None
+    recorded = [*(layer["CreatedBy"] for layer in image.history()), *(image.attrs["Config"]["Env"] or ())]
+    assert [found[0] for text in recorded if (found := NETWORK_SETTING.search(text))] == []
+    assert lab.run("python", "-m", "pip", "config", "list") == ""
+    assert re.findall(r"(?im)^Acquire::\w+::Proxy\b.*", lab.run("apt-config", "dump", "--no-empty")) == []
+    used = fleet.settings
+    proxies = [value for name, value in used.proxies.items() if name != "NO_PROXY"]
+    for value in (used.apt_proxy, used.python_index, used.python_trusted_host, *proxies):
+        assert not value or value not in "\n".join(recorded)

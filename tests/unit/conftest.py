@@ -1,0 +1,65 @@
+"""Small projects for the unit tests, made on the spot: lists, settings, and a machine on which no program runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from pyrlab import process, settings
+from pyrlab.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
+from pyrlab.settings import Settings
+
+# The same examples each time, and no tracing of failures: the suite stays quick, and a red test stays red.
+hypothesis.settings.register_profile(
+    "unit",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate, hypothesis.Phase.shrink],
+)
+hypothesis.settings.load_profile("unit")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a project whose four lists are empty."""
+    for name in (BASE_DEBS, R_DEBS, PYTHON, R):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.fixture
+def read_lists(project: Path) -> Callable[[Mapping[str, str]], Lists]:
+    """Return a reader of lists: it is given the text of those that are not empty, by file name."""
+
+    def read(texts: Mapping[str, str]) -> Lists:
+        for name, text in texts.items():
+            (project / name).write_text(text, encoding="utf-8")
+        return Lists.read(project)
+
+    return read
+
+
+@pytest.fixture
+def no_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every program be missing, so that no answer depends on this machine."""
+
+    def run(command: Sequence[str], *, timeout: float, **_: object) -> str:
+        assert timeout > 0
+        raise process.MissingProgramError(command[0])
+
+    monkeypatch.setattr(process, "run", run)
+
+
+@pytest.fixture
+def load_settings(project: Path, no_programs: None) -> Callable[..., Settings]:
+    """Return a loader of settings, out of the text of pyrlab.toml and of environment variables."""
+    del no_programs
+
+    def load(toml: str = "", **environment: str) -> Settings:
+        (project / settings.FILE).write_text(toml, encoding="utf-8")
+        return settings.load(project, environment)
+
+    return load

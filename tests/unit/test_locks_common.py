@@ -1,0 +1,113 @@
+"""What all locks share: digests, headers, differences, and writing that leaves no half of a file."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyrlab import locks
+from pyrlab.cran.version import RVersion
+from pyrlab.errors import StaleLockError
+from pyrlab.locks import Change
+
+PINS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["1.0", "1.9", "1.10", "2.0"]))
+LINES = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param({}, {"zoo": "1.0"}, [Change("added", "zoo", "", "1.0")], id="added"),
+        pytest.param({"zoo": "1.0"}, {}, [Change("removed", "zoo", "1.0", "")], id="removed"),
+        pytest.param({"zoo": "1.9"}, {"zoo": "1.10"}, [Change("up", "zoo", "1.9", "1.10")], id="up-by-number"),
+        pytest.param({"zoo": "1.10"}, {"zoo": "1.9"}, [Change("down", "zoo", "1.10", "1.9")], id="down"),
+        pytest.param(
+            {"xts": "1", "zoo": "1"},
+            {"zoo": "2", "abc": "1"},
+            [Change("added", "abc", "", "1"), Change("removed", "xts", "1", ""), Change("up", "zoo", "1", "2")],
+            id="sorted-by-name",
+        ),
+    ],
+)
+def test_diff_says_which_way_a_pin_went(old: dict[str, str], new: dict[str, str], expected: list[Change]) -> None:
+    """One change a pin, in the order of names."""
+    assert locks.diff(old, new, RVersion.parse) == expected
+
+
+@given(pins=PINS)
+def test_a_lock_does_not_differ_from_itself(pins: dict[str, str]) -> None:
+    """Nothing changed is an empty difference."""
+    assert locks.diff(pins, dict(reversed(pins.items())), RVersion.parse) == []
+
+
+@given(old=PINS, new=PINS)
+def test_a_difference_leads_from_old_to_new_and_back(old: dict[str, str], new: dict[str, str]) -> None:
+    """Applied to the old pins it gives the new ones; the way back is its mirror image."""
+    changes = locks.diff(old, new, RVersion.parse)
+    applied = old | {change.name: change.new for change in changes}
+    assert {name: version for name, version in applied.items() if version} == new
+    opposite = {"added": "removed", "removed": "added", "up": "down", "down": "up"}
+    mirrored = [Change(opposite[change.kind], change.name, change.new, change.old) for change in changes]
+    assert locks.diff(new, old, RVersion.parse) == mirrored
+
+
+def test_digest_is_sha_256_of_the_lines() -> None:
+    """A golden value: locks that are out there carry it."""
+    expected = "sha256:5a4855ed24c7361f269fb2aa7f530ec48c7d2fbf15584e6299655be85a0b1c97"
+    assert locks.digest(["suite trixie", "base curl"]) == expected
+
+
+@given(one=LINES, other=LINES)
+def test_digests_of_different_lines_differ(one: list[str], other: list[str]) -> None:
+    """Lines do not run into each other."""
+    assert (locks.digest(one) == locks.digest(other)) == (one == other)
+
+
+def test_header_says_who_made_the_file() -> None:
+    """Comment lines, that pip and people skip."""
+    expected = "# Made by `nox -s lock`. Do not edit.\n# suite: trixie\n"
+    assert locks.header("nox -s lock", {"suite": "trixie"}) == expected
+
+
+@given(fields=st.dictionaries(st.from_regex("[a-z]{1,8}", fullmatch=True), st.from_regex("[!-~]*", fullmatch=True)))
+def test_header_fields_are_read_as_written(fields: dict[str, str]) -> None:
+    """Render, then parse, is the identity."""
+    text = locks.header("nox -s lock", fields) + "\nzoo 1.0\n"
+    assert locks.parse_header(text, fields, name="debs.lock", remedy="nox -s lock") == fields
+
+
+def test_a_missing_header_field_is_named() -> None:
+    """The lock is stale, and the remedy is the lock's own."""
+    with pytest.raises(StaleLockError) as caught:
+        locks.parse_header("# suite: trixie\n", ("suite", "input"), name="debs.lock", remedy="nox -s lock -- debs")
+    assert str(caught.value) == "debs.lock has no line '# input: …'"
+    assert caught.value.remedy == "nox -s lock -- debs"
+
+
+def test_a_missing_lock_is_stale(tmp_path: Path) -> None:
+    """A project that was never locked says so."""
+    with pytest.raises(StaleLockError) as caught:
+        locks.read(tmp_path / "debs.lock", remedy="nox -s lock -- debs")
+    assert (str(caught.value), caught.value.remedy) == ("there is no debs.lock", "nox -s lock -- debs")
+
+
+def test_write_replaces_a_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """Everybody can read the new one, as is usual for a file under version control."""
+    path = tmp_path / "debs.lock"
+    path.write_text("old", encoding="utf-8")
+    path.chmod(0o600)
+    locks.write(path, "new ✓\n")
+    assert locks.read(path, remedy="") == "new ✓\n"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
+    """Half a text that cannot be encoded reaches neither the file nor the folder."""
+    path = tmp_path / "debs.lock"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(UnicodeEncodeError):
+        locks.write(path, "new \ud800")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]

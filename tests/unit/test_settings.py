@@ -1,0 +1,147 @@
+"""Settings: defaults, pyrlab.toml, and the environment above it."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyrlab import process, settings
+from pyrlab.images import LABS
+from pyrlab.settings import Settings
+
+Load = Callable[..., Settings]
+
+
+def test_every_setting_has_a_default(load_settings: Load, project: Path) -> None:
+    """An empty file and an empty environment are a working project."""
+    loaded = load_settings()
+    assert loaded.project == project
+    assert loaded.cache == Path("~/.cache/pyrlab").expanduser()
+    assert (loaded.source, loaded.suite, loaded.apt_sources) == ("bootstrap", "trixie", ())
+    assert (loaded.apt_proxy, loaded.python_index, loaded.python_trusted_host, loaded.ca_file) == ("", "", "", None)
+    assert (loaded.r_repositories, loaded.prefix, loaded.proxies) == (("debian",), "", {})
+    assert loaded.ports == {lab.image: lab.port for lab in LABS.values()}
+    assert loaded.notebooks == Path("~/notebooks").expanduser()
+    assert not loaded.uses_loopback
+
+
+def test_a_project_without_the_file_has_the_defaults(load_settings: Load, project: Path) -> None:
+    """pyrlab.toml may be deleted."""
+    loaded = load_settings()
+    (project / settings.FILE).unlink()
+    assert settings.load(project, {}) == loaded
+
+
+@pytest.mark.parametrize(
+    ("variable", "section", "key", "attribute"),
+    [
+        pytest.param("FILES", "serve", "notebooks", "notebooks", id="FILES"),
+        pytest.param("APTPROXY", "network", "apt_proxy", "apt_proxy", id="APTPROXY"),
+        pytest.param("PIPPROXY", "network", "python_index", "python_index", id="PIPPROXY"),
+        pytest.param("PIPHOST", "network", "python_trusted_host", "python_trusted_host", id="PIPHOST"),
+    ],
+)
+def test_the_environment_wins_over_the_file(
+    load_settings: Load, variable: str, section: str, key: str, attribute: str
+) -> None:
+    """And an empty variable is none."""
+    toml = f'[{section}]\n{key} = "/from/file"'
+    assert str(getattr(load_settings(toml, **{variable: "/from/environment"}), attribute)) == "/from/environment"
+    assert str(getattr(load_settings(toml, **{variable: ""}), attribute)) == "/from/file"
+
+
+def test_ports_in_the_environment_are_numbers(load_settings: Load) -> None:
+    """PORT is pylab's, RPORT is rlab's; a port in the file is overridden."""
+    loaded = load_settings("[serve]\nport = 1\nr_port = 9000", PORT="8080")
+    assert loaded.ports == {"pylab": 8080, "rlab": 9000}
+    assert load_settings(RPORT="65535").ports["rlab"] == 65535
+
+
+def test_folders_may_begin_with_a_tilde(load_settings: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The notebooks', the certificates', and the cache's own rule."""
+    monkeypatch.setenv("HOME", os.fspath(tmp_path))
+    (tmp_path / "ca.pem").touch()
+    loaded = load_settings('[serve]\nnotebooks = "~/work"', SSL_CERT_FILE="~/ca.pem")
+    assert (loaded.notebooks, loaded.ca_file, loaded.cache) == (
+        tmp_path / "work",
+        tmp_path / "ca.pem",
+        tmp_path / ".cache" / "pyrlab",
+    )
+    assert load_settings(XDG_CACHE_HOME="/var/cache").cache == Path("/var/cache/pyrlab")
+
+
+def test_the_command_line_wins_for_the_lab_that_it_names(
+    load_settings: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Folders are made absolute, as Docker wants them; without arguments all stays."""
+    monkeypatch.chdir(tmp_path)
+    loaded = load_settings(PORT="8000", FILES="here")
+    assert loaded.serving("rlab", port=9001, notebooks=None).ports == {"pylab": 8000, "rlab": 9001}
+    assert loaded.serving("rlab", port=None, notebooks=Path("there")).notebooks == tmp_path / "there"
+    assert loaded.serving("pylab", port=None, notebooks=None).notebooks == tmp_path / "here"
+
+
+def test_proxies_are_read_in_either_case(load_settings: Load) -> None:
+    """As curl and pip do; where both are set, the upper-case one counts."""
+    loaded = load_settings(http_proxy="http://a:1", HTTPS_PROXY="http://b:2", https_proxy="http://c:3", FTP_PROXY="x")
+    assert loaded.proxies == {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
+
+
+def test_prefix_goes_before_the_image(load_settings: Load) -> None:
+    """A registry and a team, or nothing."""
+    assert (
+        load_settings('[images]\nprefix = "registry.example/team/"').tag("pylab")
+        == "registry.example/team/pylab:latest"
+    )
+    assert load_settings().tag("rlab") == "rlab:latest"
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "expected"),
+    [
+        pytest.param("", {"APTPROXY": "http://127.0.0.1:3142"}, True, id="apt-proxy"),
+        pytest.param("", {"PIPPROXY": "http://localhost:3141/root/simple/"}, True, id="python-index"),
+        pytest.param("", {"https_proxy": "http://[::1]:3128"}, True, id="proxy-on-ipv6"),
+        pytest.param("", {"HTTP_PROXY": "localhost:3128"}, True, id="proxy-without-scheme"),
+        pytest.param(
+            '[base]\napt_sources = ["deb [trusted=yes] http://localhost:8000/debian trixie main"]',
+            {},
+            True,
+            id="archive",
+        ),
+        pytest.param("", {"APTPROXY": "http://proxy.example:3142"}, False, id="another-machine"),
+        pytest.param("", {"NO_PROXY": "localhost"}, False, id="what-needs-no-proxy"),
+    ],
+)
+def test_servers_on_this_machine_are_noticed(
+    load_settings: Load, toml: str, environment: dict[str, str], *, expected: bool
+) -> None:
+    """A build step reaches them over the host's network only."""
+    assert load_settings(toml, **environment).uses_loopback is expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "shown", "expected"),
+    [
+        pytest.param("yes", 'Acquire::Check-Valid-Until "false";', "true", id="yes"),
+        pytest.param("no", "", "false", id="no"),
+        pytest.param("host", "", "true", id="host-says-nothing"),
+        pytest.param("host", 'Acquire::Check-Valid-Until "false";', "false", id="host-says-false"),
+        pytest.param("host", 'Acquire::Check-Valid-Until "0";', "false", id="host-says-0"),
+        pytest.param("host", None, "true", id="host-has-no-apt"),
+    ],
+)
+def test_the_hosts_apt_is_asked_where_the_choice_says_so(
+    load_settings: Load, monkeypatch: pytest.MonkeyPatch, choice: str, shown: str | None, expected: str
+) -> None:
+    """``shown`` is what apt-config prints, None where there is no such program."""
+
+    def run(command: Sequence[str], *, timeout: float) -> str:
+        assert command[0] == "apt-config"
+        assert timeout > 0
+        return str(shown)
+
+    if shown is not None:
+        monkeypatch.setattr(process, "run", run)
+    assert load_settings(f'[base]\ncheck_valid_until = "{choice}"').check_valid_until == expected

@@ -1,0 +1,150 @@
+"""Settings: each mistake is answered by its origin, the bad value and a remedy."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pyrlab.errors import UsageError
+from pyrlab.settings import Settings
+
+Load = Callable[..., Settings]
+TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the lab's link"
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "message", "remedy"),
+    [
+        pytest.param(
+            "",
+            {"PORT": "6006"},
+            "PORT is 6006, which is TensorBoard's port inside the lab",
+            TENSORBOARD,
+            id="6006-in-PORT",
+        ),
+        pytest.param(
+            "",
+            {"RPORT": "6006"},
+            "RPORT is 6006, which is TensorBoard's port inside the lab",
+            TENSORBOARD,
+            id="6006-in-RPORT",
+        ),
+        pytest.param(
+            "[serve]\nport = 6006",
+            {},
+            "pyrlab.toml: serve.port (PORT) is 6006, which is TensorBoard's port inside the lab",
+            TENSORBOARD,
+            id="6006-in-port",
+        ),
+        pytest.param(
+            "[serve]\nr_port = 6006",
+            {"PORT": "8000"},
+            "pyrlab.toml: serve.r_port (RPORT) is 6006, which is TensorBoard's port inside the lab",
+            TENSORBOARD,
+            id="6006-in-r_port",
+        ),
+        pytest.param(
+            "", {"PORT": "65536"}, "PORT is 65536, which is no port", "choose one from 1 to 65535", id="port-too-high"
+        ),
+        pytest.param(
+            "[serve]\nr_port = 0",
+            {},
+            "pyrlab.toml: serve.r_port (RPORT) is 0, which is no port",
+            "choose one from 1 to 65535",
+            id="port-zero",
+        ),
+        pytest.param(
+            "[serve]\nport = -1",
+            {},
+            "pyrlab.toml: serve.port (PORT) is -1, which is no port",
+            "choose one from 1 to 65535",
+            id="port-negative",
+        ),
+        pytest.param("", {"PORT": "http"}, "PORT is 'http'", "it must be a number", id="port-is-a-word"),
+        pytest.param(
+            "[serve]\nport = true", {}, "pyrlab.toml: serve.port is True", "it must be a number", id="port-is-a-boolean"
+        ),
+        pytest.param(
+            "[base]\nsuite = 13",
+            {},
+            "pyrlab.toml: base.suite is 13",
+            "it must be text in quotes",
+            id="text-is-a-number",
+        ),
+        pytest.param(
+            '[base]\napt_sources = "deb x"',
+            {},
+            "pyrlab.toml: base.apt_sources is 'deb x'",
+            "it must be a list of texts",
+            id="list-is-a-text",
+        ),
+        pytest.param(
+            "[base]\napt_sources = [1]",
+            {},
+            "pyrlab.toml: base.apt_sources is [1]",
+            "it must be a list of texts",
+            id="list-of-numbers",
+        ),
+        pytest.param(
+            "[serve]\nports = 1",
+            {},
+            "pyrlab.toml: 'ports' is no key of [serve]",
+            "did you mean 'port'?",
+            id="unknown-key",
+        ),
+        pytest.param(
+            "[images]\nzzz = 1", {}, "pyrlab.toml: 'zzz' is no key of [images]", "choose from: prefix", id="no-such-key"
+        ),
+        pytest.param(
+            "[netwrk]", {}, "pyrlab.toml: 'netwrk' is no section", "did you mean 'network'?", id="unknown-section"
+        ),
+        pytest.param(
+            "serve = 8888",
+            {},
+            "pyrlab.toml: serve is a section, not a value",
+            "write it as [serve]",
+            id="section-as-value",
+        ),
+        pytest.param(
+            '[base]\ncheck_valid_until = "maybe"',
+            {},
+            "pyrlab.toml: base.check_valid_until is 'maybe'",
+            "choose from: host, yes, no",
+            id="no-such-choice",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["other"]',
+            {},
+            'pyrlab.toml: r.repositories knows only "debian"',
+            'write: repositories = ["debian"]',
+            id="unknown-repository",
+        ),
+        pytest.param(
+            "",
+            {"SSL_CERT_FILE": "nowhere.pem"},
+            "the certificate file nowhere.pem does not exist",
+            "set SSL_CERT_FILE or network.ca_file in pyrlab.toml",
+            id="missing-certificates",
+        ),
+        pytest.param(
+            "[serve]\nport = 8 8",
+            {},
+            "pyrlab.toml cannot be read: Expected newline or end of document after a statement (at line 2, column 10)",
+            "mend that line; it is TOML",
+            id="not-toml",
+        ),
+    ],
+)
+def test_each_mistake_is_named_with_its_origin(
+    load_settings: Load, toml: str, environment: dict[str, str], message: str, remedy: str
+) -> None:
+    """The whole message and the remedy."""
+    with pytest.raises(UsageError) as caught:
+        load_settings(toml, **environment)
+    assert (str(caught.value), caught.value.remedy) == (message, remedy)
+
+
+@pytest.mark.parametrize("port", [pytest.param(6006, id="tensorboard"), pytest.param(0, id="zero")])
+def test_a_port_of_the_command_line_is_checked_like_the_others(load_settings: Load, port: int) -> None:
+    """Zero is a port that was asked for, not one that was left out."""
+    with pytest.raises(UsageError, match=rf"^--port is {port}, which is "):
+        load_settings().serving("pylab", port=port, notebooks=None)
