@@ -6,6 +6,8 @@ nox.needs_version = ">=2024.4.15"
 # uv, where it is there, makes a session start in a fraction of a second; virtualenv and pip do everywhere.
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
+# What fails first is what to read first.
+nox.options.stop_on_first_error = True
 nox.options.sessions = ["lint", "types", "unit"]
 
 SHELL_SCRIPTS = (
@@ -84,7 +86,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     toolkit(session)
-    session.run("mypy", "src", "noxfile.py")
+    session.run("mypy", "src", "noxfile.py", "tests/bench.py")
     for folder in TEST_FOLDERS:
         session.run("mypy", folder, env={"MYPYPATH": folder})
 

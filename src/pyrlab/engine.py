@@ -25,6 +25,10 @@ START_TIMEOUT = 60.0
 APT_TIMEOUT = 900.0
 
 
+class UnfitEngineError(EngineError):
+    """An engine is there that is not ours to replace or to start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """A Docker engine that answers. ``architecture`` is Debian's word for it, as in ``amd64``."""
@@ -48,7 +52,7 @@ def find() -> Engine:
         ) from error
     version = str(server["Version"])
     if int(version.partition(".")[0]) < OLDEST_ENGINE:
-        raise EngineError(
+        raise UnfitEngineError(
             f"the Docker engine is version {version}, and COPY --link needs {OLDEST_ENGINE} or newer",
             remedy="install a newer engine, or remove this one and run: nox -s engine",
         )
@@ -76,7 +80,16 @@ def ensure() -> str:
     """
     try:
         return f"Docker {find().version} answers; nothing to do."
+    except UnfitEngineError:
+        raise
     except EngineError as missing:
+        elsewhere = os.environ.get("DOCKER_HOST")
+        if elsewhere:
+            raise UnfitEngineError(
+                f"{missing} at DOCKER_HOST={elsewhere}",
+                remedy="start that engine, or unset DOCKER_HOST to use one on this machine",
+                detail=missing.detail,
+            ) from missing
         system = _os_release()
         if system.get("ID") not in {"debian", "ubuntu"} and "debian" not in system.get("ID_LIKE", "").split():
             raise EngineError(
@@ -167,7 +180,7 @@ def _start() -> None:
     if Path("/run/systemd/system").is_dir():
         process.run(["systemctl", "enable", "--now", "docker"], timeout=120)
     elif not _answers():
-        _remove_stale_pid_files()
+        remove_stale_pid_files()
         with DAEMON_LOG.open("ab") as daemon_log:
             # A session of its own: it must outlive this process and its terminal.
             subprocess.Popen(
@@ -196,7 +209,7 @@ def _answers() -> bool:
     return True
 
 
-def _remove_stale_pid_files() -> None:
+def remove_stale_pid_files() -> None:
     """Remove pid files whose process is gone or is another program by now: dockerd refuses to start beside them."""
     for path, program in PID_FILES.items():
         try:
