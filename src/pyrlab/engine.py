@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from pyrlab.errors import EngineError
 # COPY --link needs the BuildKit that came with engine 23.
 OLDEST_ENGINE = 23
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx")
-# Debian 12's own engine is too old. Debian 13's installs on it without touching its C library.
+# Debian 12's own engine is too old. These of Debian 13 run on its C library; runc, iptables and tini would not, so
+# only these are named, and all that they depend on stays Debian 12's.
 DONOR_SUITES = {"bookworm": "trixie"}
+DONATED = (*PACKAGES, "containerd")
 DAEMON_LOG = Path("/var/log/pyrlab-dockerd.log")
 PID_FILES = {Path("/var/run/docker.pid"): "dockerd", Path("/run/docker/containerd/containerd.pid"): "containerd"}
 START_TIMEOUT = 60.0
@@ -104,7 +107,7 @@ def ensure() -> str:
                 "&& sudo usermod -aG docker $USER, then log in again",
                 detail=missing.detail,
             ) from missing
-    _install(system)
+    _install()
     _start()
     return f"Docker {find().version} is installed and running."
 
@@ -116,18 +119,20 @@ def _os_release() -> dict[str, str]:
         return {}
 
 
-def _install(system: dict[str, str]) -> None:
-    if all(_is_installed(package) for package in PACKAGES[::2]) and _daemon_is_new():
+def _install() -> None:
+    if all(_is_installed(package) for package in ("docker.io", "docker-buildx")) and _daemon_is_new():
         return
     _apt("update")
-    target: list[str] = []
-    donor = DONOR_SUITES.get(system.get("VERSION_CODENAME", ""))
-    if donor:
-        _add_suite(system["VERSION_CODENAME"], donor)
+    uris = _archives()
+    own = next((suite for suite in DONOR_SUITES if suite in uris), None)
+    if own:
+        donor = DONOR_SUITES[own]
+        _add_suite(own, donor, uris)
         _apt("update")
-        target = ["--target-release", donor]
-    available = [package for package in PACKAGES if _has_candidate(package)]
-    _apt("install", "--yes", "--no-install-recommends", *target, *available)
+        packages = [f"{package}/{donor}" for package in DONATED]
+    else:
+        packages = [package for package in PACKAGES if _has_candidate(package)]
+    _apt("install", "--yes", "--no-install-recommends", *packages)
 
 
 def _is_installed(package: str) -> bool:
@@ -148,20 +153,20 @@ def _has_candidate(package: str) -> bool:
     return bool(process.run(["apt-cache", "madison", package], timeout=60).strip())
 
 
-def _add_suite(own: str, donor: str) -> None:
+def _archives() -> dict[str, str]:
+    """Return the archives that apt knows, as {release: URI}."""
+    fields = ["--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
+    shown = process.run(["apt-get", "indextargets", *fields], timeout=60)
+    return {release: uri for uri, release in (line.split() for line in shown.splitlines())}
+
+
+def _add_suite(own: str, donor: str, uris: Mapping[str, str]) -> None:
     """Add the donor suite from the mirrors that serve our own, pinned so low that nothing else comes from it."""
-    fields = "$(REPO_URI) $(RELEASE)"
-    shown = process.run(
-        ["apt-get", "indextargets", "--format", fields, "Created-By: Packages", f"Codename: {own}"], timeout=60
-    )
-    security = process.run(
-        ["apt-get", "indextargets", "--format", fields, "Created-By: Packages", f"Codename: {own}-security"], timeout=60
-    )
-    uris = {release: uri for uri, release in (line.split() for line in (shown + security).splitlines())}
     stanzas = [
-        f"Types: deb\nURIs: {uri}\nSuites: {release.replace(own, donor)}\nComponents: main\n"
+        f"Types: deb\nURIs: {uris[release]}\nSuites: {release.replace(own, donor)}\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-        for release, uri in sorted(uris.items())
+        for release in (own, f"{own}-security")
+        if release in uris
     ]
     Path("/etc/apt/preferences.d/pyrlab-engine").write_text(
         f"Package: *\nPin: release n={donor}*\nPin-Priority: 50\n", encoding="utf-8"
