@@ -33,13 +33,15 @@ def toolkit(session: nox.Session) -> None:
 def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
     """Call one verb of pyrlab."""
     toolkit(session)
-    session.run("python", "-m", "pyrlab", verb, *arguments)
+    # After Ctrl-C pyrlab ends what it started and removes what is half made: it gets the time for that.
+    session.run("python", "-m", "pyrlab", verb, *arguments, interrupt_timeout=60, terminate_timeout=30)
 
 
 @nox.session
 def engine(session: nox.Session) -> None:
     """Make sure that a Docker engine answers; on Debian or Ubuntu as root, install and start one."""
-    pyrlab(session, "engine")
+    # `nox -s engine serve -- pylab` gives the lab's arguments to both sessions.
+    pyrlab(session, "engine", *(one for one in session.posargs if one == "--debug"))
 
 
 @nox.session

@@ -39,4 +39,6 @@ target "image" {
   target   = image
   tags     = ["${PREFIX}${image}:latest"]
   labels   = lookup(jsondecode(LABELS), image, {})
+  # Into the engine, whatever builder is in use.
+  output   = ["type=docker"]
 }

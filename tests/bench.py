@@ -83,6 +83,9 @@ def one_more_package(project: Path) -> list[tuple[str, float]]:
         copy = Path(folder, "project")
         shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".git", ".nox", ".pyrlab"))
         toml = copy / "pyrlab.toml"
+        assert 'prefix = ""' in toml.read_text(encoding="utf-8"), (
+            "a prefix is set: the copy would build over its images"
+        )
         toml.write_text(toml.read_text(encoding="utf-8").replace('prefix = ""', 'prefix = "pyrlab-bench/"'), "utf-8")
         pyrlab(copy, "build", "pylab")
         with (copy / "requirements.in").open("a", encoding="utf-8") as file:

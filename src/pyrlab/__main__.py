@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from docker.errors import DockerException
 from rich.console import Console
 
+from pyrlab import bake, report, settings
 from pyrlab import engine as engines
 from pyrlab import lock as locking
-from pyrlab import report, settings
 from pyrlab import serve as serving
 from pyrlab.build import build as build_images
 from pyrlab.errors import PyrlabError, UsageError
@@ -41,10 +42,8 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("labs", nargs=-1)
-def engine(labs: Sequence[str]) -> None:
+def engine() -> None:
     """Make sure that a Docker engine with BuildKit answers."""
-    del labs  # `nox -s engine serve -- pylab` gives both sessions the same arguments
     out.print(engines.ensure())
 
 
@@ -57,11 +56,13 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
     """Pin every list: all three locks, or those of KINDS."""
     current = _settings()
     if check:
-        locking.Locks.load(current.project).check(Lists.read(current.project), current)
+        locks = locking.Locks.load(current.project)
+        locks.check(Lists.read(current.project), current, kinds=kinds or locking.KINDS)
         out.print("The locks agree with the lists.")
         return
     wish = locking.Wish(frozenset(kinds or locking.KINDS), upgrade, frozenset(upgrade_packages))
-    out.print(report.changes(locking.lock(current, wish, say=_say)))
+    with bake.alone(current):
+        out.print(report.changes(locking.lock(current, wish, say=_say)))
 
 
 @cli.command()
@@ -71,7 +72,12 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
 )
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
-    build_images(_settings(), images, locked=locked, say=_say, warn=_warn)
+    _build(_settings(), images, locked=locked)
+
+
+def _build(current: settings.Settings, images: Sequence[str], *, locked: bool) -> None:
+    with bake.alone(current):
+        build_images(current, images, locked=locked, say=_say, warn=_warn)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -93,10 +99,7 @@ def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, 
     """Start LAB (pylab or rlab) in the background and open it; build it first if need be."""
     current = _settings().serving(lab, port=port, notebooks=notebooks)
 
-    def build_lab() -> None:
-        build_images(current, [lab], locked=locked, say=_say, warn=_warn)
-
-    link = serving.serve(current, lab, build=build_lab, say=_say)
+    link = serving.serve(current, lab, build=lambda: _build(current, [lab], locked=locked), say=_say)
     out.print(f"{lab} is ready: {link}")
     if not no_browser and serving.has_display():
         webbrowser.open(link)
@@ -116,7 +119,9 @@ def _warn(changes: dict[str, list[Change]]) -> None:
 
 
 def main() -> int:
-    """Run the command line. Returns the exit status: 0, an error's own one, or 130 after Ctrl-C."""
+    """Run the command line. Returns the exit status: 0, an error's own one, or 130 after Ctrl-C or SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -124,18 +129,32 @@ def main() -> int:
     try:
         cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C changes nothing either
-        err.print("interrupted; nothing was changed")
+        err.print("interrupted; nothing is half done")
         return INTERRUPTED
     except click.ClickException as error:
-        report.failure(err, UsageError(error.format_message(), remedy="see the session's help: pyrlab COMMAND --help"))
-        return UsageError.exit_code
+        return _fail(UsageError(error.format_message(), remedy="nox -s SESSION -- --help"), debug=debug)
     except PyrlabError as error:
-        if debug:
-            traceback.print_exc()
-        report.failure(err, error)
-        return error.exit_code
+        return _fail(error, debug=debug)
+    except (OSError, DockerException) as error:
+        return _fail(PyrlabError(str(error), remedy="mend that, and run the same again"), debug=debug)
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    """End the work by a KeyboardInterrupt, once: what cleans up after it is not to be interrupted itself.
+
+    Nox, too, sends more than one signal when Ctrl-C is pressed.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _fail(error: PyrlabError, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    report.failure(err, error)
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -80,9 +80,7 @@ class Answer:
         for name in closure:
             deb, description = by_name[name]
             own = tuple(one for one in dependencies(description) if one in closure)
-            system = tuple(
-                one for one in self._depends(deb) if one in carried and not is_r_deb(one) and one[:2] != "r-"
-            )
+            system = tuple(one for one in self._depends(deb) if one in carried and not one.startswith("r-"))
             pins.append(RPin(name, description["Version"], "debian", carried[deb], name in requested, own, system))
         return tuple(sorted(pins))
 

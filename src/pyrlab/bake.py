@@ -1,6 +1,7 @@
 """The door to BuildKit: runs targets of docker/docker-bake.hcl, and turns what they print into errors with a remedy."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -8,8 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pyrlab import process
-from pyrlab.errors import BuildError, GoneError, HashMismatchError, NetworkError, PyrlabError
+from pyrlab import network, process
+from pyrlab.errors import BuildError, GoneError, HashMismatchError, PyrlabError, StaleLockError
 from pyrlab.settings import Settings
 
 FILE = "docker/docker-bake.hcl"
@@ -20,13 +21,7 @@ TIMEOUT = 3600.0
 WORK = ".pyrlab"
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
 _DONE = re.compile(r"#(?P<number>\d+) DONE (?P<seconds>[\d.]+)s")
-_MARKED = re.compile(r"pyrlab-(?P<kind>gone|mismatch) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
-NETWORK = re.compile(
-    r"Temporary failure resolving|Temporary failure in name resolution|Could not resolve|Could not connect|"
-    r"Connection (?:refused|reset|timed out)|Network is unreachable|Failed to establish a new connection|"
-    r"error sending request|dns error|Unable to connect|Max retries exceeded|CERTIFICATE_VERIFY_FAILED|"
-    r"invalid peer certificate|Certificate verification failed"
-)
+_MARKED = re.compile(r"pyrlab-(?P<kind>gone|mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
 _HASHES = re.compile(r"Hash mismatch for `?(?P<name>[^`\n]+)|Hash Sum mismatch|DO NOT MATCH THE HASHES")
 
 
@@ -56,8 +51,8 @@ def bake(
             "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
             **variables,
         }
-        network = _host_network() if settings.uses_loopback else []
-        command = ["docker", "buildx", "bake", *network, "--file", FILE, "--progress", "plain", *targets]
+        reach = _host_network() if settings.uses_loopback else []
+        command = ["docker", "buildx", "bake", *reach, "--file", FILE, "--progress", "plain", *targets]
         try:
             process.run(command, timeout=TIMEOUT, env=environment, cwd=settings.project, on_line=_steps(say))
         except process.CommandError as error:
@@ -73,9 +68,15 @@ def explain(output: str) -> PyrlabError:
             f"the archive has other bytes than debs.lock for {', '.join(mismatched)}",
             remedy="find out why before you trust them; nox -s lock -- --upgrade-package NAME takes them as they are",
         )
+    unlocked = [name for kind, name, _ in marked if kind == "unlocked"]
+    if unlocked:
+        return StaleLockError(
+            f"no lock has {', '.join(unlocked)}, which pinned packages need", remedy="nox -s lock -- debs"
+        )
     gone = [f"{name} {version}" for _, name, version in marked]
     if gone:
         return GoneError(gone)
+    said = _failed_step(output)
     mismatch = _HASHES.search(output)
     if mismatch:
         name = mismatch["name"] or ("a Debian package" if "Hash Sum" in mismatch[0] else "a Python package")
@@ -83,16 +84,10 @@ def explain(output: str) -> PyrlabError:
             f"{name} is not the file that was locked: its hash differs",
             remedy="restore the lock from version control, or lock that package anew: "
             "nox -s lock -- --upgrade-package NAME",
-            detail=_failed_step(output),
+            detail=said,
         )
-    if NETWORK.search(output):
-        return NetworkError(
-            "a package index or archive could not be reached",
-            remedy="check the network, and the proxy, index and certificate settings in pyrlab.toml",
-            detail=_failed_step(output),
-        )
-    return BuildError(
-        "a build step failed", remedy="its last lines say why; --debug shows all", detail=_failed_step(output)
+    return network.explain(said, said) or BuildError(
+        "a build step failed", remedy="its last lines say why; --debug shows all", detail=said
     )
 
 
@@ -167,5 +162,17 @@ def secret_files(settings: Settings) -> dict[str, str]:
 def _link(link: Path, target: Path) -> None:
     """Point the bake file's main context at the root in use; it stays, for those who call bake by hand."""
     link.parent.mkdir(exist_ok=True)
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
+    new = link.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)
+
+
+@contextlib.contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Wait until no other pyrlab builds or locks in this project: both work in the same folder."""
+    work = settings.project / WORK
+    work.mkdir(exist_ok=True)
+    with (work / "busy").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

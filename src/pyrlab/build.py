@@ -130,4 +130,4 @@ def _source(project: Path) -> str:
 def _write_if_new(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, text)
+        write({path: text})

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -50,6 +51,11 @@ def find() -> Engine:
     except process.MissingProgramError as error:
         raise EngineError("no docker command on the PATH", remedy="nox -s engine") from error
     except (process.CommandError, json.JSONDecodeError) as error:
+        if "permission denied" in getattr(error, "detail", "").lower():
+            raise UnfitEngineError(
+                "this user may not talk to the Docker engine",
+                remedy="sudo usermod -aG docker $USER, then log in again",
+            ) from error
         raise EngineError(
             "no Docker engine answers", remedy="nox -s engine", detail=getattr(error, "detail", "")
         ) from error
@@ -122,6 +128,11 @@ def _os_release() -> dict[str, str]:
 def _install() -> None:
     if all(_is_installed(package) for package in ("docker.io", "docker-buildx")) and _daemon_is_new():
         return
+    if shutil.which("dockerd") and not _is_installed("docker.io"):
+        raise UnfitEngineError(
+            "a Docker engine that is not the distribution's is installed, but it does not answer or has no buildx",
+            remedy="start it (systemctl start docker), or add its buildx plugin",
+        )
     _apt("update")
     uris = _archives()
     own = next((suite for suite in DONOR_SUITES if suite in uris), None)
@@ -132,7 +143,7 @@ def _install() -> None:
         packages = [f"{package}/{donor}" for package in DONATED]
     else:
         packages = [package for package in PACKAGES if _has_candidate(package)]
-    _apt("install", "--yes", "--no-install-recommends", *packages)
+    _apt("install", "--yes", "--no-remove", "--no-install-recommends", *packages)
 
 
 def _is_installed(package: str) -> bool:

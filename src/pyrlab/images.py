@@ -27,11 +27,15 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """An image that people open: its kernels as {kernelspec: language}, and the variable that moves its port."""
+    """An image that people open: its kernels as {kernelspec: language}, and its port with what moves it.
+
+    ``port_key`` is the key of pyrlab.toml's [serve], ``port_variable`` the name in the environment.
+    """
 
     image: str
     kernels: dict[str, str]
     port: int
+    port_key: str
     port_variable: str
 
 
@@ -54,8 +58,8 @@ IMAGES = {
 LABS = {
     lab.image: lab
     for lab in (
-        Lab("pylab", kernels={"python3": "python"}, port=8888, port_variable="PORT"),
-        Lab("rlab", kernels={"python3": "python", "ir": "R"}, port=9999, port_variable="RPORT"),
+        Lab("pylab", kernels={"python3": "python"}, port=8888, port_key="port", port_variable="PORT"),
+        Lab("rlab", kernels={"python3": "python", "ir": "R"}, port=9999, port_key="r_port", port_variable="RPORT"),
     )
 }
 

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -52,11 +52,22 @@ class Locks:
         """Read the project's locks. Raises StaleLockError."""
         return cls(debs.load(project), python.load(project), r.load(project))
 
-    def check(self, lists: Lists, settings: Settings, *, architecture: str | None = None) -> None:
+    def check(
+        self,
+        lists: Lists,
+        settings: Settings,
+        *,
+        kinds: Collection[str] = KINDS,
+        architecture: str | None = None,
+    ) -> None:
         """Raise StaleLockError unless the locks were made from these lists and settings. Needs no network."""
-        debs.check(self.debs, lists, suite=settings.suite, apt_sources=settings.apt_sources, architecture=architecture)
-        r.check(self.r, lists, suite=settings.suite, repositories=settings.r_repositories, r=r_of(self.debs))
-        python.check(self.python, lists, suite=settings.suite, python=python_of(self.debs))
+        suite = settings.suite
+        if "debs" in kinds:
+            debs.check(self.debs, lists, suite=suite, apt_sources=settings.apt_sources, architecture=architecture)
+        if "r" in kinds:
+            r.check(self.r, lists, suite=suite, repositories=settings.r_repositories, r=r_of(self.debs))
+        if "python" in kinds:
+            python.check(self.python, lists, suite=suite, python=python_of(self.debs))
 
 
 def python_of(lock: DebsLock) -> str:
@@ -99,14 +110,14 @@ def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[locks.Ch
     else:
         below = ensure_root(settings, new_debs, say)
     if "python" in wish.kinds:
-        new_python = _lock_python(job, below, python_of(new_debs))
+        new_python = _lock_python(job, below, old_python, python_of(new_debs))
     made = [(debs, old_debs, new_debs), (r, old_r, new_r), (python, old_python, new_python)]
-    changes = {}
-    for module, old, new in made:
-        if new is not None and new is not old:
-            locks.write(project / module.FILE, new.render())
-            changes[module.FILE] = locks.diff(old.versions() if old else {}, new.versions(), module.order)
-    return changes
+    changed = [(module, old, new) for module, old, new in made if new is not None and new is not old]
+    locks.write({project / module.FILE: new.render() for module, _, new in changed})
+    return {
+        module.FILE: locks.diff(old.versions() if old else {}, new.versions(), module.order)
+        for module, old, new in changed
+    }
 
 
 def ensure_root(settings: Settings, lock: DebsLock, say: Say) -> root.Root:
@@ -164,6 +175,7 @@ def _lock_debian(
         sections[image] = answer.section(image, held, {one.name for one in requests})
     held = [pin for pins in sections.values() for pin in pins]
     on_top = answer.section("rlab", held, answer.r_deb_names())
+    root.same_bytes(kept, [*held, *on_top])
     new_debs = DebsLock(
         input=debs.input_of(lists, settings.suite, settings.apt_sources),
         suite=settings.suite,
@@ -180,14 +192,14 @@ def _lock_debian(
     return new_debs, new_r
 
 
-def _lock_python(job: Job, below: root.Root, version: str) -> PythonLock:
+def _lock_python(job: Job, below: root.Root, old: PythonLock | None, version: str) -> PythonLock:
     job.say("asking pip-compile for the closure (some minutes when its cache is empty)")
     lists, wish = job.lists, job.wish
     request = {PYTHON: "".join(f"{one}\n" for one in lists.python)}
-    earlier = job.settings.project / python.FILE
-    if earlier.exists():
-        request[python.FILE] = earlier.read_text(encoding="utf-8")
-    options = ["--upgrade"] if wish.upgrade else [f"--upgrade-package={name}" for name in sorted(wish.upgrade_packages)]
+    if old:
+        request[python.FILE] = old.render()
+    own = sorted({canonicalize_name(name) for name in wish.upgrade_packages} & set(old.versions() if old else ()))
+    options = ["--upgrade"] if wish.upgrade else [f"--upgrade-package={name}" for name in own]
     folder = _ask(job, "python", below, request, *options)
     if (folder / "status").read_text().strip() != "0":
         raise explain((folder / "log").read_text(encoding="utf-8", errors="replace"), lists)

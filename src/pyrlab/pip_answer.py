@@ -2,9 +2,10 @@
 
 import re
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pyrlab import bake
+from pyrlab import network
 from pyrlab.errors import BuildError, ListError, NetworkError
 from pyrlab.lists import IMPLIED, PYTHON, Lists
 
@@ -17,12 +18,9 @@ def explain(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
     *_, reason = log.strip().splitlines() or [""]
     said, traceback, _ = log.strip().partition("Traceback (most recent call last)")
     detail = "\n".join([*said.strip().splitlines()[-25:], *([reason] if traceback else [])])
-    if bake.NETWORK.search(log):
-        return NetworkError(
-            "the Python package index could not be reached",
-            remedy="check the network, and PIPPROXY, PIPHOST and SSL_CERT_FILE",
-            detail=detail,
-        )
+    unreachable = network.explain(log, detail)
+    if unreachable:
+        return unreachable
     unknown = _UNKNOWN.search(reason)
     if unknown:
         name = canonicalize_name(unknown["name"])
@@ -33,7 +31,7 @@ def explain(log: str, lists: Lists) -> ListError | NetworkError | BuildError:
             detail=detail,
         )
     if "ResolutionImpossible" in log or "conflicting dependencies" in log:
-        pinned = [one for one in lists.python if one.where != IMPLIED and canonicalize_name(str(one)) != one.name]
+        pinned = [one for one in lists.python if one.where != IMPLIED and Requirement(one.text).specifier]
         lines = [f"{one.where} ({one})" for one in pinned]
         return ListError(
             f"no set of versions satisfies all of {PYTHON}" + (f"; pinned in it: {', '.join(lines)}" if lines else ""),

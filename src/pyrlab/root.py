@@ -2,15 +2,17 @@
 
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyrlab import images, process
-from pyrlab.errors import BuildError, EngineError, HashMismatchError, NetworkError
+from pyrlab import images, network, process
+from pyrlab.errors import BuildError, EngineError, HashMismatchError, PyrlabError
 from pyrlab.locks.debs import DebPin
 from pyrlab.settings import Settings
 
@@ -47,7 +49,10 @@ def key(pins: Sequence[DebPin], settings: Settings) -> str:
 def find(pins: Sequence[DebPin], settings: Settings) -> Root | None:
     """Return the cached root of exactly these packages, if there is one."""
     folder = settings.cache / "roots" / key(pins, settings)
-    return Root(folder, tuple(pins)) if (folder / "root.tar").exists() else None
+    if not (folder / "root.tar").exists():
+        return None
+    os.utime(folder)  # the roots that are used are the ones that stay
+    return Root(folder, tuple(pins))
 
 
 def make(pins: Sequence[DebPin], settings: Settings, *, say: Callable[[str], None]) -> Root:
@@ -63,7 +68,7 @@ def make(pins: Sequence[DebPin], settings: Settings, *, say: Callable[[str], Non
         new = Path(name)
         _bootstrap(new, pins, settings)
         made = _installed(new)
-        _same_bytes(pins, made)
+        same_bytes(pins, made)
         folder = roots / key(made, settings)
         if not folder.exists():
             (new / "content").mkdir()
@@ -85,23 +90,24 @@ def _bootstrap(folder: Path, pins: Sequence[DebPin], settings: Settings) -> None
     (folder / "preferences").write_text(preferences(pins), encoding="utf-8")
     hooks = [
         ("setup", 'mkdir -p "$1/etc/apt/preferences.d"'),
-        ("setup", f"upload {folder / 'preferences'} /etc/apt/preferences.d/pyrlab"),
-        *(("customize", f"upload {(settings.project / STEPS / name).resolve()} /{name}") for name in _SCRIPTS),
+        ("setup", f"upload {shlex.quote(str(folder / 'preferences'))} /etc/apt/preferences.d/pyrlab"),
+        *(
+            ("customize", f"upload {shlex.quote(str((settings.project / STEPS / name).resolve()))} /{name}")
+            for name in _SCRIPTS
+        ),
         ("customize", 'chroot "$1" sh /available-debs > "$1/pyrlab-available"'),
         (
             "customize",
             'chroot "$1" dpkg-query -W -f \'${Package} ${Version} ${Architecture}\\n\' > "$1/pyrlab-installed"',
         ),
-        ("customize", f"download /pyrlab-available {folder / 'available'}"),
-        ("customize", f"download /pyrlab-installed {folder / 'installed'}"),
+        ("customize", f"download /pyrlab-available {shlex.quote(str(folder / 'available'))}"),
+        ("customize", f"download /pyrlab-installed {shlex.quote(str(folder / 'installed'))}"),
         # A company's mirror is this build's business: builds get it as a secret, and the image does not tell.
         ("customize", 'rm -f "$1/etc/apt/sources.list"' if settings.apt_sources else 'chroot "$1" sh /add-unstable'),
         ("customize", f'cd "$1" && rm -rf {_LEFTOVERS}'),
         ("customize", ': > "$1/etc/machine-id"'),
     ]
     options = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}"']
-    if settings.apt_proxy:
-        options += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}"' for scheme in ("http", "https")]
     if settings.ca_file:
         options.append(f'Acquire::https::CaInfo "{settings.ca_file.resolve()}"')
     command = [
@@ -112,29 +118,36 @@ def _bootstrap(folder: Path, pins: Sequence[DebPin], settings: Settings) -> None
         *(f"--{moment}-hook={hook}" for moment, hook in hooks),
         settings.suite,
         str(folder / "root.tar"),
-        *settings.apt_sources,
     ]
+    if settings.apt_sources:
+        # In a file, as sources may hold credentials, which a command line shows to everybody.
+        (folder / "sources.list").touch(mode=0o600)
+        (folder / "sources.list").write_text("\n".join([*settings.apt_sources, ""]), encoding="utf-8")
+        command.append(str(folder / "sources.list"))
+    environment = {**os.environ, **_proxies(settings), "SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8"}
     try:
-        process.run(command, timeout=TIMEOUT, env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8"})
+        process.run(command, timeout=TIMEOUT, env=environment)
     except process.CommandError as error:
         raise _explain(error, settings) from error
 
 
-def _explain(error: process.CommandError, settings: Settings) -> NetworkError | BuildError:
-    output, detail = error.output, process.tail(error.output, 20)
-    if "is expired" in output or "not valid" in output:
-        return BuildError(
-            "the archive's Release file is past its Valid-Until date",
-            remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
+def _proxies(settings: Settings) -> dict[str, str]:
+    """Return the proxies as apt reads them: in lower case only, and its own before the others."""
+    proxies = {name.lower(): value for name, value in settings.proxies.items()}
+    if settings.apt_proxy:
+        proxies.update(http_proxy=settings.apt_proxy, https_proxy=settings.apt_proxy, no_proxy="")
+    return proxies
+
+
+def _explain(error: process.CommandError, settings: Settings) -> PyrlabError:
+    detail = process.tail(error.output, 20)
+    if re.search(r"newuidmap|/etc/subuid|unshare.* (?:failed|not permitted)", error.output):
+        return EngineError(
+            "mmdebstrap cannot make a root as this user",
+            remedy="run as root, or install uidmap and give this user lines in /etc/subuid and /etc/subgid",
             detail=detail,
         )
-    if any(words in output for words in ("Could not resolve", "Temporary failure", "Could not connect", "unreachable")):
-        return NetworkError(
-            "the Debian archive could not be reached",
-            remedy="check the network, APTPROXY, and base.apt_sources in pyrlab.toml",
-            detail=detail,
-        )
-    return BuildError(
+    return network.explain(error.output, detail) or BuildError(
         f"no root could be bootstrapped for suite {settings.suite!r}",
         remedy="check base.suite and base.apt_sources in pyrlab.toml",
         detail=detail,
@@ -155,14 +168,15 @@ def _installed(folder: Path) -> tuple[DebPin, ...]:
     return tuple(sorted(pins))
 
 
-def _same_bytes(pins: Sequence[DebPin], made: Sequence[DebPin]) -> None:
+def same_bytes(pins: Iterable[DebPin], made: Iterable[DebPin]) -> None:
+    """Raise HashMismatchError when the archive now gives other bytes for a version that is pinned."""
     locked = {(pin.name, pin.version, pin.architecture): pin.sha256 for pin in pins}
     for pin in made:
         expected = locked.get((pin.name, pin.version, pin.architecture), pin.sha256)
         if expected != pin.sha256:
             raise HashMismatchError(
                 f"the archive has other bytes than debs.lock for {pin.name} {pin.version}",
-                remedy="find out why before you trust it; nox -s lock -- debs --upgrade takes it as it is",
+                remedy=f"find out why before you trust it: nox -s lock -- --upgrade-package {pin.name} takes it as is",
             )
 
 
@@ -172,11 +186,11 @@ def _need_mmdebstrap(say: Callable[[str], None]) -> None:
     if sys.platform != "linux" or not shutil.which("apt-get") or os.geteuid() != 0:
         raise EngineError(
             "mmdebstrap, which makes the Debian root, is not installed",
-            remedy="sudo apt-get install mmdebstrap debian-archive-keyring (on Debian or Ubuntu)",
+            remedy="sudo apt-get install mmdebstrap debian-archive-keyring gpg uidmap (on Debian or Ubuntu)",
         )
     say("installing mmdebstrap")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    packages = ["mmdebstrap", "debian-archive-keyring"]
+    packages = ["mmdebstrap", "debian-archive-keyring", "gpg"]
     process.run(["apt-get", "--quiet", "update"], timeout=TIMEOUT, env=environment)
     process.run(
         ["apt-get", "--quiet", "install", "--yes", "--no-install-recommends", *packages],

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import sys
@@ -50,6 +51,7 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
     earlier = _find(current, lab)
     if earlier is not None and earlier.status == "running":
         say(f"{name} runs already; stop it first if it should change: nox -s stop -- {name}")
+        _wait(earlier, lab)
         return _link_of(earlier)
     port = current.ports[name]
     folder = _folder(current.notebooks)
@@ -58,7 +60,7 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
     if earlier is not None:
         earlier.remove(force=True)
     say(f"starting {name}")
-    with _removed_on_failure(_run(current, lab, port, folder)) as container:
+    with _started(current, lab, port, folder) as container:
         _wait(container, lab)
         return _link_of(container)
 
@@ -117,33 +119,31 @@ def _need_free(port: int, lab: Lab) -> None:
             ) from error
 
 
-def _run(current: Settings, lab: Lab, port: int, folder: Folder) -> Container:
-    container = engine.client().containers.create(
-        current.tag(lab.image),
-        name=current.tag(lab.image).rpartition(":")[0].replace("/", "-"),
-        labels={LABEL: current.tag(lab.image)},
-        environment={"PORT": str(port), "JUPYTER_TOKEN": secrets.token_hex(24)},
-        ports={f"{port}/tcp": ("127.0.0.1", port)},
-        mounts=[Mount(INSIDE, str(folder.path), type="bind")],
-        user=f"{folder.uid}:{folder.gid}",
-        detach=True,
-    )
-    try:
-        container.start()
-    except APIError as error:
-        container.remove(force=True)
-        raise LabError(
-            f"{lab.image} could not be started", remedy="the engine's words say why", detail=error.explanation or ""
-        ) from error
-    return container
-
-
 @contextlib.contextmanager
-def _removed_on_failure(container: Container) -> Iterator[Container]:
+def _started(current: Settings, lab: Lab, port: int, folder: Folder) -> Iterator[Container]:
+    """Start a lab's container, and remove it again when what follows fails."""
+    tag = current.tag(lab.image)
     try:
+        container = engine.client().containers.create(
+            tag,
+            name=re.sub(r"[^A-Za-z0-9_.-]+", "-", current.prefix + lab.image),
+            labels={LABEL: tag},
+            environment={"PORT": str(port), "JUPYTER_TOKEN": secrets.token_hex(24)},
+            ports={f"{port}/tcp": ("127.0.0.1", port)},
+            mounts=[Mount(INSIDE, str(folder.path), type="bind")],
+            user=f"{folder.uid}:{folder.gid}",
+        )
+        container.start()
         yield container
-    except BaseException:
-        container.remove(force=True)
+    except BaseException as error:
+        # Asked for by its label: an interrupt can come before create has answered.
+        left = _find(current, lab)
+        if left is not None:
+            left.remove(force=True)
+        if isinstance(error, APIError):
+            raise LabError(
+                f"{lab.image} could not be started", remedy="the engine's words say why", detail=error.explanation or ""
+            ) from error
         raise
 
 

@@ -19,12 +19,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
     "r": {"repositories": ["debian"]},
     "images": {"prefix": ""},
-    "serve": {"port": 8888, "r_port": 9999, "notebooks": "~/notebooks"},
+    "serve": {**{lab.port_key: lab.port for lab in images.LABS.values()}, "notebooks": "~/notebooks"},
 }
 # Names that users of such projects' Makefiles know, and the key that each one overrides.
 VARIABLES = {
-    "PORT": ("serve", "port"),
-    "RPORT": ("serve", "r_port"),
+    **{lab.port_variable: ("serve", lab.port_key) for lab in images.LABS.values()},
     "FILES": ("serve", "notebooks"),
     "APTPROXY": ("network", "apt_proxy"),
     "PIPPROXY": ("network", "python_index"),
@@ -100,8 +99,8 @@ def load(project: Path, environment: Mapping[str, str]) -> Settings:
         r_repositories=tuple(values["r"]["repositories"]),
         prefix=values["images"]["prefix"],
         ports={
-            "pylab": check_port(serve["port"], _origin(environment, "PORT")),
-            "rlab": check_port(serve["r_port"], _origin(environment, "RPORT")),
+            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable))
+            for name, lab in images.LABS.items()
         },
         notebooks=Path(serve["notebooks"]).expanduser(),
         proxies={

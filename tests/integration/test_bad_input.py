@@ -9,7 +9,7 @@ import pytest
 from conftest import Project
 
 DEAD = "http://127.0.0.1:9"
-INTERRUPTED = "interrupted; nothing was changed"
+INTERRUPTED = "interrupted; nothing is half done"
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_changed_digit_in_a_hash_of_a_wheel_stops_the_build(built_project: Pro
     assert project.state() == before
 
 
-def test_a_changed_digit_in_a_hash_of_a_deb_stops_the_build(built_project: Project, project: Project) -> None:
+def test_a_changed_digit_in_a_hash_of_a_deb_stops_build_and_lock(built_project: Project, project: Project) -> None:
     del built_project
     lock = project.read("debs.lock")
     line = next(line for line in lock.splitlines() if line.startswith("ed "))
@@ -155,7 +155,26 @@ def test_a_changed_digit_in_a_hash_of_a_deb_stops_the_build(built_project: Proje
     project.write("debs.lock", lock.replace(line, line.replace(f":{digit}", ":1" if digit == "0" else ":0")))
     before = project.state()
     fails(project, "build", "pyrlab-base", status=8, says="other bytes than debs.lock for ed", remedy="find out why")
+    fails(project, "lock", "debs", status=8, says="other bytes than debs.lock for ed", remedy="find out why")
     assert project.state() == before
+
+
+def test_a_pin_that_got_lost_is_not_replaced_by_what_the_archive_has(built_project: Project, project: Project) -> None:
+    del built_project
+    lock = project.read("debs.lock")
+    line = next(line for line in lock.splitlines() if line.startswith("libc-l10n "))
+    project.write("debs.lock", lock.replace(f"{line}\n", ""))
+    before = project.state()
+    fails(project, "build", "pyrlab-base", status=4, says="no lock has libc-l10n", remedy="nox -s lock")
+    assert project.state() == before
+
+
+def test_a_lock_with_conflict_markers_is_made_anew(project: Project) -> None:
+    before = project.read("requirements.lock")
+    project.write("requirements.lock", f"<<<<<<< ours\n{before}")
+    fails(project, "build", status=4, says="requirements.lock:1: '<<<<<<< ours' is not a pin", remedy="lock -- python")
+    project.succeed("lock", "python")
+    project.succeed("lock", "--check")
 
 
 @pytest.mark.parametrize(

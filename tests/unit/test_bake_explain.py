@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyrlab import bake, process
-from pyrlab.errors import BuildError, GoneError, HashMismatchError, NetworkError, PyrlabError
+from pyrlab.errors import BuildError, GoneError, HashMismatchError, NetworkError, PyrlabError, StaleLockError
 from pyrlab.settings import Settings
 
 Load = Callable[..., Settings]
@@ -37,7 +37,7 @@ def failed(*lines: str) -> str:
 
 
 INDEX_MESSAGE = "a package index or archive could not be reached"
-INDEX_REMEDY = "check the network, and the proxy, index and certificate settings in pyrlab.toml"
+INDEX_REMEDY = "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml"
 LOCK_REMEDY = "restore the lock from version control, or lock that package anew: nox -s lock -- --upgrade-package NAME"
 GONE_REMEDY = "nox -s lock -- debs, which moves just these; or use a snapshot archive (base.apt_sources)"
 
@@ -65,6 +65,13 @@ GONE_REMEDY = "nox -s lock -- debs, which moves just these; or use a snapshot ar
             "numpy==2.3.4 is not the file that was locked: its hash differs",
             LOCK_REMEDY,
             id="hash-of-a-wheel",
+        ),
+        pytest.param(
+            ["pyrlab-unlocked libfoo any"],
+            StaleLockError,
+            "no lock has libfoo, which pinned packages need",
+            "nox -s lock -- debs",
+            id="a-pin-lost-from-the-lock",
         ),
         pytest.param(
             ["E: Failed to fetch http://deb.example/x.deb  Hash Sum mismatch"],
@@ -242,3 +249,10 @@ def test_a_failed_bake_is_explained(load_settings: Load, monkeypatch: pytest.Mon
     with pytest.raises(GoneError, match=r"^the archive no longer has curl 8\.14\.1-2$"):
         run(load_settings(), docker, monkeypatch)
     assert not Path(docker.env["SECRETS"]).exists()
+
+
+def test_a_retry_that_worked_is_not_the_cause() -> None:
+    """Only what the failed step said counts."""
+    output = "#5 1.0 Retrying: Connection reset\n#5 DONE 2.0s\n#7 5.0 gcc: error: x.c\n#7 ERROR: exit code: 1\n"
+    error = bake.explain(output)
+    assert (type(error), error.detail) == (BuildError, "gcc: error: x.c\nERROR: exit code: 1")

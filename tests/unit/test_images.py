@@ -15,6 +15,7 @@ from pyrlab.locks.r import RLock
 
 DOCKER = Path(__file__).parents[2] / "docker"
 BAKE = (DOCKER / "docker-bake.hcl").read_text(encoding="utf-8")
+HOST_NETWORK = (DOCKER / "host-network.yaml").read_text(encoding="utf-8")
 STAGES = {
     match["name"]: (match["parent"], match["body"])
     for match in re.finditer(
@@ -100,6 +101,7 @@ def test_the_bake_file_builds_these_images() -> None:
     for pattern in (r'group "default" \{ targets = \[(.*?)\]', r"matrix\s*= \{ image = \[(.*?)\] \}"):
         [found] = re.findall(pattern, BAKE)
         assert re.findall(r'"([^"]*)"', found) == list(IMAGES)
+    assert re.findall(r"^  ([a-z-]+): \{", HOST_NETWORK, re.MULTILINE) == ["lock-debs", "lock-python", *IMAGES]
 
 
 @pytest.mark.parametrize("name", IMAGES)

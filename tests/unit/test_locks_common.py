@@ -97,7 +97,7 @@ def test_write_replaces_a_file_and_leaves_nothing_beside_it(tmp_path: Path) -> N
     path = tmp_path / "debs.lock"
     path.write_text("old", encoding="utf-8")
     path.chmod(0o600)
-    locks.write(path, "new ✓\n")
+    locks.write({path: "new ✓\n"})
     assert locks.read(path, remedy="") == "new ✓\n"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
@@ -108,6 +108,14 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "debs.lock"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(UnicodeEncodeError):
-        locks.write(path, "new \ud800")
+        locks.write({path: "new \ud800"})
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_replaced_together_or_not_at_all(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.lock", tmp_path / "second.lock"
+    first.write_text("old", encoding="utf-8")
+    with pytest.raises(UnicodeEncodeError):
+        locks.write({first: "new", second: "\ud800"})
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("first.lock", "old")]

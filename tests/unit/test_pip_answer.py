@@ -56,8 +56,8 @@ COMPILER = "      src/ta.c:12:5: error: conflicting types for 'open'\n" + BROKEN
         pytest.param(
             OFFLINE,
             NetworkError,
-            "the Python package index could not be reached",
-            "check the network, and PIPPROXY, PIPHOST and SSL_CERT_FILE",
+            "a package index or archive could not be reached",
+            "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
             id="no-network",
         ),
         pytest.param(

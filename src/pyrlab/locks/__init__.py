@@ -1,9 +1,11 @@
 """What the three locks have in common: a header that ties them to their input, whole-file writes, and differences."""
 
+import contextlib
 import hashlib
 import os
+import signal
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,19 +51,34 @@ def read(path: Path, *, remedy: str) -> str:
         raise StaleLockError(f"there is no {path.name}", remedy=remedy) from error
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file as a whole or not at all: a temporary name beside it, synced, then renamed."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write(texts: Mapping[Path, str]) -> None:
+    """Replace files as a whole, all or none: temporary names beside them, synced, and then only renames are left."""
+    ready: list[tuple[Path, Path]] = []
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        for path, text in texts.items():
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            ready.append((Path(name), path))
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+        with _undisturbed():
+            for temporary, path in ready:
+                temporary.replace(path)
+    finally:
+        for temporary, _ in ready:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait for the few renames, so that files which belong together change together."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def diff(old: Mapping[str, str], new: Mapping[str, str], order: Callable[[str], Any]) -> list[Change]:
