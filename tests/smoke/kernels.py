@@ -84,10 +84,11 @@ class Kernel:
 @contextmanager
 def start(lab: RunningLab, name: str) -> Iterator[Kernel]:
     """Start the kernel of the kernelspec ``name``, and shut it down at the end."""
-    client = JupyterKernelClient(server_url=lab.url, token=lab.token)
-    client.start(name=name, timeout=TIMEOUT)
+    kernel = lab.request("POST", "/api/kernels", token=lab.token, json={"name": name}).json()
+    # By its id: a client that started a kernel itself asks for its end once more when Python ends.
+    client = JupyterKernelClient(server_url=lab.url, token=lab.token, kernel_id=kernel["id"])
+    client.start(timeout=TIMEOUT)
     try:
-        # A client that misreads the name starts Python without a word.
         language = client.kernel_info["language_info"]["name"]
         assert language == lab.lab.kernels[name]
         yield Kernel(client, language)
