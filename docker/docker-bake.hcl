@@ -17,7 +17,7 @@ target "step" {
   # Found from the context's own path, whatever it links to.
   context    = ".pyrlab/root"
   dockerfile = "../../docker/Dockerfile"
-  contexts   = { docker = "docker", pins = ".pyrlab/pins" }
+  contexts   = { docker = "docker", pins = ".pyrlab/pins", r-files = ".pyrlab/r-files" }
   args       = { HTTP_PROXY = HTTP_PROXY, HTTPS_PROXY = HTTPS_PROXY, NO_PROXY = NO_PROXY }
   secret     = SECRETS == "" ? [] : [for name in ["apt", "sources", "pip", "uv", "ca"] : "id=${name},src=${SECRETS}/${name}"]
 }
@@ -25,7 +25,7 @@ target "step" {
 target "lock" {
   inherits = ["step"]
   name     = "lock-${list}"
-  matrix   = { list = ["debs", "python"] }
+  matrix   = { list = ["debs", "files", "python"] }
   target   = "lock-${list}"
   contexts = { request = ".pyrlab/lock-${list}" }
   args     = { run = RUN, options = OPTIONS }

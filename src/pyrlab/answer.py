@@ -1,21 +1,18 @@
 """What apt answered when it was asked for the closures: files in, pins out, and errors that name the line of a list."""
 
 import difflib
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from pyrlab.cran.base import BASE_PACKAGES, dependencies
+from pyrlab.cran import debian
+from pyrlab.cran.record import Record
 from pyrlab.errors import ListError
-from pyrlab.lists import DebRequest, Lists, RRequest
+from pyrlab.lists import BASE_DEBS, R_DEBS, DebRequest, Lists, R
 from pyrlab.locks.debs import DebPin
-from pyrlab.locks.r import RPin, is_r_deb
-
-R_PREFIXES = ("r-cran-", "r-bioc-")
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,17 @@ class Answer:
         return {name for name, _, _ in self.available}
 
     def check(self) -> None:
-        """Raise ListError for a request that the archive cannot satisfy, or when apt found no solution."""
+        """Raise ListError for a package that Debian does not have, or when apt found no solution below R."""
         for request in (*self.lists.base_debs, *self.lists.r_debs):
             self._check_deb(request)
-        for r_request in self.lists.r:
-            self._r_deb(r_request)
-        for image, file in (("pyrlab-base", "base_debs.txt"), ("rlab-base", "r_debs.txt"), ("rlab", "r_packages.txt")):
+        self._check_closures({"pyrlab-base": BASE_DEBS, "rlab-base": R_DEBS})
+
+    def check_r(self) -> None:
+        """Raise ListError when apt found no solution for what R packages want. Sensible once these are chosen."""
+        self._check_closures({"rlab": R, "rlab-build": R})
+
+    def _check_closures(self, files: Mapping[str, str]) -> None:
+        for image, file in files.items():
             explanation = self._read(f"{image}.err")
             if explanation:
                 raise ListError(
@@ -61,32 +63,50 @@ class Answer:
                 pins.append(DebPin(name, version, architecture, sha256, name in requested))
         return tuple(sorted(pins))
 
-    def r_packages(self, debs: Sequence[DebPin]) -> tuple[RPin, ...]:
-        """Return the closure of the R list, among ``debs``: all Debian packages that rlab will hold.
+    @cached_property
+    def stanzas(self) -> dict[str, dict[str, str]]:
+        """What apt says of each R package, and of what compiles some, in the version that it would take; by deb."""
+        return debian.parse_stanzas(self._read("stanzas"))
 
-        Raises ListError for a name in the wrong case, and for a version that Debian does not have.
-        """
-        carried = {pin.name: pin for pin in debs}
-        found = {deb: self._description(deb) for deb in carried if is_r_deb(deb)}
-        by_name = {description["Package"]: (deb, description) for deb, description in found.items() if description}
-        requested = [self._checked(request, by_name) for request in self.lists.r]
-        wanted, closure = list(requested), set[str]()
-        while wanted:
-            name = wanted.pop()
-            if name not in closure and name in by_name:
-                closure.add(name)
-                wanted += dependencies(by_name[name][1])
-        pins = []
-        for name in closure:
-            deb, description = by_name[name]
-            own = tuple(one for one in dependencies(description) if one in closure)
-            system = tuple(one for one in self._depends(deb) if one in carried and not one.startswith("r-"))
-            pins.append(RPin(name, description["Version"], "debian", carried[deb], name in requested, own, system))
-        return tuple(sorted(pins))
+    @cached_property
+    def sources(self) -> list[dict[str, str]]:
+        """What Debian says of the source packages that make R packages; none where the mirror has no sources."""
+        return list(debian.parse_stanzas(self._read("sources")).values())
 
-    def r_deb_names(self) -> set[str]:
-        """Return the Debian packages that carry what the R list names."""
-        return {self._r_deb(request) for request in self.lists.r}
+    @cached_property
+    def descriptions(self) -> dict[str, dict[str, str]]:
+        """The DESCRIPTION of each R package in rlab's closure, by deb."""
+        paths = sorted((self.folder / "fields").glob("*.description"))
+        read = {
+            path.name.removesuffix(".description"): dict(Deb822(self._read(f"fields/{path.name}"))) for path in paths
+        }
+        return {deb: fields for deb, fields in read.items() if fields}
+
+    @cached_property
+    def r_records(self) -> dict[str, Record]:
+        """The same as records, by deb."""
+        return {deb: Record.of(fields, file=deb) for deb, fields in self.descriptions.items()}
+
+    def version(self, deb: str) -> str:
+        """Return the version of a deb in rlab-base, or nothing."""
+        found = {name: version for name, version, _ in parse_uris(self._read("rlab-base.uris"))}
+        return found.get(deb, "")
+
+    def r_debs(self) -> list[str]:
+        """Return the debs that apt was asked for because they carry R packages."""
+        return self._read("rlab.names").split()
+
+    def closure(self, image: str) -> set[str]:
+        """Return the names of the debs that apt would have in an image, but for the root's."""
+        return {name for name, _, _ in parse_uris(self._read(f"{image}.uris"))}
+
+    def system(self, held: Collection[str]) -> dict[str, list[str]]:
+        """Return what each R package's deb depends on beside R, of the debs that rlab holds; by deb."""
+        depends = {deb: debian.names_in(self.stanzas[deb].get("Depends", "")) for deb in self.descriptions}
+        return {
+            deb: [name for name in names if name in held and not name.startswith("r-")]
+            for deb, names in depends.items()
+        }
 
     def _check_deb(self, request: DebRequest) -> None:
         if request.name not in self.names:
@@ -98,44 +118,9 @@ class Answer:
                 remedy=f"ask for one of: {', '.join(versions)}",
             )
 
-    def _r_deb(self, request: RRequest) -> str:
-        if request.name in BASE_PACKAGES:
-            raise ListError(f"{request.where}: {request.name} is a part of R itself", remedy="delete the line")
-        for prefix in R_PREFIXES:
-            if prefix + request.name.lower() in self.names:
-                return prefix + request.name.lower()
-        raise ListError(
-            f"{request.where}: Debian has no R package {request.name!r}",
-            remedy=re.sub("r-(?:cran|bioc)-", "", self._near(R_PREFIXES[0] + request.name.lower())),
-        )
-
-    def _checked(self, request: RRequest, by_name: dict[str, tuple[str, Deb822]]) -> str:
-        deb = self._r_deb(request)
-        if request.name not in by_name:
-            true = next((name for name, (carrier, _) in by_name.items() if carrier == deb), None)
-            raise ListError(
-                f"{request.where}: there is no R package {request.name!r}: R tells upper from lower case",
-                remedy=f"write {true}" if true else f"look for its name in Debian's {deb}",
-            )
-        version = by_name[request.name][1]["Version"]
-        if not request.allows(version):
-            raise ListError(
-                f"{request.where}: {request} cannot be had: Debian has {request.name} {version}",
-                remedy="ask for that version, or for none",
-            )
-        return request.name
-
     def _near(self, name: str) -> str:
         near = difflib.get_close_matches(name, sorted(self.names), n=3, cutoff=0.75)
         return f"did you mean {' or '.join(near)}?" if near else "check its name: apt-cache search"
-
-    def _description(self, deb: str) -> Deb822:
-        return Deb822(self._read(f"fields/{deb}.description"))
-
-    def _depends(self, deb: str) -> list[str]:
-        """Return the names in a deb's Depends, without versions; of alternatives, all."""
-        names = re.split(r"[,|]", self._read(f"fields/{deb}.depends"))
-        return sorted({name.split("(")[0].strip().split(":")[0] for name in names if name.strip()})
 
     def _read(self, name: str) -> str:
         path = self.folder / name

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pyrlab import network, process
+from pyrlab import network, process, r_output
 from pyrlab.errors import BuildError, GoneError, HashMismatchError, PyrlabError, StaleLockError
 from pyrlab.settings import Settings
 
@@ -19,6 +19,8 @@ NETWORK_FILE = "docker/host-network.yaml"
 _ENTITLEMENTS = (0, 18)
 TIMEOUT = 3600.0
 WORK = ".pyrlab"
+# Folders in it that every build is given, whether or not they hold something.
+CONTEXTS = ("pins", "r-files")
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
 _DONE = re.compile(r"#(?P<number>\d+) DONE (?P<seconds>[\d.]+)s")
 _MARKED = re.compile(r"pyrlab-(?P<kind>gone|mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
@@ -40,6 +42,8 @@ def bake(
     Raises GoneError, HashMismatchError, NetworkError, or BuildError with the end of the failed step's output.
     """
     _link(settings.project / WORK / "root", below)
+    for context in CONTEXTS:
+        (settings.project / WORK / context).mkdir(exist_ok=True)
     with _secrets(settings) as secrets:
         environment = {
             **os.environ,
@@ -61,6 +65,9 @@ def bake(
 
 def explain(output: str) -> PyrlabError:
     """Turn BuildKit's plain output of a failed build into the error that names its cause."""
+    of_r = r_output.explain(output)
+    if of_r:
+        return of_r
     marked = sorted({(match["kind"], match["name"], match["version"]) for match in _MARKED.finditer(output)})
     mismatched = [f"{name} {version}" for kind, name, version in marked if kind == "mismatch"]
     if mismatched:
@@ -105,8 +112,10 @@ def _failed_step(output: str) -> str:
 def _steps(say: Callable[[str], None]) -> Callable[[str], None]:
     """Return a reader of BuildKit's lines that tells of each step that really ran, when it is done."""
     running: dict[str, str] = {}
+    read_r = r_output.reader(say)
 
     def read(line: str) -> None:
+        read_r(line)
         if match := _STEP.match(line):
             running[match["number"]] = match["stage"]
         elif (match := _DONE.match(line)) and (stage := running.pop(match["number"], None)):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from docker.errors import ImageNotFound
 
-from pyrlab import __version__, bake, engine, images, process, root
+from pyrlab import __version__, bake, engine, images, library, process, r_files, root
 from pyrlab import lock as locking
 from pyrlab.errors import BuildError, GoneError
 from pyrlab.lists import Lists
@@ -17,6 +17,7 @@ from pyrlab.lock import Locks, Wish
 from pyrlab.locks import Change, debs, digest, python, r, write
 from pyrlab.locks.debs import ROOT, DebPin
 from pyrlab.locks.python import PythonPin
+from pyrlab.r_output import CompileError
 from pyrlab.settings import Settings
 
 Say = Callable[[str], None]
@@ -55,7 +56,21 @@ def _build(settings: Settings, locks: Locks, wanted: Sequence[str], say: Say) ->
     below = locking.ensure_root(settings, locks.debs, say)
     for name, text in pin_files(locks).items():
         _write_if_new(settings.project / bake.WORK / "pins" / name, text)
-    bake.bake(settings, old, below=below.folder, variables={"LABELS": json.dumps(labels)}, say=say)
+    if any(r.FILE in images.locks_of(name) for name in old):
+        r_files.provide(settings, locks.r, r=locks.r.r, architecture=locks.debs.architecture, say=say)
+    try:
+        bake.bake(settings, old, below=below.folder, variables={"LABELS": json.dumps(labels)}, say=say)
+    except CompileError as error:
+        raise _with_debs(error, settings, locks, say) from error
+
+
+def _with_debs(error: CompileError, settings: Settings, locks: Locks, say: Say) -> CompileError:
+    """Return the error with the Debian packages that have what a compiler or the loader missed, where some do."""
+    found = locking.find_files(settings, locking.ensure_root(settings, locks.debs, say), error.missing, say)
+    debs = sorted({*error.debs, *(deb for carriers in found.values() for deb in carriers)})
+    if debs:
+        error.remedy = f"add {' or '.join(debs)} to r_debs.txt, then: nox -s lock -- debs"
+    return error
 
 
 def is_current(tag: str, labels: Mapping[str, str]) -> bool:
@@ -80,6 +95,9 @@ def pin_files(locks: Locks) -> dict[str, str]:
     return {
         **{f"{name}.debs": _lines(pins) for name, pins in locks.debs.sections.items() if name != ROOT},
         "rlab.debs": _lines(locks.r.debs),
+        "rlab-build.debs": _lines(locks.r.build_debs),
+        "r-plan.json": library.plan(locks.debs, locks.r),
+        "r-library.txt": library.listed(locks.r),
         "jupyter.txt": "".join(map(str, shared)),
         **{f"part-{part}.txt": "".join(map(str, pins)) for part, pins in parts.items()},
     }

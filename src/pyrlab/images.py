@@ -52,7 +52,12 @@ IMAGES = {
             sections=tuple(f"part-{part}.txt" for part in range(PARTS)),
         ),
         Image("rlab-base", parent="pyrlab-base", locks=("debs.lock",), sections=("rlab-base.debs",)),
-        Image("rlab", parent="rlab-base", locks=("r_packages.lock",), sections=("rlab.debs",)),
+        Image(
+            "rlab",
+            parent="rlab-base",
+            locks=("r_packages.lock",),
+            sections=("rlab.debs", "rlab-build.debs", "r-plan.json", "r-library.txt"),
+        ),
     )
 }
 LABS = {

@@ -21,7 +21,9 @@ IMPLIED = "pyrlab itself"
 
 _DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?:\s*=\s*(?P<version>[A-Za-z0-9.+:~-]+))?")
 _R = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>[^\s<>=]\S*))?"
+    r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])\s*(?P<suggests>\[Suggests\])?"
+    r"(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>[^\s<>=@][^\s@]*))?"
+    r"(?:\s*@\s*(?P<repository>[A-Za-z0-9][A-Za-z0-9._-]*))?"
 )
 
 
@@ -55,35 +57,51 @@ class DebRequest:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RRequest:
-    """An R package that the list wants. Without an operator any version does."""
+    """An R package that the list wants. Without an operator any version does.
+
+    ``repository`` is where it must come from, by its name in the settings, or empty; with ``suggests``, what the
+    package suggests is wanted too.
+    """
 
     name: str
     operator: str
     version: str
     where: str
+    repository: str = ""
+    suggests: bool = False
 
     @classmethod
     def parse(cls, line: str, *, where: str) -> Self:
-        """Parse ``name`` or ``name >= version``. Raises ListError."""
+        """Parse ``name``, ``name >= version``, ``name @ repository``, ``name[Suggests]``. Raises ListError."""
         match = _R.fullmatch(line)
         if not match:
             raise ListError(
                 f"{where}: {line!r} is not an R package",
-                remedy="write one name a line as in library(NAME), or with a version: NAME >= 1.2",
+                remedy="write one name a line as in library(NAME); if need be with a version and a repository: "
+                "NAME >= 1.2 @ cran, and NAME[Suggests] for what it suggests",
             )
         if match["version"]:
             try:
                 RVersion.parse(match["version"])
             except ValueError as error:
                 raise ListError(f"{where}: {error}", remedy="write a version as R does, like 1.8-12") from error
-        return cls(match["name"], match["operator"] or "", match["version"] or "", where)
+        return cls(
+            name=match["name"],
+            operator=match["operator"] or "",
+            version=match["version"] or "",
+            where=where,
+            repository=match["repository"] or "",
+            suggests=bool(match["suggests"]),
+        )
 
     def allows(self, version: str) -> bool:
         """Tell whether ``version`` satisfies the request."""
         return not self.operator or RVersion.parse(version).satisfies(self.operator, RVersion.parse(self.version))
 
     def __str__(self) -> str:
-        return f"{self.name} {self.operator} {self.version}" if self.operator else self.name
+        bound = f" {self.operator} {self.version}" if self.operator else ""
+        place = f" @ {self.repository}" if self.repository else ""
+        return f"{self.name}{'[Suggests]' if self.suggests else ''}{bound}{place}"
 
 
 @dataclass(frozen=True, slots=True)

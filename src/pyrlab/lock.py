@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,17 +10,21 @@ from typing import Any, Self
 from packaging.utils import canonicalize_name
 
 from pyrlab import bake, engine, locks, root
-from pyrlab.answer import R_PREFIXES, Answer
+from pyrlab.answer import Answer
+from pyrlab.cran import debian
 from pyrlab.errors import GoneError, StaleLockError, UsageError
 from pyrlab.lists import PYTHON, Lists
 from pyrlab.locks import debs, python, r
-from pyrlab.locks.debs import DebsLock
+from pyrlab.locks.debs import DebPin, DebsLock
 from pyrlab.locks.python import PythonLock
 from pyrlab.locks.r import RLock
 from pyrlab.pip_answer import explain
+from pyrlab.r_choice import Asked, Chooser
 from pyrlab.settings import Settings
 
 KINDS = ("debs", "r", "python")
+# So often apt and the choice of R packages may move each other; in practice two or three times are enough.
+ROUNDS = 6
 Say = Callable[[str], None]
 
 
@@ -35,7 +39,7 @@ class Wish:
     def keeps(self, kind: str, name: str) -> bool:
         """Tell whether a pin stays. R's packages also go by the names of their debs."""
         upgraded = {canonicalize_name(package) for package in self.upgrade_packages}
-        names = {name, *(name.removeprefix(prefix) for prefix in R_PREFIXES)}
+        names = {name, debian.bare(name)}
         return not (self.upgrade and kind in self.kinds) and not upgraded.intersection(map(canonicalize_name, names))
 
 
@@ -65,7 +69,7 @@ class Locks:
         if "debs" in kinds:
             debs.check(self.debs, lists, suite=suite, apt_sources=settings.apt_sources, architecture=architecture)
         if "r" in kinds:
-            r.check(self.r, lists, suite=suite, repositories=settings.r_repositories, r=r_of(self.debs))
+            r.check(self.r, lists, suite=suite, repositories=names_of(settings), r=r_of(self.debs))
         if "python" in kinds:
             python.check(self.python, lists, suite=suite, python=python_of(self.debs))
 
@@ -76,8 +80,18 @@ def python_of(lock: DebsLock) -> str:
 
 
 def r_of(lock: DebsLock) -> str:
-    """Return R's own version as in ``4.5.0``: Debian's without epoch and revision."""
-    return (lock.version_of("r-base-core") or "").rpartition(":")[2].partition("-")[0]
+    """Return R's own version as in ``4.5.0``, of what rlab-base installs."""
+    return r_version(lock.version_of("r-base-core") or "")
+
+
+def r_version(deb: str) -> str:
+    """Return R's own version: that of Debian's r-base-core without epoch and revision."""
+    return deb.rpartition(":")[2].partition("-")[0]
+
+
+def names_of(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the R repositories, in the user's order."""
+    return tuple(repository.name for repository in settings.r_repositories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,39 +171,99 @@ def _new_root(job: Job, old: DebsLock | None) -> root.Root:
 def _lock_debian(
     job: Job, below: root.Root, old_debs: DebsLock | None, old_r: RLock | None, architecture: str
 ) -> tuple[DebsLock, RLock]:
-    settings, lists, wish = job.settings, job.lists, job.wish
-    job.say("asking apt for the closures")
-    kept = {pin for pin in (old_debs.pins() if old_debs else ()) if wish.keeps("debs", pin.name)}
-    kept |= {pin for pin in (old_r.debs if old_r else ()) if wish.keeps("r", pin.name)}
-    request = {
-        "preferences": root.preferences([*kept, *below.pins]),
-        "pyrlab-base": "".join(f"{one}\n" for one in lists.base_debs),
-        "rlab-base": "".join(f"{one}\n" for one in lists.r_debs),
-        "rlab": "".join(f"{one.name.lower()}\n" for one in lists.r),
-    }
-    answer = Answer(_ask(job, "debs", below, request), lists)
-    answer.check()
+    """Ask apt for the closures and choose R packages among what it has, in turns, until neither moves the other."""
+    kept = {pin for pin in (old_debs.pins() if old_debs else ()) if job.wish.keeps("debs", pin.name)}
+    if old_r:
+        kept |= {pin for pin in (*old_r.debs, *old_r.build_debs) if job.wish.keeps("r", pin.name)}
+    roots = {one.name for one in job.lists.r}
+    asked = _first_guess(job, old_r)
+    chooser = _chooser(job, below, old_r)
+    for _ in range(ROUNDS):
+        answer = _ask_apt(job, below, [*kept, *below.pins], asked)
+        answer.check()
+        version = r_version(answer.version("r-base-core"))
+        choice = chooser.choose(answer, r=version, architecture=architecture)
+        wanted = choice.asked(asked, roots, answer.closure("rlab"))
+        if wanted == asked:
+            break
+        asked = wanted
+    answer.check_r()
+    for name in choice.left_out:
+        job.say(f"left out: {name}, which is suggested and in no repository")
     sections = {debs.ROOT: below.pins}
-    for image, requests in (("pyrlab-base", lists.base_debs), ("rlab-base", lists.r_debs)):
+    for image, requests in (("pyrlab-base", job.lists.base_debs), ("rlab-base", job.lists.r_debs)):
         held = [pin for pins in sections.values() for pin in pins]
         sections[image] = answer.section(image, held, {one.name for one in requests})
     held = [pin for pins in sections.values() for pin in pins]
-    on_top = answer.section("rlab", held, answer.r_deb_names())
-    root.same_bytes(kept, [*held, *on_top])
+    on_top = answer.section("rlab", held, {*answer.r_debs(), *asked.run})
+    build = answer.section("rlab-build", [*held, *on_top], asked.build)
+    root.same_bytes(kept, [*held, *on_top, *build])
     new_debs = DebsLock(
-        input=debs.input_of(lists, settings.suite, settings.apt_sources),
-        suite=settings.suite,
+        input=debs.input_of(job.lists, job.settings.suite, job.settings.apt_sources),
+        suite=job.settings.suite,
         architecture=architecture,
         sections=sections,
     )
     new_r = RLock(
-        input=r.input_of(lists, settings.suite, settings.r_repositories),
-        r=r_of(new_debs),
-        repositories=settings.r_repositories,
-        packages=answer.r_packages([*held, *on_top]),
+        input=r.input_of(job.lists, job.settings.suite, names_of(job.settings)),
+        r=version,
+        repositories=names_of(job.settings),
+        packages=tuple(choice.pins(roots, [*held, *on_top], answer.system({deb.name for deb in [*held, *on_top]}))),
         debs=on_top,
+        build_debs=build,
     )
     return new_debs, new_r
+
+
+def _first_guess(job: Job, old: RLock | None) -> Asked:
+    """Return what apt will probably be asked for in the end: a guess that is right spares a whole turn."""
+    from_debian = debian.NAME in names_of(job.settings)
+    named = {one.name.lower() for one in job.lists.r if from_debian and one.repository in {"", debian.NAME}}
+    pins = old.packages if old else ()
+    others = [pin for pin in pins if not pin.deb]
+    if others:
+        placed = {pin.name.lower() for pin in others}
+        named = (named - placed) | {debian.bare(pin.deb.name) for pin in pins if pin.deb and pin.deb.requested}
+    return Asked(
+        rlab=frozenset(named),
+        run=frozenset(name for pin in others for name in pin.system),
+        build=frozenset(name for pin in others for name in pin.build),
+    )
+
+
+def _chooser(job: Job, below: root.Root, old: RLock | None) -> Chooser:
+    """Return what chooses R packages among what apt has and the repositories of the settings."""
+    old_pins = {pin.name: pin for pin in (old.packages if old else ()) if job.wish.keeps("r", pin.name)}
+    return Chooser(job.settings, job.lists, old_pins, lambda files: find_files(job.settings, below, files, job.say))
+
+
+def find_files(settings: Settings, below: root.Root, files: Sequence[str], say: Say) -> dict[str, set[str]]:
+    """Return, by file, the Debian packages that have it; files are written as in ``include/zlib.h``."""
+    found: dict[str, set[str]] = {}
+    if files:
+        say(f"looking up in Debian's Contents: {', '.join(files[:3])}{' …' if files[3:] else ''}")
+        folder = _ask(settings, "files", below, {"files": "".join(f"{one}\n" for one in files)}, say=say)
+        for line in (folder / "files").read_text(encoding="utf-8").splitlines():
+            file, _, deb = line.partition(" ")
+            found.setdefault(file, set()).add(deb)
+    return found
+
+
+def _ask_apt(job: Job, below: root.Root, kept: Iterable[DebPin], asked: Asked) -> Answer:
+    """Ask apt, in the root, for the closures of all Debian layers. ``kept`` are pins that stay where they can."""
+    job.say("asking apt for the closures")
+    lists = job.lists
+    request = {
+        "preferences": root.preferences(list(kept)),
+        "pyrlab-base": "".join(f"{one}\n" for one in lists.base_debs),
+        "rlab-base": "".join(f"{one}\n" for one in lists.r_debs),
+        "rlab": "".join(f"{one}\n" for one in sorted(asked.rlab)),
+        "run": "".join(f"{one}\n" for one in sorted(asked.run)),
+        "build": "".join(f"{one}\n" for one in sorted(asked.build)),
+    }
+    if names_of(job.settings) != (debian.NAME,):
+        request["elsewhere"] = ""
+    return Answer(_ask(job.settings, "debs", below, request, say=job.say), lists)
 
 
 def _lock_python(job: Job, below: root.Root, old: PythonLock | None, version: str) -> PythonLock:
@@ -200,20 +274,19 @@ def _lock_python(job: Job, below: root.Root, old: PythonLock | None, version: st
         request[python.FILE] = old.render()
     own = sorted({canonicalize_name(name) for name in wish.upgrade_packages} & set(old.versions() if old else ()))
     options = ["--upgrade"] if wish.upgrade else [f"--upgrade-package={name}" for name in own]
-    folder = _ask(job, "python", below, request, *options)
+    folder = _ask(job.settings, "python", below, request, *options, say=job.say)
     if (folder / "status").read_text().strip() != "0":
         raise explain((folder / "log").read_text(encoding="utf-8", errors="replace"), lists)
     pins = python.parse_pins((folder / python.FILE).read_text(encoding="utf-8"))
     return PythonLock(input=python.input_of(lists, job.settings.suite), python=version, pins=pins)
 
 
-def _ask(job: Job, kind: str, below: root.Root, request: Mapping[str, str], *options: str) -> Path:
+def _ask(settings: Settings, kind: str, below: root.Root, request: Mapping[str, str], *options: str, say: Say) -> Path:
     """Put ``request``, as files, to docker's lock stage of this kind, and return the folder of the answer."""
-    work = job.settings.project / bake.WORK
+    work = settings.project / bake.WORK
     folder = work / f"lock-{kind}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (work / "pins").mkdir(exist_ok=True)
     for name, text in request.items():
         (folder / name).write_text(text, encoding="utf-8")
     variables = {
@@ -221,5 +294,5 @@ def _ask(job: Job, kind: str, below: root.Root, request: Mapping[str, str], *opt
         "RUN": uuid.uuid4().hex,
         "OPTIONS": " ".join(options),
     }
-    bake.bake(job.settings, [f"lock-{kind}"], below=below.folder, variables=variables, say=job.say)
+    bake.bake(settings, [f"lock-{kind}"], below=below.folder, variables=variables, say=say)
     return folder / "answer"

@@ -2,12 +2,14 @@
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pyrlab import images, process
 from pyrlab.errors import UsageError
@@ -17,7 +19,7 @@ FILE = "pyrlab.toml"
 DEFAULTS: dict[str, dict[str, Any]] = {
     "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
-    "r": {"repositories": ["debian"]},
+    "r": {"repositories": ["debian"], "allow_moving": False},
     "images": {"prefix": ""},
     "serve": {**{lab.port_key: lab.port for lab in images.LABS.values()}, "notebooks": "~/notebooks"},
 }
@@ -33,6 +35,16 @@ VARIABLES = {
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+DEBIAN = "debian"
+_REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?P<url>(?:https?|file)://\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RRepository:
+    """Where R packages come from: ``debian``, without a URL, or a CRAN-like repository."""
+
+    name: str
+    url: str = field(default="", repr=False)  # may hold credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Settings:
     python_index: str
     python_trusted_host: str
     ca_file: Path | None
-    r_repositories: tuple[str, ...]
+    r_repositories: tuple[RRepository, ...]
     prefix: str
     ports: Mapping[str, int]
     notebooks: Path
@@ -83,8 +95,6 @@ def load(project: Path, environment: Mapping[str, str]) -> Settings:
     for key, choices in CHOICES.items():
         if base[key] not in choices:
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
-    if values["r"]["repositories"] != ["debian"]:
-        raise UsageError(f'{FILE}: r.repositories knows only "debian"', remedy='write: repositories = ["debian"]')
     return Settings(
         project=project,
         cache=Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyrlab",
@@ -96,7 +106,7 @@ def load(project: Path, environment: Mapping[str, str]) -> Settings:
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
         ca_file=_ca_file(network["ca_file"]),
-        r_repositories=tuple(values["r"]["repositories"]),
+        r_repositories=_r_repositories(values["r"], environment),
         prefix=values["images"]["prefix"],
         ports={
             name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable))
@@ -119,6 +129,60 @@ def check_port(port: int, origin: str) -> int:
     if not 0 < port < 2**16:
         raise UsageError(f"{origin} is {port}, which is no port", remedy="choose one from 1 to 65535")
     return port
+
+
+def _r_repositories(r: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[RRepository, ...]:
+    """Return the repositories in their order. Raises UsageError for one that has no name, moves or is named twice."""
+    found: dict[str, RRepository] = {}
+    for entry in r["repositories"]:
+        repository = RRepository(DEBIAN) if entry == DEBIAN else _r_repository(entry, environment)
+        if repository.name in found:
+            raise UsageError(
+                f"{FILE}: r.repositories has {repository.name!r} twice", remedy="give each a name of its own"
+            )
+        if not r["allow_moving"]:
+            _check_dated(repository.name, entry)
+        found[repository.name] = repository
+    return tuple(found.values())
+
+
+def _r_repository(entry: str, environment: Mapping[str, str]) -> RRepository:
+    match = _REPOSITORY.fullmatch(entry.strip())
+    if not match or match["name"] == DEBIAN:
+        raise UsageError(
+            f"{FILE}: r.repositories has {_without_user(entry)!r}",
+            remedy='write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"',
+        )
+
+    def value(variable: re.Match[str]) -> str:
+        if variable[1] not in environment:
+            raise UsageError(
+                f"{FILE}: r.repositories uses ${{{variable[1]}}}, which is not set", remedy=f"export {variable[1]}=…"
+            )
+        # A password may hold any character, a URL not.
+        return quote(environment[variable[1]], safe="")
+
+    return RRepository(match["name"], re.sub(r"\$\{(\w+)\}", value, match["url"]).rstrip("/"))
+
+
+def _check_dated(name: str, entry: str) -> None:
+    """Raise UsageError for a snapshot that moves: its old packages vanish, and with them what the lock names.
+
+    ``entry`` is as written, without the values of variables, so that the message can show it.
+    """
+    url = entry.partition("=")[2].strip()
+    dated = re.sub(r"(?<=/)latest(?=[/?]|$)", f"{datetime.now(tz=UTC):%Y-%m-%d}", url)
+    dated = re.sub(r"(?<=/packages/)(?:release|devel)(?=[/?]|$)", "3.NN", dated)
+    if dated != url:
+        raise UsageError(
+            f"{FILE}: the repository {name!r} is a snapshot that moves",
+            remedy=f"name one that stands still, as {_without_user(dated)}; or set r.allow_moving = true",
+        )
+
+
+def _without_user(text: str) -> str:
+    """Return a text with a URL in it as a message may show it: without user, password and query."""
+    return re.sub(r"\?.*", "", re.sub(r"//\S*@", "//", text))
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -146,12 +210,12 @@ def _known(name: str, names: Mapping[str, object], what: str) -> None:
 
 def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML holds any of several types
     """Return ``value`` in the type of ``default``: numbers in the environment come as text."""
-    if isinstance(default, int) and isinstance(value, str) and value.isdecimal():
+    if type(default) is int and isinstance(value, str) and value.isdecimal():
         return int(value)
     if type(value) is not type(default) or (
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
-        kinds = {int: "a number", str: "text in quotes", list: "a list of texts"}
+        kinds = {int: "a number", str: "text in quotes", list: "a list of texts", bool: "true or false"}
         raise UsageError(f"{origin} is {value!r}", remedy=f"it must be {kinds[type(default)]}")
     return value
 

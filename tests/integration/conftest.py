@@ -144,3 +144,23 @@ def built_project(locked_project: Project) -> Iterator[Project]:
 def project(locked_project: Project, tmp_path: Path) -> Project:
     """Return a copy of the locked small project that a test may change."""
     return locked_project.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def untouched(project: Project) -> Iterator[Project]:
+    """Return a project, and check afterwards that its locks and all images and labs are as they were."""
+    before = project.state()
+    yield project
+    assert project.state() == before
+
+
+def fails(project: Project, *arguments: str, status: int, says: str, remedy: str, **environment: str) -> None:
+    """Run a command that must fail: with this status, this error and this remedy, and no traceback."""
+    outcome = project.run(*arguments, **environment)
+    assert "Traceback" not in outcome.output, outcome.output
+    error, tip = outcome.output.splitlines()[-2:]
+    assert error.startswith("error: "), outcome.output
+    assert says in error, outcome.output
+    assert tip.startswith("  try: "), outcome.output
+    assert remedy in tip, outcome.output
+    assert outcome.status == status, outcome.output

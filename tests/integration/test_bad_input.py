@@ -2,34 +2,13 @@
 
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import Project, fails
 
 DEAD = "http://127.0.0.1:9"
 INTERRUPTED = "interrupted; nothing is half done"
-
-
-@pytest.fixture
-def untouched(project: Project) -> Iterator[Project]:
-    """Return a project, and check afterwards that its locks and all images and labs are as they were."""
-    before = project.state()
-    yield project
-    assert project.state() == before
-
-
-def fails(project: Project, *arguments: str, status: int, says: str, remedy: str, **environment: str) -> None:
-    """Run a command that must fail: with this status, this error and this remedy, and no traceback."""
-    outcome = project.run(*arguments, **environment)
-    assert "Traceback" not in outcome.output, outcome.output
-    error, tip = outcome.output.splitlines()[-2:]
-    assert error.startswith("error: "), outcome.output
-    assert says in error, outcome.output
-    assert tip.startswith("  try: "), outcome.output
-    assert remedy in tip, outcome.output
-    assert outcome.status == status, outcome.output
 
 
 @pytest.mark.parametrize(

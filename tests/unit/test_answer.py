@@ -7,9 +7,8 @@ import pytest
 
 from pyrlab.answer import Answer, parse_uris
 from pyrlab.errors import ListError
-from pyrlab.lists import BASE_DEBS, R_DEBS, Lists, R, RRequest
+from pyrlab.lists import BASE_DEBS, R_DEBS, Lists, R
 from pyrlab.locks.debs import DebPin
-from pyrlab.locks.r import RPin
 
 Ask = Callable[..., Answer]
 
@@ -26,19 +25,44 @@ AVAILABLE = {
     ("r-cran-repr", "1.1.7-1", "all"): "c9",
     ("tini", "1:0.19.0-2", "amd64"): "ca",
 }
-IRKERNEL = DebPin("r-cran-irkernel", "1.3.2-2", "all", "c8", requested=True)
-REPR = DebPin("r-cran-repr", "1.1.7-1", "all", "c9")
-LIMMA = DebPin("r-bioc-limma", "3.64-1", "amd64", "c6", requested=True)
 LIBC = DebPin("libc6", "2.41-12", "amd64", "c3")
-R_BASE = DebPin("r-base-core", "4.5.0-3", "amd64", "c5", requested=True)
 FIELDS = {
     "r-cran-irkernel.description": "Package: IRkernel\nVersion: 1.3.2.9000\n"
     "Imports: repr (>= 0.4.99), methods,\n  crayon\nSuggests: limma\n",
-    "r-cran-irkernel.depends": "r-api-4.0, r-base-core (>= 4.5.0-2), libc6 (>= 2.4), libold | libc6:any, r-cran-repr\n",
     "r-cran-repr.description": "Package: repr\nVersion: 1.1.7\nImports: utils, IRkernel\n",
-    "r-cran-repr.depends": "r-base-core (>= 4.5.0-2)\n",
     "r-bioc-limma.description": "Package: limma\nVersion: 3.64\nDepends: R (>= 3.6.0)\nLinkingTo: repr\n",
 }
+
+
+STANZAS = """\
+Package: r-cran-irkernel
+Version: 1.3.2-2
+Depends: r-api-4.0, r-base-core (>= 4.5.0-2), libc6 (>= 2.4), libold | libzmq5:any, r-cran-repr
+
+Package: r-cran-repr
+Version: 1.1.7-1
+Depends: r-base-core (>= 4.5.0-2)
+
+Package: r-bioc-limma
+Version: 3.64-1
+
+Package: r-cran-repr
+Version: 1.1.4-1
+Depends: libc6
+
+Package: libcurl4-openssl-dev
+Version: 8.14.1-2
+Depends: libcurl4t64 (= 8.14.1-2)
+"""
+SOURCES = """\
+Package: r-cran-repr
+Binary: r-cran-repr
+Build-Depends: debhelper-compat (= 13),
+ libfoo-dev
+
+Package: r-bioc-limma
+Binary: r-bioc-limma
+"""
 
 
 @pytest.fixture
@@ -50,7 +74,7 @@ def ask(tmp_path: Path, read_lists: Callable[[Mapping[str, str]], Lists]) -> Ask
         fields = {f"fields/{name}": text for name, text in FIELDS.items()}
         folder = tmp_path / "answer"
         (folder / "fields").mkdir(parents=True, exist_ok=True)
-        for name, text in {"available": "\n".join(rows), **fields, **(files or {})}.items():
+        for name, text in {"available": "\n".join(rows), "stanzas": STANZAS, **fields, **(files or {})}.items():
             (folder / name).write_text(text, encoding="utf-8")
         names = {"base": BASE_DEBS, "r_debs": R_DEBS, "r": R}
         return Answer(folder, read_lists({names[key]: text for key, text in lists.items()}))
@@ -59,7 +83,7 @@ def ask(tmp_path: Path, read_lists: Callable[[Mapping[str, str]], Lists]) -> Ask
 
 
 def test_an_archive_that_has_everything_passes(ask: Ask) -> None:
-    """Names, versions, and R packages of both kinds."""
+    """Names and versions; R packages are another module's."""
     ask(base="curl=8.14.1-2", r="limma\nggplot2 >= 3").check()
 
 
@@ -84,9 +108,6 @@ def test_an_archive_that_has_everything_passes(ask: Ask) -> None:
             "ask for one of: 8.14.1-2, 8.15.0-1",
             id="version-of-a-deb",
         ),
-        pytest.param(
-            {"r": "stats"}, "r_packages.txt:1: stats is a part of R itself", "delete the line", id="package-of-r-itself"
-        ),
     ],
 )
 def test_a_request_that_the_archive_cannot_meet_is_named(
@@ -98,21 +119,11 @@ def test_a_request_that_the_archive_cannot_meet_is_named(
     assert (str(caught.value), caught.value.remedy) == (message, remedy)
 
 
-def test_an_unknown_r_package_gets_a_suggestion_that_its_list_can_hold(ask: Ask) -> None:
-    """Who follows the advice must not meet the next error."""
-    with pytest.raises(ListError) as caught:
-        ask(r="ggplto2").check()
-    assert str(caught.value) == "r_packages.txt:1: Debian has no R package 'ggplto2'"
-    suggested = caught.value.remedy.removeprefix("did you mean ").removesuffix("?")
-    assert RRequest.parse(suggested, where="").name == "ggplot2"
-
-
 @pytest.mark.parametrize(
     ("file", "message"),
     [
         pytest.param("pyrlab-base.err", "base_debs.txt: apt cannot install all of it together", id="base"),
         pytest.param("rlab-base.err", "r_debs.txt: apt cannot install all of it together", id="r-debs"),
-        pytest.param("rlab.err", "r_packages.txt: apt cannot install all of it together", id="r"),
     ],
 )
 def test_lists_without_a_solution_show_apts_reasons(ask: Ask, file: str, message: str) -> None:
@@ -147,53 +158,69 @@ def test_an_image_that_adds_nothing_has_no_pins(ask: Ask) -> None:
     assert ask().section("rlab", [], set()) == ()
 
 
-def test_r_packages_are_the_closure_of_the_list(ask: Ask) -> None:
-    """By R's names, hard dependencies in the lock only; system libraries without R itself; rings end."""
-    assert ask(r="limma").r_packages([LIMMA, REPR, IRKERNEL, LIBC, R_BASE]) == (
-        RPin("IRkernel", "1.3.2.9000", "debian", IRKERNEL, requested=True, dependencies=("repr",), system=("libc6",)),
-        RPin("limma", "3.64", "debian", LIMMA, requested=True, dependencies=("repr",), system=()),
-        RPin("repr", "1.1.7", "debian", REPR, requested=False, dependencies=("IRkernel",), system=()),
+@pytest.mark.parametrize("file", [pytest.param("rlab.err", id="run"), pytest.param("rlab-build.err", id="compile")])
+def test_what_r_packages_want_is_checked_when_they_are_chosen(ask: Ask, file: str) -> None:
+    """Not before: another choice may have a solution."""
+    answer = ask({file: "E: Unable to correct problems\n"})
+    answer.check()
+    with pytest.raises(ListError) as caught:
+        answer.check_r()
+    assert (str(caught.value), caught.value.detail) == (
+        "r_packages.txt: apt cannot install all of it together",
+        "E: Unable to correct problems\n",
     )
 
 
-def test_r_packages_that_only_debian_needs_are_no_pins(ask: Ask) -> None:
-    """What the list does not pull in, by R's own word, is a deb and not a package of the lock."""
-    assert [pin.name for pin in ask().r_packages([LIMMA, IRKERNEL, REPR])] == ["IRkernel", "repr"]
-    assert ask().r_packages([IRKERNEL, REPR]) == ask().r_packages([REPR, IRKERNEL])
+def test_r_packages_that_can_be_had_pass(ask: Ask) -> None:
+    """An image without packages of its own has no file at all."""
+    ask({"rlab.err": ""}).check_r()
 
 
-def test_debs_of_the_r_list_are_found_under_either_prefix(ask: Ask) -> None:
-    """CRAN's and Bioconductor's."""
-    assert ask(r="limma").r_deb_names() == {"r-cran-irkernel", "r-bioc-limma"}
+def test_descriptions_are_records_by_deb(ask: Ask) -> None:
+    """R's own names, versions and dependencies; a deb without a DESCRIPTION has no R package."""
+    answer = ask({"fields/r-cran-empty.description": ""})
+    assert sorted(answer.r_records) == ["r-bioc-limma", "r-cran-irkernel", "r-cran-repr"]
+    record = answer.r_records["r-cran-irkernel"]
+    assert (record.name, str(record.version), record.file) == ("IRkernel", "1.3.2.9000", "r-cran-irkernel")
+    assert list(map(str, record.dependencies)) == ["crayon", "repr >= 0.4.99"]
 
 
-@pytest.mark.parametrize(
-    ("line", "message", "remedy"),
-    [
-        pytest.param(
-            "irkernel",
-            "r_packages.txt:1: there is no R package 'irkernel': R tells upper from lower case",
-            "write IRkernel",
-            id="lower-case",
-        ),
-        pytest.param(
-            "GGplot2",
-            "r_packages.txt:1: there is no R package 'GGplot2': R tells upper from lower case",
-            "look for its name in Debian's r-cran-ggplot2",
-            id="true-name-unknown",
-        ),
-        pytest.param(
-            "repr >= 2",
-            "r_packages.txt:1: repr >= 2 cannot be had: Debian has repr 1.1.7",
-            "ask for that version, or for none",
-            id="version",
-        ),
-    ],
-)
-def test_an_r_request_that_debian_cannot_meet_is_named(ask: Ask, line: str, message: str, remedy: str) -> None:
-    """R's names and versions are known once the packages are looked into."""
-    answer = ask(r=line)
-    answer.check()
-    with pytest.raises(ListError) as caught:
-        answer.r_packages([IRKERNEL, REPR])
-    assert (str(caught.value), caught.value.remedy) == (message, remedy)
+def test_stanzas_are_of_the_versions_that_apt_would_take(ask: Ask) -> None:
+    """Of one package, the first; among them what compiles packages."""
+    stanzas = ask().stanzas
+    assert sorted(stanzas) == ["libcurl4-openssl-dev", "r-bioc-limma", "r-cran-irkernel", "r-cran-repr"]
+    assert stanzas["r-cran-repr"]["Version"] == "1.1.7-1"
+
+
+def test_sources_are_read_where_the_mirror_has_them(ask: Ask) -> None:
+    """Fields may go over lines."""
+    first, second = ask({"sources": SOURCES}).sources
+    assert first["Build-Depends"] == "debhelper-compat (= 13),\n libfoo-dev"
+    assert second["Binary"] == "r-bioc-limma"
+
+
+def test_a_mirror_without_sources_tells_nothing(ask: Ask) -> None:
+    """That is no mistake."""
+    assert ask().sources == []
+
+
+def test_system_libraries_are_debs_that_rlab_holds(ask: Ask) -> None:
+    """Of alternatives the one that is there; neither R itself nor its packages."""
+    system = ask().system({"libc6", "libzmq5", "r-base-core", "r-cran-repr"})
+    assert system == {"r-cran-irkernel": ["libc6", "libzmq5"], "r-cran-repr": [], "r-bioc-limma": []}
+
+
+def test_what_apt_would_install_is_known_by_image(ask: Ask) -> None:
+    """By name; R's version is that of rlab-base."""
+    answer = ask(
+        {
+            "rlab-base.uris": "'x' r-base-core_4.5.0-3_amd64.deb 1\n",
+            "rlab.uris": "'x' r-cran-repr_1.1.7-1_all.deb 1\n'x' libc6_2.41-12_amd64.deb 1\n",
+            "rlab.names": "r-cran-repr\n",
+        }
+    )
+    assert answer.version("r-base-core") == "4.5.0-3"
+    assert answer.version("curl") == ""
+    assert answer.closure("rlab") == {"r-cran-repr", "libc6"}
+    assert answer.closure("rlab-build") == set()
+    assert answer.r_debs() == ["r-cran-repr"]

@@ -1,5 +1,6 @@
 """From locks to what a build is given: a file for each section, and labels that say what an image is made from."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pyrlab.lock import Locks
 from pyrlab.locks import digest
 from pyrlab.locks.debs import DebPin, DebsLock
 from pyrlab.locks.python import PythonLock, PythonPin
-from pyrlab.locks.r import RLock
+from pyrlab.locks.r import RFile, RLock, RPin
 from pyrlab.settings import Settings
 
 HASH = f"sha256:{'a' * 64}"
@@ -25,13 +26,13 @@ def deb(name: str) -> DebPin:
     return DebPin(name, "1", "amd64", "a" * 64)
 
 
-def locks_of(*pins: PythonPin) -> Locks:
+def locks_of(*pins: PythonPin, r_packages: tuple[RPin, ...] = ()) -> Locks:
     """Return locks with a deb in each section, what all labs share, and these pins."""
     sections = {name: (deb(name),) for name in ("root", "pyrlab-base", "rlab-base")}
     return Locks(
         DebsLock("sha256:0", "trixie", "amd64", sections),
         PythonLock("sha256:0", "3.13", tuple(sorted({*SHARED, *pins}))),
-        RLock("sha256:0", "4.5.0", ("debian",), (), (deb("r-cran-zoo"),)),
+        RLock("sha256:0", "4.5.0", ("debian",), r_packages, (deb("r-cran-zoo"),), (deb("gcc-14"),)),
     )
 
 
@@ -99,7 +100,21 @@ def test_debs_are_written_as_locked() -> None:
         "pyrlab-base.debs": f"{deb('pyrlab-base')}\n",
         "rlab-base.debs": f"{deb('rlab-base')}\n",
         "rlab.debs": f"{deb('r-cran-zoo')}\n",
+        "rlab-build.debs": f"{deb('gcc-14')}\n",
     }
+
+
+def cli(version: str) -> RPin:
+    """Return an R package of a CRAN-like repository."""
+    file = RFile("source", f"src/contrib/cli_{version}.tar.gz", "b" * 64)
+    return RPin("cli", version, "cran", requested=True, files=(file,))
+
+
+def test_r_packages_are_sections_of_their_own() -> None:
+    """What the build step is to install, and what the gate is to prove."""
+    files = pin_files(locks_of(r_packages=(cli("3.6.5"),)))
+    assert [package["name"] for package in json.loads(files["r-plan.json"])["packages"]] == ["cli"]
+    assert files["r-library.txt"] == "cli 3.6.5\n"
 
 
 @pytest.fixture
@@ -135,6 +150,13 @@ def test_a_new_package_of_pylab_changes_the_labels_of_pylab_only(
     """An image whose labels stay is not built again."""
     numpy = PythonPin("numpy", "2.3", "", (HASH,), ("list",))
     assert (labels_of(name, locks_of(), settings) != labels_of(name, locks_of(numpy), settings)) is changes
+
+
+@pytest.mark.parametrize("name", images.IMAGES)
+def test_a_new_version_of_an_r_package_changes_the_labels_of_rlab_only(settings: Settings, name: str) -> None:
+    """Python's labs and what is below rlab are not built again."""
+    before, after = locks_of(r_packages=(cli("3.6.4"),)), locks_of(r_packages=(cli("3.6.5"),))
+    assert (labels_of(name, before, settings) != labels_of(name, after, settings)) is (name == "rlab")
 
 
 @pytest.mark.parametrize("name", images.IMAGES)

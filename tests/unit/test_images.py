@@ -92,7 +92,15 @@ def test_every_section_is_written_and_belongs_to_one_image() -> None:
     """What the build writes is what the images install."""
     sections = [section for image in IMAGES.values() for section in image.sections]
     assert sorted(sections) == sorted(build.pin_files(EMPTY))
-    assert images.sections_of("rlab") == ["pyrlab-base.debs", "jupyter.txt", "rlab-base.debs", "rlab.debs"]
+    assert images.sections_of("rlab") == [
+        "pyrlab-base.debs",
+        "jupyter.txt",
+        "rlab-base.debs",
+        "rlab.debs",
+        "rlab-build.debs",
+        "r-plan.json",
+        "r-library.txt",
+    ]
     assert images.sections_of("pylab")[2:] == [f"part-{part}.txt" for part in range(images.PARTS)]
 
 
@@ -101,7 +109,25 @@ def test_the_bake_file_builds_these_images() -> None:
     for pattern in (r'group "default" \{ targets = \[(.*?)\]', r"matrix\s*= \{ image = \[(.*?)\] \}"):
         [found] = re.findall(pattern, BAKE)
         assert re.findall(r'"([^"]*)"', found) == list(IMAGES)
-    assert re.findall(r"^  ([a-z-]+): \{", HOST_NETWORK, re.MULTILINE) == ["lock-debs", "lock-python", *IMAGES]
+
+
+def test_every_target_can_build_on_the_hosts_network() -> None:
+    """One that is forgotten would not reach a proxy or mirror on this machine."""
+    [kinds] = re.findall(r"matrix\s*= \{ list = \[(.*?)\] \}", BAKE)
+    locking = [f"lock-{kind}" for kind in re.findall(r'"([^"]*)"', kinds)]
+    assert re.findall(r"^  ([a-z-]+): \{", HOST_NETWORK, re.MULTILINE) == [*locking, *IMAGES]
+    assert set(locking) <= set(STAGES)
+
+
+def test_the_compiler_of_r_packages_is_in_no_image() -> None:
+    """What only compiles them is installed in a stage of its own, from which rlab copies the library alone."""
+    assert [stage for stage in STAGES if "rlab-build.debs" in debs_below(stage)] == ["r-build", "r-library"]
+    bodies = "".join(body for _, body in STAGES.values())
+    copied = re.findall(r"^COPY .*--from=r-library .*$", bodies, re.MULTILINE)
+    assert [line.split()[-2:] for line in copied] == [
+        ["/usr/local/lib/R", "/usr/local/lib/R"],
+        ["/usr/local/share/jupyter", "/usr/local/share/jupyter"],
+    ]
 
 
 @pytest.mark.parametrize("name", IMAGES)

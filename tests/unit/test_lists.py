@@ -14,7 +14,10 @@ from pyrlab.locks import debs, python, r
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 DEB_REMEDY = "write one lower-case package name a line, or name=version"
-R_REMEDY = "write one name a line as in library(NAME), or with a version: NAME >= 1.2"
+R_REMEDY = (
+    "write one name a line as in library(NAME); if need be with a version and a repository: "
+    "NAME >= 1.2 @ cran, and NAME[Suggests] for what it suggests"
+)
 R_VERSION_REMEDY = "write a version as R does, like 1.8-12"
 PYTHON_REMEDY = "write a package name, with a version specifier if you need one: numpy>=2"
 
@@ -72,6 +75,28 @@ PYTHON_REMEDY = "write a package name, with a version specifier if you need one:
         ),
         pytest.param(R, "zoo ~> 1", "r_packages.txt:1: 'zoo ~> 1' is not an R package", R_REMEDY, id="r-operator"),
         pytest.param(R, "zoo >=", "r_packages.txt:1: 'zoo >=' is not an R package", R_REMEDY, id="r-without-version"),
+        pytest.param(R, "zoo != 1.0", "r_packages.txt:1: 'zoo != 1.0' is not an R package", R_REMEDY, id="r-any-but"),
+        pytest.param(R, "zoo @", "r_packages.txt:1: 'zoo @' is not an R package", R_REMEDY, id="r-from-nowhere"),
+        pytest.param(
+            R,
+            "zoo @ https://cran.example.org",
+            "r_packages.txt:1: 'zoo @ https://cran.example.org' is not an R package",
+            R_REMEDY,
+            id="r-from-a-url",
+        ),
+        pytest.param(
+            R,
+            "zoo @ cran >= 1.2",
+            "r_packages.txt:1: 'zoo @ cran >= 1.2' is not an R package",
+            R_REMEDY,
+            id="r-repository-before-version",
+        ),
+        pytest.param(
+            R, "zoo[Imports]", "r_packages.txt:1: 'zoo[Imports]' is not an R package", R_REMEDY, id="r-another-field"
+        ),
+        pytest.param(
+            R, "zoo >= 1..2 @ cran", "r_packages.txt:1: '1..2' is not an R version", R_VERSION_REMEDY, id="r-with-place"
+        ),
         pytest.param(
             R, "zoo >= 1.0rc1", "r_packages.txt:1: '1.0rc1' is not an R version", R_VERSION_REMEDY, id="r-version"
         ),
@@ -191,9 +216,51 @@ def test_an_r_request_allows_versions_as_r_orders_them(line: str, version: str, 
     assert RRequest.parse(line, where="r_packages.txt:1").allows(version) is expected
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("zoo @ cran", RRequest("zoo", "", "", "", repository="cran"), id="repository"),
+        pytest.param("zoo@my-cran.2026", RRequest("zoo", "", "", "", repository="my-cran.2026"), id="no-spaces"),
+        pytest.param("zoo[Suggests]", RRequest("zoo", "", "", "", suggests=True), id="suggests"),
+        pytest.param(
+            "zoo >= 1.8-12 @ cran", RRequest("zoo", ">=", "1.8-12", "", repository="cran"), id="bound-and-place"
+        ),
+        pytest.param(
+            "data.table [Suggests] == 1.2  @  cran",
+            RRequest("data.table", "==", "1.2", "", repository="cran", suggests=True),
+            id="everything",
+        ),
+    ],
+)
+def test_an_r_request_says_from_where_and_with_what(line: str, expected: RRequest) -> None:
+    """A repository by its name in the settings, and what the package suggests."""
+    assert RRequest.parse(line, where="") == expected
+
+
+def test_comments_may_follow_a_repository(read_lists: ReadLists) -> None:
+    """As they may follow any request."""
+    lists = read_lists({R: "IRkernel @ cran  # the newest\n"})
+    assert lists.r == (RRequest("IRkernel", "", "", "r_packages.txt:1", repository="cran"),)
+
+
+R_REQUESTS = st.builds(
+    lambda name, bound, repository, suggests: RRequest(name, bound[0], bound[1], "", repository, suggests),
+    st.from_regex(r"[A-Za-z][A-Za-z0-9.]{0,4}[A-Za-z0-9]", fullmatch=True),
+    st.just(("", "")) | st.tuples(st.sampled_from([">=", ">", "==", "<=", "<"]), st.sampled_from(["1.2", "1.8-12"])),
+    st.sampled_from(["", "cran", "debian", "r-universe_2.x"]),
+    st.booleans(),
+)
+
+
+@given(request=R_REQUESTS)
+def test_an_r_request_is_parsed_as_it_is_written(request: RRequest) -> None:
+    """What a message shows can be put into the list as it is; it is in the lock's digest, too."""
+    assert RRequest.parse(str(request), where="") == request
+
+
 DEB_LINES = st.lists(st.sampled_from(["abc", "abd=1.0-1", "xyz", "# note", ""]))
 PYTHON_LINES = st.lists(st.sampled_from(["numpy", "NumPy", "numpy>=2", "scipy==1.0", "scipy<2", "# note", ""]))
-R_LINES = st.lists(st.sampled_from(["Zoo", "zoo", "zoo >= 1.8-12", "xts", "# note", ""]))
+R_LINES = st.lists(st.sampled_from(["Zoo", "zoo", "zoo >= 1.8-12", "zoo @ cran", "zoo[Suggests]", "xts", "# note", ""]))
 
 
 @given(texts=st.tuples(DEB_LINES, DEB_LINES, PYTHON_LINES, R_LINES), data=st.data())

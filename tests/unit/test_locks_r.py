@@ -1,16 +1,19 @@
-"""r_packages.lock: TOML that holds R's own names and versions, and the debs that carry them."""
+"""r_packages.lock: TOML that holds R's own names and versions, and the debs or files that carry them."""
 
+import tomllib
 from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrlab.cran.debian import is_r_deb
+from pyrlab.cran.record import Dependency
 from pyrlab.errors import StaleLockError
 from pyrlab.lists import Lists, R
 from pyrlab.locks import diff, r
 from pyrlab.locks.debs import DebPin
-from pyrlab.locks.r import RLock, RPin
+from pyrlab.locks.r import RFile, RLock, RPin
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 NAMES = st.sampled_from(["IRkernel", "Rcpp", "data.table", "repr", "uuid", "zoo"])
@@ -22,26 +25,70 @@ DEBS = st.builds(
     sha256=st.integers(0, 2**256 - 1).map("{:064x}".format),
     requested=st.booleans(),
 )
-PINS = st.builds(
-    RPin,
-    name=NAMES,
-    version=st.from_regex(r"[0-9]{1,2}([.-][0-9]){1,3}", fullmatch=True),
-    repository=st.just("debian"),
-    file=DEBS,
-    requested=st.booleans(),
-    dependencies=st.sets(NAMES, max_size=2).map(sorted).map(tuple),
-    system=st.sets(st.sampled_from(["libc6", "libstdc++6"])).map(sorted).map(tuple),
+VERSIONS = st.from_regex(r"[0-9]{1,2}([.-][0-9]){1,3}", fullmatch=True)
+DEPENDENCIES = st.builds(
+    lambda name, bound: Dependency(name, *bound),
+    NAMES | st.just("R"),
+    st.just(("", "")) | st.tuples(st.sampled_from([">=", ">", "==", "!=", "<=", "<"]), VERSIONS),
+)
+HASHES = st.integers(0, 2**256 - 1).map("{:064x}".format)
+FILES = st.builds(
+    RFile,
+    kind=st.sampled_from(["source", "binary"]),
+    path=st.from_regex(r"(src|bin)/[A-Za-z0-9./_-]{1,12}", fullmatch=True),
+    sha256=HASHES,
+)
+LIBRARIES = st.sets(st.sampled_from(["libc6", "libstdc++6", "libcurl4t64"])).map(sorted).map(tuple)
+COMMON = {
+    "name": NAMES,
+    "version": VERSIONS,
+    "requested": st.booleans(),
+    "dependencies": st.sets(DEPENDENCIES, max_size=2).map(sorted).map(tuple),
+    "system": LIBRARIES,
+    # SystemRequirements are free text, of any alphabet.
+    "system_requirements": st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=9),
+}
+PINS = st.one_of(
+    st.builds(RPin, repository=st.just("debian"), deb=DEBS, **COMMON),
+    st.builds(
+        RPin,
+        repository=st.sampled_from(["cran", "mirror"]),
+        files=st.lists(FILES, min_size=1, max_size=2).map(tuple),
+        linking=st.sets(NAMES, max_size=2).map(sorted).map(tuple),
+        build=LIBRARIES,
+        **COMMON,
+    ),
 )
 LOCKS = st.builds(
     RLock,
     input=st.just("sha256:0"),
     r=st.sampled_from(["4.5.0", "4.6.1"]),
-    repositories=st.just(("debian",)),
-    packages=st.lists(PINS, max_size=4, unique_by=lambda pin: pin.name).map(sorted).map(tuple),
+    repositories=st.sampled_from([("debian",), ("cran", "debian"), ("debian", "mirror", "cran")]),
+    packages=st.lists(PINS, max_size=4, unique_by=lambda pin: pin.name)
+    .map(lambda pins: sorted(pins, key=lambda pin: pin.name))
+    .map(tuple),
     debs=st.sets(DEBS, max_size=4).map(sorted).map(tuple),
+    build_debs=st.sets(DEBS, max_size=4).map(sorted).map(tuple),
 )
 ZOO_DEB = DebPin("r-cran-zoo", "1.8-12-2", "amd64", "a" * 64, requested=True)
-ZOO = RPin("zoo", "1.8-12", "debian", ZOO_DEB, requested=True, dependencies=("lattice",), system=("libc6",))
+ZOO = RPin(
+    "zoo", "1.8-12", "debian", requested=True, deb=ZOO_DEB, dependencies=(Dependency("lattice"),), system=("libc6",)
+)
+CURL = RPin(
+    "curl",
+    "6.4.0",
+    "cran",
+    requested=False,
+    files=(
+        RFile("binary", "bin/linux/trixie-x86_64/4.5/src/contrib/curl_6.4.0.tar.gz", "b" * 64),
+        RFile("source", "src/contrib/curl_6.4.0.tar.gz", "c" * 64),
+    ),
+    dependencies=(Dependency("R", ">=", "3.0.0"), Dependency("zoo", ">=", "1.8")),
+    linking=("zoo",),
+    system=("libcurl4t64",),
+    build=("libcurl4-openssl-dev", "r-base-dev"),
+    system_requirements="libcurl (>= 7.73)",
+)
 
 
 @given(lock=LOCKS)
@@ -56,21 +103,57 @@ def test_order_of_pins_does_not_change_the_file(lock: RLock, data: st.DataObject
     """The same pins give the same bytes."""
     packages = tuple(data.draw(st.permutations(lock.packages)))
     debs = tuple(data.draw(st.permutations(lock.debs)))
-    assert RLock(lock.input, lock.r, lock.repositories, packages, debs).render() == lock.render()
+    build = tuple(data.draw(st.permutations(lock.build_debs)))
+    assert RLock(lock.input, lock.r, lock.repositories, packages, debs, build).render() == lock.render()
 
 
-def test_a_lock_looks_like_this() -> None:
-    """A golden file, small enough to read."""
+def test_a_lock_of_debian_alone_looks_like_this() -> None:
+    """A golden file, small enough to read: what says nothing is left out."""
     lock = RLock("sha256:0", "4.5.0", ("debian",), (ZOO,), ())
     assert lock.render() == (
         "# Made by `nox -s lock` from `r_packages.txt`. Do not edit.\n\n"
-        'format = 1\ninput = "sha256:0"\nr = "4.5.0"\n'
+        'format = 2\ninput = "sha256:0"\nr = "4.5.0"\n'
         'repository = [\n    { name = "debian", kind = "debian" },\n]\ndeb = []\n\n'
         '[[package]]\nname = "zoo"\nversion = "1.8-12"\nrepository = "debian"\nrequested = true\n'
         'dependencies = [\n    "lattice",\n]\nsystem = [\n    "libc6",\n]\n\n'
-        '[package.file]\nkind = "deb"\nname = "r-cran-zoo"\nversion = "1.8-12-2"\narchitecture = "amd64"\n'
+        '[[package.file]]\nkind = "deb"\nname = "r-cran-zoo"\nversion = "1.8-12-2"\narchitecture = "amd64"\n'
         f'sha256 = "{"a" * 64}"\nrequested = true\n'
     )
+
+
+def test_a_lock_of_another_repository_names_its_files() -> None:
+    """Relative to the repository, whose name is the settings' own: no URL, and so no credentials."""
+    lock = RLock("sha256:0", "4.5.0", ("cran", "debian"), (CURL,), (), (DebPin("gcc-14", "14.2-1", "amd64", "d" * 64),))
+    document = tomllib.loads(lock.render())
+    assert document["repository"] == [{"name": "cran", "kind": "cran"}, {"name": "debian", "kind": "debian"}]
+    assert document["package"] == [
+        {
+            "name": "curl",
+            "version": "6.4.0",
+            "repository": "cran",
+            "requested": False,
+            "dependencies": ["R >= 3.0.0", "zoo >= 1.8"],
+            "linking": ["zoo"],
+            "system": ["libcurl4t64"],
+            "build": ["libcurl4-openssl-dev", "r-base-dev"],
+            "system_requirements": "libcurl (>= 7.73)",
+            "file": [
+                {
+                    "kind": "binary",
+                    "path": "bin/linux/trixie-x86_64/4.5/src/contrib/curl_6.4.0.tar.gz",
+                    "sha256": "b" * 64,
+                },
+                {"kind": "source", "path": "src/contrib/curl_6.4.0.tar.gz", "sha256": "c" * 64},
+            ],
+        }
+    ]
+    assert [deb["name"] for deb in document["build-deb"]] == ["gcc-14"]
+
+
+def test_the_source_of_a_package_is_found_among_its_files() -> None:
+    """A deb has none."""
+    assert CURL.source == RFile("source", "src/contrib/curl_6.4.0.tar.gz", "c" * 64)
+    assert ZOO.source is None
 
 
 GOOD = RLock("sha256:0", "4.5.0", ("debian",), (ZOO,), (ZOO_DEB,)).render()
@@ -81,7 +164,7 @@ GOOD = RLock("sha256:0", "4.5.0", ("debian",), (ZOO,), (ZOO_DEB,)).render()
     [
         pytest.param("", "r_packages.lock lacks or garbles the key 'format'", id="empty"),
         pytest.param(
-            GOOD.replace("format = 1", "format = 2"), "r_packages.lock has format 2, not 1", id="another-format"
+            GOOD.replace("format = 2", "format = 1"), "r_packages.lock has format 1, not 2", id="format-of-old-times"
         ),
         pytest.param(GOOD.replace('r = "4.5.0"\n', ""), "r_packages.lock lacks or garbles the key 'r'", id="no-r"),
         pytest.param(
@@ -93,6 +176,16 @@ GOOD = RLock("sha256:0", "4.5.0", ("debian",), (ZOO,), (ZOO_DEB,)).render()
             GOOD.replace(f'sha256 = "{"a" * 64}"\n', "", 1),
             "r_packages.lock lacks or garbles the key 'sha256'",
             id="file-lacks-its-hash",
+        ),
+        pytest.param(
+            RLock("", "4.5.0", ("cran",), (CURL,), ()).render().replace('path = "src/', 'file = "src/'),
+            "r_packages.lock lacks or garbles the key 'path'",
+            id="file-lacks-its-path",
+        ),
+        pytest.param(
+            GOOD.replace('"lattice"', '"lattice ~> 1"'),
+            "r_packages.lock lacks or garbles the key 'lattice ~> 1' is not a dependency of an R package",
+            id="dependency",
         ),
         pytest.param(
             "format", "r_packages.lock is not TOML: Expected '=' after a key in a key/value pair", id="not-toml"
@@ -119,13 +212,14 @@ def test_a_garbled_lock_is_stale(text: str, message: str) -> None:
 )
 def test_debs_that_carry_r_packages_are_known_by_name(name: str, *, expected: bool) -> None:
     """R's own debs are not among them."""
-    assert r.is_r_deb(name) is expected
+    assert is_r_deb(name) is expected
 
 
 def test_versions_hold_r_packages_and_system_libraries() -> None:
-    """A deb that carries an R package counts once, under R's name."""
-    lock = RLock("sha256:0", "4.5.0", ("debian",), (ZOO,), (DebPin("libx", "1:2-3", "amd64", "b" * 64), ZOO_DEB))
-    assert lock.versions() == {"zoo": "1.8-12", "libx (system)": "1:2-3"}
+    """A deb that carries an R package counts once, under R's name; what only compiles is in no image."""
+    libx, gcc = DebPin("libx", "1:2-3", "amd64", "b" * 64), DebPin("gcc-14", "14.2-1", "amd64", "d" * 64)
+    lock = RLock("sha256:0", "4.5.0", ("debian",), (CURL, ZOO), (libx, ZOO_DEB), (gcc,))
+    assert lock.versions() == {"curl": "6.4.0", "zoo": "1.8-12", "libx (system)": "1:2-3"}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +238,7 @@ def test_a_newer_version_is_a_step_up(older: str, newer: str) -> None:
 
 def locked(lists: Lists, *names: str) -> RLock:
     """Return a lock of these packages that fits ``lists``."""
-    pins = tuple(RPin(name, "1.0", "debian", ZOO_DEB, True, (), ()) for name in sorted(names))  # noqa: FBT003
+    pins = tuple(RPin(name, "1.0", "debian", requested=True, deb=ZOO_DEB) for name in sorted(names))
     return RLock(r.input_of(lists, "trixie", ("debian",)), "4.5.0", ("debian",), pins, ())
 
 
@@ -162,6 +256,12 @@ def test_a_lock_of_this_list_passes(read_lists: ReadLists) -> None:
         pytest.param(
             "zoo > 2", "4.5.0", "r_packages.lock was made from another list than r_packages.txt", id="changed"
         ),
+        pytest.param(
+            "zoo @ cran", "4.5.0", "r_packages.lock was made from another list than r_packages.txt", id="from-elsewhere"
+        ),
+        pytest.param(
+            "zoo[Suggests]", "4.5.0", "r_packages.lock was made from another list than r_packages.txt", id="suggests"
+        ),
     ],
 )
 def test_a_lock_of_something_else_is_stale(read_lists: ReadLists, text: str, version: str, message: str) -> None:
@@ -170,3 +270,17 @@ def test_a_lock_of_something_else_is_stale(read_lists: ReadLists, text: str, ver
     with pytest.raises(StaleLockError) as caught:
         r.check(lock, read_lists({R: text}), suite="trixie", repositories=("debian",), r=version)
     assert (str(caught.value), caught.value.remedy) == (message, "nox -s lock -- r")
+
+
+@pytest.mark.parametrize(
+    "repositories",
+    [
+        pytest.param(("debian", "cran"), id="one-more"),
+        pytest.param(("cran",), id="another"),
+    ],
+)
+def test_a_lock_of_other_repositories_is_stale(read_lists: ReadLists, repositories: tuple[str, ...]) -> None:
+    """By their names: a mirror's URL may change."""
+    lists = read_lists({R: "zoo"})
+    with pytest.raises(StaleLockError, match=r"^r_packages\.lock was made from another list than r_packages\.txt$"):
+        r.check(locked(lists, "IRkernel", "zoo"), lists, suite="trixie", repositories=repositories, r="4.5.0")

@@ -75,12 +75,15 @@ def test_what_r_refuses_is_a_value_error(text: str, message: str) -> None:
         pytest.param("1.2", ">", "1.2.0", False, id="gt-equal"),
         pytest.param("1.10", ">", "1.9", True, id="gt-newer"),
         pytest.param("1.2-3", "==", "1.2.3", True, id="eq-spelling"),
+        pytest.param("1.2-3", "!=", "1.2.3", False, id="ne-spelling"),
+        pytest.param("1.2", "!=", "1.2.1", True, id="ne-older"),
+        pytest.param("1.2.1", "!=", "1.2", True, id="ne-newer"),
         pytest.param("1.2", "<=", "1.1", False, id="le-newer"),
         pytest.param("1.2", "<", "1.2.1", True, id="lt-older"),
     ],
 )
 def test_satisfies_reads_the_signs_of_dependency_fields(version: str, sign: str, other: str, *, expected: bool) -> None:
-    """All five signs, near equality."""
+    """All six signs, near equality."""
     assert RVersion.parse(version).satisfies(sign, RVersion.parse(other)) is expected
 
 

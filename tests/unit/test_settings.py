@@ -8,7 +8,7 @@ import pytest
 
 from pyrlab import process, settings
 from pyrlab.images import LABS
-from pyrlab.settings import Settings
+from pyrlab.settings import RRepository, Settings
 
 Load = Callable[..., Settings]
 
@@ -20,7 +20,7 @@ def test_every_setting_has_a_default(load_settings: Load, project: Path) -> None
     assert loaded.cache == Path("~/.cache/pyrlab").expanduser()
     assert (loaded.source, loaded.suite, loaded.apt_sources) == ("bootstrap", "trixie", ())
     assert (loaded.apt_proxy, loaded.python_index, loaded.python_trusted_host, loaded.ca_file) == ("", "", "", None)
-    assert (loaded.r_repositories, loaded.prefix, loaded.proxies) == (("debian",), "", {})
+    assert (loaded.r_repositories, loaded.prefix, loaded.proxies) == ((RRepository("debian"),), "", {})
     assert loaded.ports == {lab.image: lab.port for lab in LABS.values()}
     assert loaded.notebooks == Path("~/notebooks").expanduser()
     assert not loaded.uses_loopback
@@ -119,6 +119,66 @@ def test_servers_on_this_machine_are_noticed(
 ) -> None:
     """A build step reaches them over the host's network only."""
     assert load_settings(toml, **environment).uses_loopback is expected
+
+
+def repositories(load_settings: Load, *entries: str, moving: bool = False, **environment: str) -> dict[str, str]:
+    """Return the URLs of R repositories by name, as they are read from pyrlab.toml."""
+    toml = f"[r]\nrepositories = {list(entries)}\nallow_moving = {str(moving).lower()}"
+    return {one.name: one.url for one in load_settings(toml, **environment).r_repositories}
+
+
+def test_r_repositories_are_names_with_urls_in_the_users_order(load_settings: Load) -> None:
+    """Debian has no URL; a slash at the end means nothing."""
+    read = repositories(
+        load_settings, "mirror = https://cran.example.org/", "debian", "mine=file:///srv/r", "r.2=http://127.0.0.1:8000"
+    )
+    assert list(read.items()) == [
+        ("mirror", "https://cran.example.org"),
+        ("debian", ""),
+        ("mine", "file:///srv/r"),
+        ("r.2", "http://127.0.0.1:8000"),
+    ]
+
+
+def test_credentials_of_a_repository_come_from_the_environment(load_settings: Load) -> None:
+    """A password may hold what a URL may not."""
+    entry = "cran=https://${R_USER}:${MIRROR_KEY}@cran.example.org"
+    read = repositories(load_settings, entry, R_USER="me", MIRROR_KEY="p@ss/w:rd")
+    assert read == {"cran": "https://me:p%40ss%2Fw%3Ard@cran.example.org"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param("cran=https://me:${MIRROR_KEY}@cran.example.org", id="of-the-environment"),
+        pytest.param("cran=https://me:hunter2@cran.example.org", id="as-written"),
+    ],
+)
+def test_credentials_of_a_repository_are_not_shown(load_settings: Load, entry: str) -> None:
+    """Settings end up in messages and logs."""
+    loaded = load_settings(f'[r]\nrepositories = ["{entry}"]', MIRROR_KEY="hunter2")
+    assert "hunter2" in loaded.r_repositories[0].url
+    assert "hunter2" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://ppm.example.org/cran/2026-11-01", id="dated"),
+        pytest.param("https://ppm.example.org/cran/__linux__/trixie/2026-11-01", id="dated-binaries"),
+        pytest.param("https://bioc.example.org/packages/3.21/bioc", id="bioconductor-release-by-number"),
+        pytest.param("https://latest.example.org/release/devel", id="moving-words-elsewhere"),
+    ],
+)
+def test_what_stands_still_needs_no_leave(load_settings: Load, url: str) -> None:
+    """A plain mirror neither: it keeps its old packages in the Archive."""
+    assert repositories(load_settings, f"r={url}") == {"r": url}
+
+
+def test_a_snapshot_may_move_where_the_user_says_so(load_settings: Load) -> None:
+    """The URL is taken as it is."""
+    read = repositories(load_settings, "ppm=https://ppm.example.org/cran/latest", moving=True)
+    assert read == {"ppm": "https://ppm.example.org/cran/latest"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Settings: each mistake is answered by its origin, the bad value and a remedy."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,6 +9,7 @@ from pyrlab.errors import UsageError
 from pyrlab.settings import Settings
 
 Load = Callable[..., Settings]
+REPOSITORY = 'write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"'
 TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the lab's link"
 
 
@@ -114,9 +116,72 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
         pytest.param(
             '[r]\nrepositories = ["other"]',
             {},
-            'pyrlab.toml: r.repositories knows only "debian"',
-            'write: repositories = ["debian"]',
-            id="unknown-repository",
+            "pyrlab.toml: r.repositories has 'other'",
+            REPOSITORY,
+            id="repository-without-url",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["https://cran.example.org"]',
+            {},
+            "pyrlab.toml: r.repositories has 'https://cran.example.org'",
+            REPOSITORY,
+            id="repository-without-name",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["cran=ftp://cran.example.org"]',
+            {},
+            "pyrlab.toml: r.repositories has 'cran=ftp://cran.example.org'",
+            REPOSITORY,
+            id="repository-of-another-scheme",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["debian=https://cran.example.org"]',
+            {},
+            "pyrlab.toml: r.repositories has 'debian=https://cran.example.org'",
+            REPOSITORY,
+            id="repository-with-debians-name",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["a b=https://cran.example.org"]',
+            {},
+            "pyrlab.toml: r.repositories has 'a b=https://cran.example.org'",
+            REPOSITORY,
+            id="repository-with-a-space-in-its-name",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["https://me:hunter2@cran.example.org?token=hunter2"]',
+            {},
+            "pyrlab.toml: r.repositories has 'https://cran.example.org'",
+            REPOSITORY,
+            id="repository-with-a-password",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["cran=https://a.example.org", "debian", "cran=https://b.example.org"]',
+            {},
+            "pyrlab.toml: r.repositories has 'cran' twice",
+            "give each a name of its own",
+            id="repository-named-twice",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["debian", "debian"]',
+            {},
+            "pyrlab.toml: r.repositories has 'debian' twice",
+            "give each a name of its own",
+            id="debian-twice",
+        ),
+        pytest.param(
+            '[r]\nrepositories = ["cran=https://${R_USER}:${MIRROR_KEY}@cran.example.org"]',
+            {"R_USER": "me"},
+            "pyrlab.toml: r.repositories uses ${MIRROR_KEY}, which is not set",
+            "export MIRROR_KEY=…",
+            id="variable-that-is-not-set",
+        ),
+        pytest.param(
+            '[r]\nallow_moving = "1"',
+            {},
+            "pyrlab.toml: r.allow_moving is '1'",
+            "it must be true or false",
+            id="boolean-is-a-text",
         ),
         pytest.param(
             "",
@@ -141,6 +206,54 @@ def test_each_mistake_is_named_with_its_origin(
     with pytest.raises(UsageError) as caught:
         load_settings(toml, **environment)
     assert (str(caught.value), caught.value.remedy) == (message, remedy)
+
+
+@pytest.mark.parametrize(
+    ("url", "dated"),
+    [
+        pytest.param("https://ppm.example.org/cran/latest", "https://ppm.example.org/cran/TODAY", id="latest"),
+        pytest.param(
+            "https://ppm.example.org/cran/__linux__/trixie/latest/",
+            "https://ppm.example.org/cran/__linux__/trixie/TODAY/",
+            id="latest-binaries",
+        ),
+        pytest.param(
+            "https://bioc.example.org/packages/release/bioc",
+            "https://bioc.example.org/packages/3.NN/bioc",
+            id="bioconductor-release",
+        ),
+        pytest.param(
+            "https://bioc.example.org/packages/devel/bioc",
+            "https://bioc.example.org/packages/3.NN/bioc",
+            id="bioconductor-devel",
+        ),
+        pytest.param(
+            "https://me:hunter2@ppm.example.org/latest", "https://ppm.example.org/TODAY", id="written-password"
+        ),
+        pytest.param(
+            "https://${R_USER}:${MIRROR_KEY}@ppm.example.org/latest",
+            "https://ppm.example.org/TODAY",
+            id="password-of-the-environment",
+        ),
+        pytest.param(
+            "https://ppm.example.org/${MIRROR_KEY}/latest",
+            "https://ppm.example.org/${MIRROR_KEY}/TODAY",
+            id="token-in-the-path",
+        ),
+        pytest.param(
+            "https://ppm.example.org/latest?token=hunter2", "https://ppm.example.org/TODAY", id="token-in-the-query"
+        ),
+    ],
+)
+def test_a_snapshot_that_moves_is_refused_with_the_form_that_stands_still(
+    load_settings: Load, url: str, dated: str
+) -> None:
+    """Credentials are in no message, wherever they come from."""
+    with pytest.raises(UsageError) as caught:
+        load_settings(f'[r]\nrepositories = ["debian", "ppm={url}"]', R_USER="me", MIRROR_KEY="hunter2")
+    assert str(caught.value) == "pyrlab.toml: the repository 'ppm' is a snapshot that moves"
+    shown = dated.replace("TODAY", f"{datetime.now(tz=UTC):%Y-%m-%d}")
+    assert caught.value.remedy == f"name one that stands still, as {shown}; or set r.allow_moving = true"
 
 
 @pytest.mark.parametrize("port", [pytest.param(6006, id="tensorboard"), pytest.param(0, id="zero")])

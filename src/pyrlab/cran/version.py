@@ -8,7 +8,14 @@ from typing import Self
 
 _SHAPE = re.compile(r"[0-9]+([.-][0-9]+)*")
 _LARGEST = 2**31 - 1
-_OPERATORS = {">=": operator.ge, ">": operator.gt, "==": operator.eq, "<=": operator.le, "<": operator.lt}
+_OPERATORS = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    "<": operator.lt,
+}
 
 
 @functools.total_ordering
@@ -26,14 +33,15 @@ class RVersion:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse a version. Raises ValueError for what R refuses."""
-        if not _SHAPE.fullmatch(text):
-            raise ValueError(f"{text!r} is not an R version")
-        parts = [int(part) for part in re.split(r"[.-]", text)]
-        if max(parts) > _LARGEST:
-            raise ValueError(f"{text!r} has a component over {_LARGEST}, which R refuses")
-        while parts and parts[-1] == 0:
-            parts.pop()
-        return cls(text, tuple(parts))
+        return cls(text, _parts(text))
+
+    @classmethod
+    def of_package(cls, text: str) -> Self:
+        """Parse the version of a package, which R wants to have two components at least. Raises ValueError."""
+        version = cls.parse(text)
+        if text.isdecimal():
+            raise ValueError(f"{text!r} has one component, and R wants a package's version to have two")
+        return version
 
     def satisfies(self, sign: str, other: Self) -> bool:
         """Tell whether ``self <sign> other`` holds, for the signs of R's dependency fields."""
@@ -50,3 +58,16 @@ class RVersion:
 
     def __str__(self) -> str:
         return self.text
+
+
+# A resolver compares the same few versions a hundred thousand times.
+@functools.lru_cache(maxsize=10_000)
+def _parts(text: str) -> tuple[int, ...]:
+    if not _SHAPE.fullmatch(text):
+        raise ValueError(f"{text!r} is not an R version")
+    parts = [int(part) for part in re.split(r"[.-]", text)]
+    if max(parts) > _LARGEST:
+        raise ValueError(f"{text!r} has a component over {_LARGEST}, which R refuses")
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)

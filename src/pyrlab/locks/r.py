@@ -1,7 +1,7 @@
 """r_packages.lock: every R package of rlab with its source, hash and dependencies, and the system libraries below."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,65 +10,111 @@ import tomli_w
 from debian.debian_support import Version
 
 from pyrlab import locks
+from pyrlab.cran import debian
+from pyrlab.cran.record import Dependency
 from pyrlab.errors import StaleLockError
 from pyrlab.lists import Lists, R
 from pyrlab.locks.debs import DebPin
 
 FILE = "r_packages.lock"
 REMEDY = "nox -s lock -- r"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class RPin:
-    """One R package: R's own name and version, and the file of its repository that carries it.
+class RFile:
+    """A file of a CRAN-like repository: ``kind`` is source or binary, ``path`` relative to the repository's root."""
 
-    ``dependencies`` are R packages of this lock; ``system`` are the debs that its file needs beside R.
+    kind: str
+    path: str
+    sha256: str
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any]) -> Self:
+        """Parse one ``[[package.file]]``. Raises KeyError for a missing key."""
+        return cls(table["kind"], table["path"], table["sha256"])
+
+    def table(self) -> dict[str, Any]:
+        """Return the TOML table that ``parse`` reads."""
+        return {"kind": self.kind, "path": self.path, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class RPin:
+    """One R package: R's own name and version, and what its repository has of it: a deb, or files.
+
+    ``dependencies`` are what the package wants of R and of other packages of this lock; ``linking`` are those whose
+    headers it compiles against. Names of debs: ``system`` are what its file needs beside R, ``build`` what compiles it.
     """
 
     name: str
     version: str
     repository: str
-    file: DebPin
     requested: bool
-    dependencies: tuple[str, ...]
-    system: tuple[str, ...]
+    deb: DebPin | None = None
+    files: tuple[RFile, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    linking: tuple[str, ...] = ()
+    system: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    system_requirements: str = ""
 
     @classmethod
     def parse(cls, table: Mapping[str, Any]) -> Self:
-        """Parse one ``[[package]]``. Raises KeyError for a missing key."""
+        """Parse one ``[[package]]``. Raises KeyError for a missing key, ValueError for a garbled dependency."""
+        files = table["file"]
         return cls(
             name=table["name"],
             version=table["version"],
             repository=table["repository"],
-            file=_deb(table["file"]),
             requested=table["requested"],
-            dependencies=tuple(table["dependencies"]),
+            deb=next((_deb(file) for file in files if file["kind"] == "deb"), None),
+            files=tuple(RFile.parse(file) for file in files if file["kind"] != "deb"),
+            dependencies=tuple(map(Dependency.parse, table["dependencies"])),
+            linking=tuple(table.get("linking", ())),
             system=tuple(table["system"]),
+            build=tuple(table.get("build", ())),
+            system_requirements=table.get("system_requirements", ""),
         )
 
     def table(self) -> dict[str, Any]:
-        """Return the TOML table that ``parse`` reads."""
+        """Return the TOML table that ``parse`` reads; what says nothing is left out."""
+        optional = {
+            "linking": list(self.linking),
+            "build": list(self.build),
+            "system_requirements": self.system_requirements,
+        }
+        deb = [{"kind": "deb", **_deb_table(self.deb)}] if self.deb else []
         return {
             "name": self.name,
             "version": self.version,
             "repository": self.repository,
             "requested": self.requested,
-            "dependencies": list(self.dependencies),
+            "dependencies": [str(one) for one in self.dependencies],
             "system": list(self.system),
-            "file": {"kind": "deb", **_deb_table(self.file)},
+            **{key: value for key, value in optional.items() if value},
+            "file": [*deb, *(file.table() for file in self.files)],
         }
+
+    @property
+    def source(self) -> RFile | None:
+        """The file that is compiled where no binary will do, if the repository has it."""
+        return next((file for file in self.files if file.kind == "source"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class RLock:
-    """The whole lock. ``r`` is R's own version; ``debs`` are what rlab installs on top of rlab-base."""
+    """The whole lock. ``r`` is R's own version; ``debs`` are what rlab installs on top of rlab-base.
+
+    ``build_debs`` are what compiling needs on top of that; rlab does not hold them.
+    """
 
     input: str
     r: str
     repositories: tuple[str, ...]
     packages: tuple[RPin, ...]
     debs: tuple[DebPin, ...]
+    build_debs: tuple[DebPin, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -81,12 +127,13 @@ class RLock:
                 input=document["input"],
                 r=document["r"],
                 repositories=tuple(repository["name"] for repository in document["repository"]),
-                packages=tuple(sorted(RPin.parse(table) for table in document.get("package", []))),
-                debs=tuple(sorted(_deb(table) for table in document.get("deb", []))),
+                packages=_sorted(map(RPin.parse, document.get("package", []))),
+                debs=tuple(sorted(map(_deb, document.get("deb", [])))),
+                build_debs=tuple(sorted(map(_deb, document.get("build-deb", [])))),
             )
         except tomllib.TOMLDecodeError as error:
             raise StaleLockError(f"{FILE} is not TOML: {error}", remedy=REMEDY) from error
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise StaleLockError(f"{FILE} lacks or garbles the key {error}", remedy=REMEDY) from error
 
     def render(self) -> str:
@@ -95,21 +142,26 @@ class RLock:
             "format": FORMAT,
             "input": self.input,
             "r": self.r,
-            "repository": [{"name": name, "kind": "debian"} for name in self.repositories],
-            "package": [pin.table() for pin in sorted(self.packages)],
+            "repository": [
+                {"name": name, "kind": "debian" if name == debian.NAME else "cran"} for name in self.repositories
+            ],
+            "package": [pin.table() for pin in _sorted(self.packages)],
             "deb": [_deb_table(deb) for deb in sorted(self.debs)],
+            **({"build-deb": [_deb_table(deb) for deb in sorted(self.build_debs)]} if self.build_debs else {}),
         }
         return locks.header(f"nox -s lock` from `{R}", {}) + "\n" + tomli_w.dumps(document)
 
     def versions(self) -> dict[str, str]:
-        """Return versions by package, for the difference of two locks; Debian's own by package and kind."""
-        own = {f"{deb.name} (system)": deb.version for deb in self.debs if not is_r_deb(deb.name)}
+        """Return versions by package, for the difference of two locks; Debian's own by package and kind.
+
+        What compiles is not among them: no image has it.
+        """
+        own = {f"{deb.name} (system)": deb.version for deb in self.debs if not debian.is_r_deb(deb.name)}
         return {pin.name: pin.version for pin in self.packages} | own
 
 
-def is_r_deb(name: str) -> bool:
-    """Tell whether a Debian package carries an R package."""
-    return name.startswith(("r-cran-", "r-bioc-", "r-other-"))
+def _sorted(pins: Iterable[RPin]) -> tuple[RPin, ...]:
+    return tuple(sorted(pins, key=lambda pin: pin.name))
 
 
 def load(project: Path) -> RLock:

@@ -1,0 +1,299 @@
+"""The one place that talks HTTP: downloads into a cache by content, tries again, and shows no password."""
+
+import hashlib
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import address_in_network, is_ipv4_address, is_valid_cidr
+from urllib3 import exceptions, util
+
+from pyrlab.errors import NetworkError
+
+log = logging.getLogger(__name__)
+
+CHUNK = 2**18
+THREADS = 8
+BACKOFF = 0.2
+LONGEST_WAIT = 10.0
+
+
+class NotThereError(NetworkError):
+    """The server answers, and has no such file."""
+
+
+class RefusedError(NetworkError):
+    """The server wants another user."""
+
+
+class _AgainError(Exception):
+    """What went wrong may go right a moment later: in ``wait`` seconds, if the server says when."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file in the cache. It belongs to the cache: read it, and do not change it."""
+
+    path: Path
+    sha256: str
+
+
+class Web:
+    """Downloads into ``cache``, for any number of threads.
+
+    ``timeout`` is in seconds, for a connection and for each wait for more; ``retries`` follow the first attempt.
+    ``proxies`` is by HTTP_PROXY, HTTPS_PROXY and NO_PROXY; those of the environment do not count.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        ca_file: Path | None = None,
+        proxies: Mapping[str, str] = {},
+        timeout: float = 30.0,
+        retries: int = 3,
+    ) -> None:
+        self._files = cache / "files"
+        self._urls = cache / "urls"
+        self._timeout = timeout
+        self._retries = retries
+        self._session = requests.Session()
+        # Threads share the session, and cookies would be the one thing in it that changes.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(ca_file, proxies))
+
+    def get(self, url: str, *, agent: str) -> Download:
+        """Return what ``url`` (http, https, file) holds now; from the cache, where the server says it is the same.
+
+        Credentials are those in the URL, else those of netrc. Raises NotThereError, RefusedError, NetworkError, and
+        OSError when the cache cannot be written.
+        """
+        if local := local_path(url):
+            return self._copy(local, url)
+        for attempt in range(self._retries + 1):
+            try:
+                return self._ask(url, agent)
+            except _AgainError as again:
+                reason, wait = str(again), again.wait
+            log.debug("GET %s: %s", public(url), reason)
+            if attempt < self._retries:
+                time.sleep(BACKOFF * 2**attempt if wait is None else wait)
+        raise NetworkError(
+            f"{public(url)} {reason}, {self._retries + 1} times",
+            remedy="check the network and the proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), then run the same again",
+        )
+
+    def cached(self, sha256: str) -> Path | None:
+        """Return the file in the cache that has this hash, computed anew; None if there is none."""
+        path = self._files / sha256
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return path if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else None
+
+    def _ask(self, url: str, agent: str) -> Download:
+        """Ask the server once. Raises _AgainError for what is worth another attempt."""
+        bare, auth = _split_user(url)
+        note = self._urls / f"{hashlib.sha256(f'{agent} {bare}'.encode()).hexdigest()}.json"
+        known, conditions = self._known(note)
+        # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
+        headers = {"User-Agent": agent, "Accept-Encoding": "identity", **conditions}
+        with (
+            _explained(url, self._timeout),
+            self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
+        ):
+            log.debug("GET %s: %d", public(url), response.status_code)
+            if response.status_code == requests.codes.not_modified and known:
+                return Download(self._files / known, known)
+            _check(response, url)
+            return self._keep_answer(response, note)
+
+    def _keep_answer(self, response: requests.Response, note: Path) -> Download:
+        # Not iter_content, which unpacks what a server labels as packed. urllib3 counts against Content-Length.
+        download = self._keep(response.raw.stream(CHUNK, decode_content=False))
+        conditions = {
+            condition: response.headers[validator]
+            for condition, validator in (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
+            if validator in response.headers
+        }
+        answer = {"sha256": download.sha256, "size": download.path.stat().st_size, "conditions": conditions}
+        with _part(note.parent) as file:
+            file.write(json.dumps(answer).encode())
+            _settle(file, note)
+        return download
+
+    def _copy(self, path: Path, url: str) -> Download:
+        if not path.is_file():
+            raise _not_there(url)
+        with path.open("rb") as file:
+            return self._keep(iter(lambda: file.read(CHUNK), b""))
+
+    def _keep(self, chunks: Iterable[bytes]) -> Download:
+        digest = hashlib.sha256()
+        with _part(self._files) as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+            return Download(_settle(file, self._files / digest.hexdigest()), digest.hexdigest())
+
+    def _known(self, note: Path) -> tuple[str, dict[str, str]]:
+        """Return the hash of the last answer and the headers that ask whether it still holds; none without its file."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            answer = json.loads(note.read_bytes())
+            if answer["conditions"] and (self._files / answer["sha256"]).stat().st_size == answer["size"]:
+                return answer["sha256"], answer["conditions"]
+        return "", {}
+
+
+class _Adapter(HTTPAdapter):
+    """What decides for each request, redirected ones too, which proxy it takes and whose certificates it trusts."""
+
+    def __init__(self, ca_file: Path | None, proxies: Mapping[str, str]) -> None:
+        super().__init__(pool_maxsize=THREADS)
+        self._ca_file = ca_file
+        self._no_proxy = proxies.get("NO_PROXY", "")
+        self._proxies = {
+            name.removesuffix("_PROXY").lower(): url for name, url in proxies.items() if name != "NO_PROXY"
+        }
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
+        """Send one request, without the proxies and certificates of the environment, which requests mixes in."""
+        request.headers.pop("Proxy-Authorization", None)
+        kwargs["proxies"] = {} if _bypasses(str(request.url), self._no_proxy) else self._proxies
+        if self._ca_file:
+            kwargs["verify"] = str(self._ca_file)
+        return super().send(request, *args, **kwargs)
+
+
+def public(url: str) -> str:
+    """Return a URL without user, password, query and fragment, as a message may show it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def local_path(url: str) -> Path | None:
+    """Return the path that a ``file://`` URL means, or None for another URL."""
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:
+    """Take the user out of a URL: requests repeats the URL in its errors, and knows Latin-1 passwords only."""
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    name, password = (unquote(part).encode() for part in user.partition(":")[::2])
+    return urlunsplit(parts._replace(netloc=host)), HTTPBasicAuth(name, password) if user else None
+
+
+def _bypasses(url: str, no_proxy: str) -> bool:
+    """Tell whether NO_PROXY has a URL's host: ``*``, the name, the end of it, or a network such as 10.0.0.0/8.
+
+    requests' own function changes the environment for a moment, for all threads.
+    """
+    parts = urlsplit(url)
+    host, address = parts.hostname or "", parts.netloc.rpartition("@")[2].lower()
+    entries = [one.strip().lstrip(".").lower() for one in no_proxy.split(",") if one.strip()]
+    if {"*", host, address}.intersection(entries):
+        return True
+    if is_ipv4_address(host):
+        return any(is_valid_cidr(one) and address_in_network(host, one) for one in entries)
+    return any(host.endswith(f".{one}") for one in entries)
+
+
+@contextmanager
+def _part(folder: Path) -> Iterator[BinaryIO]:
+    """Open a file that is gone at the end, whatever that end is, unless ``_settle`` gave it its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{uuid.uuid4().hex}.part"
+    try:
+        with part.open("xb") as file:
+            yield file
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _settle(file: BinaryIO, path: Path) -> Path:
+    file.flush()
+    os.fsync(file.fileno())
+    return Path(file.name).rename(path)
+
+
+@contextmanager
+def _explained(url: str, timeout: float) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into our errors, without their texts, which show the query."""
+    try:
+        yield
+    except (requests.exceptions.SSLError, exceptions.SSLError) as error:
+        raise NetworkError(
+            f"{public(url)}: no trusted connection: {_root_cause(error)}",
+            remedy="name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
+        ) from None
+    except (requests.Timeout, exceptions.TimeoutError):
+        raise _AgainError(f"did not answer within {timeout:g} s") from None
+    except (requests.ConnectionError, exceptions.HTTPError) as error:
+        raise _AgainError(f"broke off or could not be reached ({_root_cause(error)})") from None
+    except requests.RequestException as error:
+        raise NetworkError(
+            f"{public(url)} cannot be read: {type(error).__name__}", remedy="check this URL in pyrlab.toml"
+        ) from None
+
+
+def _root_cause(error: BaseException) -> str:
+    """Return the operating system's or the TLS library's words, from below the layers that repeat the URL."""
+    words = type(error).__name__
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, OSError) and cause.strerror:
+            words = cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return words
+
+
+def _check(response: requests.Response, url: str) -> None:
+    """Raise what a status other than 200 means."""
+    shown = f"{response.status_code} {response.reason}".strip()
+    match response.status_code:
+        case 200:
+            return
+        case 404 | 410:
+            raise _not_there(url)
+        case 401 | 403:
+            raise RefusedError(
+                f"{public(url)} refused this user ({shown})",
+                remedy="put the user into ~/.netrc, or as ${VARIABLE} into the URL in r.repositories of pyrlab.toml",
+            )
+        case 429 | 500 | 502 | 503 | 504:
+            raise _AgainError(f"answered {shown}", _wait(response))
+    raise NetworkError(f"{public(url)} answered {shown}", remedy="check this URL in pyrlab.toml")
+
+
+def _wait(response: requests.Response) -> float | None:
+    """Return the seconds that the server asks for, but not more than we would wait; None if it does not say."""
+    try:
+        asked = util.Retry().parse_retry_after(response.headers["Retry-After"])
+    except (KeyError, exceptions.InvalidHeader):
+        return None
+    return min(LONGEST_WAIT, asked)
+
+
+def _not_there(url: str) -> NotThereError:
+    return NotThereError(f"{public(url)} is not there", remedy="check this URL in pyrlab.toml")

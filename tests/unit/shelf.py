@@ -1,0 +1,37 @@
+"""A repository of R packages that is just text, for the resolver's tests: what it has now, and its archive."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyrlab.cran.record import Record
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A Source for the resolver. ``asked`` is what was looked up in the archive, in order."""
+
+    name: str
+    current: Mapping[str, Sequence[Record]]
+    old: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    lists_archive: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> Collection[str]:
+        """All packages that it has now."""
+        return self.current.keys()
+
+    def records(self, name: str) -> Sequence[Record]:
+        """Return what it has now of one package, newest first."""
+        return sorted(self.current.get(name, ()), key=lambda one: one.version, reverse=True)
+
+    def archived(self, name: str) -> Sequence[str]:
+        """Return the older versions that it lists, newest first."""
+        self.asked.append(name)
+        old = sorted(self.old.get(name, ()), key=lambda one: one.version, reverse=True)
+        return [str(one.version) for one in old] if self.lists_archive else []
+
+    def describe(self, name: str, version: str) -> Record | None:
+        """Return an old version by its name in full, as that of a file."""
+        self.asked.append(f"{name} {version}")
+        return next((one for one in self.old.get(name, ()) if str(one.version) == version), None)

@@ -1,0 +1,157 @@
+"""Debian's R packages under R's names and versions, as near as Debian's own words tell."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyrlab.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, upstream_version
+from pyrlab.cran.record import Dependency, Record
+from pyrlab.cran.version import RVersion
+
+DESCRIPTION = {"Package": "dplyr", "Version": "1.1-4", "Imports": "rlang (>= 1.1.0), R6, utils"}
+
+
+def debian(
+    *stanzas: dict[str, str],
+    descriptions: dict[str, dict[str, str]] | None = None,
+    true_names: dict[str, str] | None = None,
+) -> Debian:
+    """Return Debian with these packages, of version 1.0-1 where they say nothing else."""
+    return Debian(
+        {stanza["Package"]: {"Version": "1.0-1"} | stanza for stanza in stanzas}, descriptions or {}, true_names or {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("homepage", "name"),
+    [
+        pytest.param("https://cran.example.org/package=DBI", "DBI", id="cran"),
+        pytest.param("https://cran.example.org/web/packages/DBI/", "DBI", id="cran-with-a-slash"),
+        pytest.param("https://cran.example.org/web/packages/DBI/index.html", "dbi", id="cran-index-page"),
+        pytest.param("https://bioc.example.org/packages/release/bioc/html/DBI.html", "DBI", id="bioconductor"),
+        pytest.param("https://git.example.org/r-dbi/DBI.git", "DBI", id="git"),
+        pytest.param("https://git.example.org/r-dbi/DBI#readme", "DBI", id="fragment"),
+        pytest.param("https://dbi.example.org/", "dbi", id="page-of-its-own"),
+        pytest.param("", "dbi", id="none"),
+    ],
+)
+def test_the_true_case_of_a_name_is_in_the_homepage(homepage: str, name: str) -> None:
+    """Where it is the deb's name in another case; what is something else is not taken for it."""
+    assert list(debian({"Package": "r-cran-dbi", "Homepage": homepage}).names) == [name]
+
+
+def test_other_repositories_know_true_names_too() -> None:
+    """They count after the homepage, which is Debian's own word."""
+    own = {"Package": "r-cran-dbi", "Homepage": "https://cran.example.org/package=DBI"}
+    found = debian(own, {"Package": "r-cran-mass"}, true_names={"mass": "MASS", "dbi": "dBi"})
+    assert sorted(found.names) == ["DBI", "MASS"]
+
+
+@pytest.mark.parametrize(
+    ("deb", "name"),
+    [
+        pytest.param("r-cran-data.table", "data.table", id="cran"),
+        pytest.param("r-bioc-limma", "limma", id="bioconductor"),
+        pytest.param("r-other-x4r", "x4r", id="other"),
+        pytest.param("libcurl4", "libcurl4", id="no-r-package"),
+    ],
+)
+def test_a_debs_name_holds_the_r_name_in_lower_case(deb: str, name: str) -> None:
+    """After one of three prefixes."""
+    assert bare(deb) == name
+    assert is_r_deb(deb) is (deb != name)
+
+
+@pytest.mark.parametrize(
+    ("deb", "expected"),
+    [
+        pytest.param("1.1.4-1", "1.1.4", id="revision"),
+        pytest.param("1:1.8-4-2", "1.8-4", id="epoch-and-hyphen"),
+        pytest.param("3.5.1+dfsg-1", "3.5.1", id="dfsg"),
+        pytest.param("0.4.9.1+ds-2", "0.4.9.1", id="ds"),
+        pytest.param("1.3.2+git20240101-1", "1.3.2", id="git"),
+        pytest.param("7.3-65-1+b1", "7.3-65", id="rebuilt"),
+        pytest.param("2.0~rc1-1", "2.0", id="pre-release"),
+        pytest.param("1.0-1~bpo13+1", "1.0", id="backport"),
+        pytest.param("0.3.13", "0.3.13", id="native"),
+        pytest.param("git2024-1", "0", id="tells-nothing"),
+    ],
+)
+def test_rs_version_is_debians_without_what_debian_adds(deb: str, expected: str) -> None:
+    """As it is spelled, because file names need the hyphen."""
+    assert str(upstream_version(deb)) == expected
+
+
+@given(
+    upstream=st.from_regex(r"[0-9]{1,3}([.-][0-9]{1,2}){1,3}", fullmatch=True),
+    epoch=st.sampled_from(["", "1:", "10:"]),
+    suffix=st.sampled_from(["", "+dfsg", "+ds1", "+git20240101.abc", "~rc1"]),
+    revision=st.sampled_from(["1", "2.1", "1+b3", "0ubuntu1"]),
+)
+def test_nothing_that_debian_adds_changes_rs_version(upstream: str, epoch: str, suffix: str, revision: str) -> None:
+    """Neither epoch nor suffix nor revision."""
+    assert str(upstream_version(f"{epoch}{upstream}{suffix}-{revision}")) == upstream
+
+
+def test_a_description_is_the_last_word() -> None:
+    """Name, version and bounds: Debian's are guesses beside it."""
+    stanza = {
+        "Package": "r-cran-dplyr",
+        "Version": "1:1.1.4+dfsg-1",
+        "Homepage": "https://cran.example.org/package=DPLYR",
+        "Depends": "r-cran-vctrs",
+    }
+    found = debian(stanza, {"Package": "r-cran-vctrs"}, descriptions={"r-cran-dplyr": DESCRIPTION})
+    [record] = found.records("dplyr")
+    assert found.records("DPLYR") == []
+    assert (str(record.version), record.file) == ("1.1-4", "r-cran-dplyr")
+    assert list(map(str, record.dependencies)) == ["R6", "rlang >= 1.1.0"]
+
+
+def test_without_a_description_debians_fields_are_read_as_rs() -> None:
+    """Dependencies are other R packages, by their true names and without bounds: Debian's are on Debian's versions."""
+    stanza = {
+        "Package": "r-cran-dplyr",
+        "Version": "1.1.4-1",
+        "Depends": "libc6 (>= 2.14), r-base-core (>= 4.5.0), r-api-4.0, r-cran-r6, r-cran-rlang (>= 1.1.0-1)",
+    }
+    others = {"Package": "r-cran-r6", "Homepage": "https://cran.example.org/package=R6"}, {"Package": "r-cran-rlang"}
+    [record] = debian(stanza, *others).records("dplyr")
+    assert (record.name, record.version, record.file) == ("dplyr", RVersion.parse("1.1.4"), "r-cran-dplyr")
+    assert record.dependencies == (Dependency("R6"), Dependency("rlang"))
+
+
+def test_debian_has_one_version_of_each_package() -> None:
+    """And none of what it does not have."""
+    found = debian({"Package": "r-cran-zoo"})
+    assert [str(record.version) for record in found.records("zoo")] == ["1.0"]
+    assert found.records("Zoo") == []
+    assert found.archived("zoo") == []
+    describe: Callable[[str, str], Record | None] = found.describe
+    assert describe("zoo", "0.9") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        pytest.param("", [], id="empty"),
+        pytest.param("libb, liba", ["liba", "libb"], id="sorted"),
+        pytest.param("liba (>= 1), libb(<< 2)", ["liba", "libb"], id="versions"),
+        pytest.param("liba | libb", ["liba", "libb"], id="alternatives"),
+        pytest.param("python3:any, gcc:native", ["gcc", "python3"], id="architecture-qualifiers"),
+        pytest.param("liba [amd64], libb <!nodoc>", ["liba", "libb"], id="restrictions"),
+        pytest.param("liba,\n libb,\n", ["liba", "libb"], id="over-lines"),
+    ],
+)
+def test_names_in_a_field_are_bare(field: str, expected: list[str]) -> None:
+    """Without versions, qualifiers and restrictions, each once."""
+    assert names_in(field) == expected
+
+
+def test_of_a_package_that_apt_shows_twice_the_first_counts() -> None:
+    """That is the one that apt would take; what is no package is skipped."""
+    text = "Package: r-cran-zoo\nVersion: 2\nDepends: a,\n b\n\n\nPackage: r-cran-zoo\nVersion: 1\n\nN: a notice\n"
+    assert parse_stanzas(text) == {"r-cran-zoo": {"Package": "r-cran-zoo", "Version": "2", "Depends": "a,\n b"}}
+    assert parse_stanzas("") == {}

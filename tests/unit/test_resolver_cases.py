@@ -1,0 +1,121 @@
+"""The resolver's golden cases: a folder each, with a list, the repositories, and what comes out."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from shelf import Shelf
+
+from pyrlab.cran.index import Index
+from pyrlab.cran.record import Dependency, Record
+from pyrlab.cran.resolver import Candidate, Universe, resolve
+from pyrlab.cran.version import RVersion
+from pyrlab.errors import ListError
+from pyrlab.lists import RRequest
+
+R = RVersion.parse("4.5.0")
+CASES = sorted((Path(__file__).parent / "resolver").iterdir())
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_golden_case(folder: Path) -> None:
+    """The list's lines are resolved, or refused, as ``expected`` says."""
+    assert outcome(folder) == (folder / "expected").read_text()
+
+
+def test_an_unknown_dependency_is_not_searched_in_the_archive() -> None:
+    """No older version of those that want it is a likely cure."""
+    universe = universe_of(Path(__file__).parent / "resolver" / "unknown-dependency")
+    with pytest.raises(ListError):
+        resolve([RRequest("limma2", "", "", "r_packages.txt:1")], universe)
+    assert asked(universe) == []
+
+
+def test_current_versions_need_no_archive() -> None:
+    """A plain list costs one index a repository."""
+    universe = universe_of(Path(__file__).parent / "resolver" / "pin-in-the-archive-only")
+    resolve([RRequest("dplyr", ">=", "1.0", "r_packages.txt:1")], universe)
+    assert asked(universe) == []
+
+
+@pytest.mark.parametrize("lists_archive", [pytest.param(True, id="listed"), pytest.param(False, id="unlisted")])
+def test_an_exact_pin_costs_one_download(*, lists_archive: bool) -> None:
+    """Whether the server shows what is in its archive or not."""
+    folder = Path(__file__).parent / "resolver" / "pin-in-the-archive-only"
+    universe = universe_of(folder, lists_archive=lists_archive)
+    solution = resolve([RRequest("dplyr", "==", "1.0.10", "r_packages.txt:1")], universe)
+    assert str(solution.packages["dplyr"]) == "dplyr 1.0.10"
+    assert set(asked(universe)) == {"dplyr", "dplyr 1.0.10"}
+
+
+def test_only_the_archive_of_the_repository_that_a_line_names_is_asked() -> None:
+    """Others may be slow, or ask for a password."""
+    old = Record("zoo", RVersion.parse("1.0"), "zoo_1.0.tar.gz")
+    now = Record("zoo", RVersion.parse("2.0"), "zoo_2.0.tar.gz")
+    sources = [Shelf(name, {"zoo": [now]}, {"zoo": [old]}) for name in ("cran", "internal")]
+    request = RRequest("zoo", "==", "1.0", "r_packages.txt:1", "internal")
+    assert resolve([request], Universe(R, sources)).packages == {"zoo": Candidate("internal", old)}
+    assert (sources[0].asked, sources[1].asked) == ([], ["zoo", "zoo 1.0"])
+
+
+def test_a_clash_costs_twenty_downloads_a_package_at_most() -> None:
+    """Without an end, a list that cannot be had would fetch whole archives."""
+    wish = (Dependency("core", ">=", "2.0"),)
+    now, *old = (Record("zoo", RVersion.parse(f"1.{n}"), f"zoo_1.{n}.tar.gz", wish) for n in range(40, 0, -1))
+    core = Record("core", RVersion.parse("1.0"), "core_1.0.tar.gz")
+    shelf = Shelf("cran", {"zoo": [now], "core": [core]}, {"zoo": old})
+    requests = [RRequest("core", "==", "1.0", "r_packages.txt:1"), RRequest("zoo", "", "", "r_packages.txt:2")]
+    with pytest.raises(ListError):
+        resolve(requests, Universe(R, [shelf]))
+    assert len({one for one in shelf.asked if one.startswith("zoo ")}) == 20
+
+
+def outcome(folder: Path) -> str:
+    """Return what a user gets: a line a package, or the message and what to try."""
+    lines = (folder / "request").read_text().splitlines()
+    requests = [RRequest.parse(line, where=f"r_packages.txt:{number}") for number, line in enumerate(lines, start=1)]
+    try:
+        solution = resolve(requests, universe_of(folder))
+    except ListError as error:
+        return f"error: {error}\ntry: {error.remedy}\n"
+    found = [f"{one} {one.repository}\n" for one in solution.packages.values()]
+    return "".join([*found, *(f"left out: {name}\n" for name in solution.left_out)])
+
+
+def universe_of(folder: Path, *, lists_archive: bool = True) -> Universe:
+    """Return what a case's files hold."""
+    case = tomllib.loads((folder / "case.toml").read_text())
+    shelves = {
+        path.stem: Shelf(path.stem, read(path), read(path.with_suffix(".archive")), lists_archive=lists_archive)
+        for path in folder.glob("*.packages")
+    }
+    return Universe(
+        r=RVersion.parse(case["r"]),
+        sources=[shelves[name] for name in case["repositories"]],
+        installed=candidates(case.get("installed", []), shelves),
+        locked=candidates(case.get("locked", []), shelves),
+    )
+
+
+def read(path: Path) -> dict[str, Sequence[Record]]:
+    """Return the records of a PACKAGES file, by name; none where there is no file."""
+    if not path.exists():
+        return {}
+    index = Index.parse(path.read_bytes())
+    return {name: index.records(name) for name in index.names}
+
+
+def candidates(lines: Sequence[str], shelves: Mapping[str, Shelf]) -> dict[str, Candidate]:
+    """Return the candidates of lines like ``zoo 1.8-12 cran``."""
+    found = {}
+    for name, version, repository in map(str.split, lines):
+        shelf = shelves[repository]
+        records = [*shelf.current.get(name, ()), *shelf.old.get(name, ())]
+        found[name] = Candidate(repository, next(one for one in records if str(one.version) == version))
+    return found
+
+
+def asked(universe: Universe) -> list[str]:
+    """Return what was looked up in archives."""
+    return [name for source in universe.sources if isinstance(source, Shelf) for name in source.asked]

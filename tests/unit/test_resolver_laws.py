@@ -1,0 +1,192 @@
+"""The resolver's laws, on made-up repositories: what it finds is right, the same each time, and all there is."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shelf import Shelf
+
+from pyrlab.cran.record import Dependency, Record
+from pyrlab.cran.resolver import Candidate, Solution, Universe, resolve
+from pyrlab.cran.version import RVersion
+from pyrlab.errors import ListError
+from pyrlab.lists import RRequest
+
+R = RVersion.parse("4.5.0")
+VERSIONS = ["1.0", "1.5-1", "2.0", "2.10"]
+SIGNS = {
+    ">=": lambda one, other: one >= other,
+    ">": lambda one, other: one > other,
+    "==": lambda one, other: one == other,
+    "<=": lambda one, other: one <= other,
+    "<": lambda one, other: one < other,
+}
+BOUNDS = st.sampled_from(
+    [("", ""), ("", ""), (">=", "1.0"), (">=", "1.5.1"), (">", "1.0"), ("<", "2.0"), ("<=", "1.5-1"), ("==", "2.0")]
+)
+GATES = st.sampled_from([(), (), (), (Dependency("R", ">=", "4.0"),), (Dependency("methods", ">=", "4.6"),)])
+
+
+@st.composite
+def records(draw: st.DrawFn, name: str, version: str, others: Sequence[str]) -> Record:
+    """Return one version of a package that wants some of ``others``."""
+    wanted = draw(st.lists(st.sampled_from(others), max_size=3, unique=True)) if others else []
+    dependencies = tuple(sorted(Dependency(one, *draw(BOUNDS)) for one in wanted))
+    return Record(name, RVersion.parse(version), f"{name}_{version}.tar.gz", dependencies, gates=draw(GATES))
+
+
+@st.composite
+def shelves(draw: st.DrawFn, name: str, packages: Sequence[str], *, archive: bool) -> Shelf:
+    """Return a repository with some of ``packages``; with ``archive``, all but the newest versions are old."""
+    current, old = {}, {}
+    for number, package in enumerate(packages):
+        versions = draw(st.lists(st.sampled_from(VERSIONS), max_size=3, unique=True))
+        # Only later packages, so that no ring comes up: those have a test of their own.
+        found = [draw(records(package, version, packages[number + 1 :])) for version in versions]
+        found.sort(key=lambda one: one.version, reverse=True)
+        kept = found[:1] if archive else found
+        if kept:
+            current[package], old[package] = kept, found[len(kept) :]
+    return Shelf(name, current, old)
+
+
+@st.composite
+def questions(draw: st.DrawFn, *, size: int, archive: bool) -> tuple[list[RRequest], Universe]:
+    """Return a list and the two repositories that it is asked of."""
+    packages = draw(st.permutations([f"p{letter}" for letter in "abcdefghijkl"[:size]]))
+    sources = [draw(shelves(name, packages, archive=archive)) for name in ("first", "second")]
+    known = sorted({name for source in sources for name in source.names})
+    names = draw(st.lists(st.sampled_from(known), max_size=4)) if known else []
+    requests = [
+        RRequest(name, *draw(BOUNDS), f"r_packages.txt:{line}", draw(st.sampled_from(["", "", "", "first", "second"])))
+        for line, name in enumerate(names, start=1)
+    ]
+    return requests, Universe(R, sources)
+
+
+SMALL = questions(size=4, archive=False)
+LARGE = questions(size=12, archive=True)
+Question = tuple[list[RRequest], Universe]
+
+
+@given(question=LARGE)
+def test_a_solution_satisfies_everybody(question: Question) -> None:
+    """All bounds, R's among them, and the repository that a line names."""
+    requests, universe = question
+    solution = answer(requests, universe)
+    if isinstance(solution, Solution):
+        assert holds(solution.packages, requests)
+
+
+@given(question=LARGE)
+def test_a_solution_holds_what_is_wanted_and_no_more(question: Question) -> None:
+    """Every package is one that the list or another package asks for."""
+    requests, universe = question
+    solution = answer(requests, universe)
+    if isinstance(solution, Solution):
+        assert list(solution.packages) == sorted(reached(solution.packages, requests))
+
+
+@given(question=LARGE)
+def test_its_own_solution_as_the_lock_is_the_solution(question: Question) -> None:
+    """A second lock run moves nothing."""
+    requests, universe = question
+    solution = answer(requests, universe)
+    if isinstance(solution, Solution):
+        assert resolve(requests, replace(universe, locked=solution.packages)) == solution
+
+
+@given(question=LARGE, data=st.data())
+def test_order_changes_nothing(question: Question, data: st.DataObject) -> None:
+    """Neither that of the list, nor that of an index, nor that of a package's dependencies; not even an error's."""
+    requests, universe = question
+    others = [shuffled(source, data) for source in universe.sources if isinstance(source, Shelf)]
+    expected = answer(requests, universe)
+    found = answer(data.draw(st.permutations(requests)), replace(universe, sources=others))
+    assert versions(found) == versions(expected)
+
+
+@settings(max_examples=300)
+@given(question=SMALL)
+def test_what_has_a_solution_is_solved_and_nothing_else(question: Question) -> None:
+    """Compared with all combinations, tried one by one; all versions are current ones."""
+    requests, universe = question
+    solvable = any(holds(one, requests) for one in combinations(universe))
+    assert isinstance(answer(requests, universe), Solution) == solvable
+
+
+def answer(requests: Sequence[RRequest], universe: Universe) -> Solution | str:
+    """Return the solution, or what the error says."""
+    try:
+        return resolve(requests, universe)
+    except ListError as error:
+        return f"{error}\n{error.remedy}"
+
+
+def versions(found: Solution | str) -> str | list[tuple[str, str]]:
+    """Return an answer without the order in which packages name their dependencies."""
+    if isinstance(found, str):
+        return found
+    return [(str(one), one.repository) for one in found.packages.values()]
+
+
+def allows(sign: str, bound: str, version: RVersion) -> bool:
+    """Tell whether a version is within a bound."""
+    return not sign or SIGNS[sign](version, RVersion.parse(bound))
+
+
+def reached(packages: Mapping[str, Candidate], requests: Sequence[RRequest]) -> set[str]:
+    """Return the names of what the list wants, directly or not; those that are missing, too."""
+    found: set[str] = set()
+    waiting = [one.name for one in requests]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [one.name for one in packages[name].record.dependencies] if name in packages else []
+    return found
+
+
+def holds(packages: Mapping[str, Candidate], requests: Sequence[RRequest]) -> bool:
+    """Tell whether everybody who counts has what they want."""
+    names = reached(packages, requests)
+    if not names <= packages.keys():
+        return False
+    chosen = [packages[name] for name in names]
+    return (
+        all(allows(one.operator, one.version, packages[one.name].record.version) for one in requests)
+        and all(one.repository in {"", packages[one.name].repository} for one in requests)
+        and all(allows(gate.operator, gate.version, R) for one in chosen for gate in one.record.gates)
+        and all(
+            allows(wish.operator, wish.version, packages[wish.name].record.version)
+            for one in chosen
+            for wish in one.record.dependencies
+        )
+    )
+
+
+def combinations(universe: Universe) -> Iterator[dict[str, Candidate]]:
+    """Yield every choice of one version a package."""
+    choices: dict[str, list[Candidate]] = {}
+    for source in universe.sources:
+        for name in source.names:
+            choices.setdefault(name, []).extend(Candidate(source.name, one) for one in source.records(name))
+    for chosen in itertools.product(*choices.values()):
+        yield dict(zip(choices, chosen, strict=True))
+
+
+def shuffled(shelf: Shelf, data: st.DataObject) -> Shelf:
+    """Return the same repository with names, records and dependencies in another order."""
+
+    def mixed(shelved: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+        return {
+            name: [
+                replace(one, dependencies=tuple(data.draw(st.permutations(one.dependencies))))
+                for one in data.draw(st.permutations(shelved[name]))
+            ]
+            for name in data.draw(st.permutations(sorted(shelved)))
+        }
+
+    return Shelf(shelf.name, mixed(shelf.current), mixed(shelf.old))
