@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -164,3 +165,8 @@ def fails(project: Project, *arguments: str, status: int, says: str, remedy: str
     assert tip.startswith("  try: "), outcome.output
     assert remedy in tip, outcome.output
     assert outcome.status == status, outcome.output
+
+
+def compiled(printed: str) -> set[str]:
+    """Return the packages that a build compiled, as it tells."""
+    return set(re.findall(r"^· compiled (\S+) ", printed, re.MULTILINE))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Project, fails
+from conftest import Project, compiled, fails
 from cran_server import CranServer, put, r_package, tarball
 
 from pyrlab import engine
@@ -75,11 +75,6 @@ def r_project(project: Project, lab: Lab) -> Project:
     """Return a copy of the small project that takes R packages from Debian first, and then from the repository."""
     project.write("pyrlab.toml", DEBIAN_FIRST.format(url=lab.server.url))
     return project
-
-
-def compiled(printed: str) -> set[str]:
-    """Return the packages that a build compiled, as it tells."""
-    return set(re.findall(r"^· compiled (\S+) ", printed, re.MULTILINE))
 
 
 def r(code: str) -> str:
@@ -200,7 +195,7 @@ def test_binaries_are_taken_where_they_fit_and_sources_where_not(
 ) -> None:
     """As from a repository that serves Linux binaries to R, and sources to others."""
     del built_project
-    for name in ("fits", "foreign"):
+    for name in ("fits", "outlandish"):
         lab.pure(name, Imports="tools")
     work = tmp_path / "work"
     work.mkdir()
@@ -216,19 +211,19 @@ def test_binaries_are_taken_where_they_fit_and_sources_where_not(
     )
     (binary,) = work.glob("fits_1.0_R_*.tar.gz")
     put(lab.server.folder, f"binaries/{CONTRIB}/fits_1.0.tar.gz", binary.read_bytes())
-    other = r_package("foreign", "1.0", Imports="tools", Built="R 4.1.0; ; 2021-05-18 00:00:00 UTC; unix")
-    put(lab.server.folder, f"binaries/{CONTRIB}/foreign_1.0.tar.gz", other)
-    r_project.write("r_packages.txt", "fits\nforeign\n")
+    other = r_package("outlandish", "1.0", Imports="tools", Built="R 4.1.0; ; 2021-05-18 00:00:00 UTC; unix")
+    put(lab.server.folder, f"binaries/{CONTRIB}/outlandish_1.0.tar.gz", other)
+    r_project.write("r_packages.txt", "fits\noutlandish\n")
     r_project.succeed("lock", "r")
     lock = r_project.read("r_packages.lock")
     assert re.findall(r'kind = "(\w+)"\npath = "src/contrib/(\w+)_', lock) == [
         ("binary", "fits"),
         ("source", "fits"),
-        ("source", "foreign"),
+        ("source", "outlandish"),
     ]
     printed = r_project.succeed("build", "rlab")
     assert "unpacked fits 1.0, a binary" in printed
-    assert r("cat(packageDescription('fits')$Built, packageVersion('foreign') == '1.0')").endswith("TRUE")
+    assert r("cat(packageDescription('fits')$Built, packageVersion('outlandish') == '1.0')").endswith("TRUE")
 
     # The binary was made anew under its old name: then the locked source will do.
     put(lab.server.folder, f"binaries/{CONTRIB}/fits_1.0.tar.gz", other)
@@ -337,8 +332,9 @@ def test_a_package_that_would_write_elsewhere_is_refused(built_project: Project,
 
 
 def test_a_disk_that_fills_while_downloading(r_project: Project, lab: Lab, tmp_path: Path) -> None:
-    lab.add("huge", "1.0", tarball({"huge/DESCRIPTION": b"Package: huge\nVersion: 1.0\n", "huge/x": os.urandom(2**22)}))
-    r_project.write("r_packages.txt", "huge\n")
+    described = b"Package: enormous\nVersion: 1.0\n"
+    lab.add("enormous", "1.0", tarball({"enormous/DESCRIPTION": described, "enormous/x": os.urandom(2**22)}))
+    r_project.write("r_packages.txt", "enormous\n")
     nowhere = without_downloads(r_project, tmp_path)
     small = Path(nowhere["XDG_CACHE_HOME"]) / "pyrlab" / "r"
     small.mkdir()
