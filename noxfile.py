@@ -1,5 +1,7 @@
 """Sessions: each installs the pinned toolkit and calls `python -m pyrlab VERB`, or one tool."""
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.4.15"
@@ -14,8 +16,11 @@ SHELL_SCRIPTS = (
     ".ci/run",
     "docker/debs/add-unstable",
     "docker/debs/available-debs",
+    "docker/debs/deb-sources",
+    "docker/debs/find-files",
     "docker/debs/install-debs",
     "docker/debs/lock-debs",
+    "docker/debs/r-sources",
     "docker/lab/check-health",
     "docker/lab/start-lab",
     "docker/python/install-wheels",
@@ -88,7 +93,9 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     toolkit(session)
-    session.run("mypy", "src", "noxfile.py", "tests/bench.py")
+    session.run("mypy", "src", "noxfile.py")
+    session.run("mypy", "tests/bench.py", "tests/bench_r.py", env={"MYPYPATH": "src:tests:tests/integration"})
+    session.run("mypy", *map(str, sorted(Path("docker/r").glob("*.py"))), env={"MYPYPATH": "docker/r"})
     for folder in TEST_FOLDERS:
         session.run("mypy", folder, env={"MYPYPATH": folder})
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import bench_r
 import requests
 from docker.models.containers import Container
 from rich.console import Console
@@ -29,9 +30,12 @@ def main() -> None:
     rows = [("nothing to build", median(lambda: pyrlab(project, "build")))]
     rows += [(f"{lab}: docker run to the first answer of /api", median(start(lab))) for lab in images.LABS]
     rows += one_more_package(project)
+    r_rows = bench_r.rows()
     table = Table("measured", "value", title=f"{os.cpu_count()} cores, median of {ROUNDS} where repeated")
     for name, value in rows:
         table.add_row(name, f"{value:.2f} s")
+    for name, text in r_rows:
+        table.add_row(name, text)
     for name in images.IMAGES:
         size = engine.client().images.get(settings.load(project, os.environ).tag(name)).attrs["Size"]
         table.add_row(f"{name}: size", f"{size / 1e9:.2f} GB")

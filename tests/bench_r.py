@@ -1,0 +1,196 @@
+"""Measure what is claimed of R packages: resolving, locking, and compiling beside R's own way of it."""
+
+import gzip
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pyrlab import engine
+from pyrlab.cran.index import Index
+from pyrlab.cran.record import Record
+from pyrlab.cran.resolver import resolve
+from pyrlab.cran.universe import Universe
+from pyrlab.cran.version import RVersion
+from pyrlab.lists import RRequest
+
+sys.path.insert(0, str(Path(__file__).parent / "integration"))
+
+import conftest
+import vintages
+from cran_server import CranServer
+
+RECORDS = 22_000
+ROOTS = 160
+SEED = 20261123
+BUILDER = "pyrlab-bench/r-build"
+TIMEOUT = 3600
+SETTINGS = '[images]\nprefix = "pyrlab-bench/"\n[r]\nrepositories = ["cran={url}"]\n'
+LISTS = {
+    "r_debs.txt": "r-recommended\nr-base-dev\n",
+    "r_packages.txt": "dplyr\nggplot2\n",
+}
+BASELINE = "options(repos = 'file:///repository'); install.packages(c('IRkernel', 'dplyr', 'ggplot2'))"
+# The baseline ends with 0 whatever it failed to do.
+PROOF = "stopifnot(all(sapply(c('IRkernel', 'dplyr', 'ggplot2'), requireNamespace)))"
+
+
+def rows() -> list[tuple[str, str]]:
+    """Return all that was measured: what, and how much."""
+    return [*resolving(), *building()]
+
+
+class Shelf:
+    """A repository that is an index alone."""
+
+    def __init__(self, index: Index) -> None:
+        self.name = "cran"
+        self.index = index
+        self.names = index.names
+
+    def records(self, name: str) -> tuple[Record, ...]:
+        """Return what the index has."""
+        return self.index.records(name)
+
+    def archived(self, name: str) -> tuple[str, ...]:
+        """Return nothing."""
+        del name
+        return ()
+
+    def describe(self, name: str, version: str) -> None:
+        """Return nothing."""
+
+
+def generated() -> bytes:
+    """Return a PACKAGES index as long as CRAN's, where a few packages are needed by many, as there."""
+    chance = random.Random(SEED)  # noqa: S311 - a benchmark's data, the same each time
+    stanzas = []
+    for number in range(RECORDS):
+        needed = {int(chance.random() ** 3 * min(number, 500)) for _ in range(min(number, chance.randint(0, 7)))}
+        imports = ", ".join(f"package{one} (>= 1.0)" for one in sorted(needed))
+        filler = " ".join(f"suggested{chance.randint(0, RECORDS)}," for _ in range(12))
+        stanzas.append(
+            f"Package: package{number}\nVersion: 1.{number % 40}.{number % 7}\nDepends: R (>= 3.5.0), methods\n"
+            f"Imports: {imports}\nSuggests: {filler}\nLicense: GPL (>= 3)\nMD5sum: {'0' * 32}\nNeedsCompilation: no\n"
+        )
+    return "\n".join(stanzas).encode()
+
+
+def resolving() -> list[tuple[str, str]]:
+    """Measure in a process of its own, so that its memory is the resolver's."""
+    code = "import bench_r; bench_r.resolve_once()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+    )
+    count, seconds, megabytes = done.stdout.split()
+    what = f"resolve {count} packages among {RECORDS} records, index read anew"
+    return [(what, f"{float(seconds):.2f} s"), ("its memory at most, Python's own included", f"{megabytes} MB")]
+
+
+def resolve_once() -> None:
+    """Resolve once and print packages, seconds and megabytes."""
+    data = generated()
+    requests = [RRequest(f"package{number * 3}", "", "", f"list:{number}") for number in range(ROOTS)]
+    began = time.perf_counter()
+    solution = resolve(requests, Universe(RVersion.parse("4.5.0"), [Shelf(Index.parse(data))]))
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    sys.stdout.write(f"{len(solution.packages)} {seconds:.3f} {peak}\n")
+
+
+def building() -> list[tuple[str, str]]:
+    """Measure locks and builds on the real packages of one vintage."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = conftest.make_project(Path(folder, "project"))
+        shutil.copy(conftest.SOURCE / "requirements.lock", project.path)
+        project.succeed("lock")
+        found = vintages.fetch(project.path, project.environment)
+        cran = vintages.repository(Path(folder, "cran"), "trixie", found)
+        renew(cran / "src/contrib", "zoo")
+        with CranServer(cran) as server:
+            for name, text in LISTS.items():
+                project.write(name, text)
+            project.write("pyrlab.toml", SETTINGS.format(url=server.url))
+            project.succeed("lock", "r")
+            project.succeed("build", "rlab")
+            measured = [
+                ("lock again, all downloads there", timed(lambda: project.succeed("lock", "r"))),
+                *one_more(project),
+            ]
+        builder(project.path)
+        ours, theirs = compiling(project.path, cran)
+    clean()
+    return [
+        *((what, f"{seconds:.2f} s") for what, seconds in measured),
+        ("compile the closure of IRkernel, dplyr and ggplot2", f"{ours:.0f} s"),
+        ("the same by install.packages", f"{theirs:.0f} s, {theirs / ours:.2f} times as long"),
+    ]
+
+
+def renew(contrib: Path, name: str) -> None:
+    """Pack a package anew with another time in it, so that nobody has compiled these bytes yet."""
+    (package,) = contrib.glob(f"{name}_*.tar.gz")
+    package.write_bytes(gzip.compress(gzip.decompress(package.read_bytes()), mtime=time.time()))
+
+
+def one_more(project: conftest.Project) -> list[tuple[str, float]]:
+    """Measure what one more small source package costs; its bytes are new, so nothing has it compiled."""
+    project.write("r_packages.txt", f"{LISTS['r_packages.txt']}zoo\n")
+    return [
+        ("one more R package with C code: lock", timed(lambda: project.succeed("lock", "r"))),
+        ("one more R package with C code: build rlab", timed(lambda: project.succeed("build", "rlab"))),
+    ]
+
+
+def builder(project: Path) -> None:
+    """Give the stage that compiles a name, so that both ways of compiling start from the same."""
+    contexts = {"docker": "docker", "pins": ".pyrlab/pins", "r-files": ".pyrlab/r-files"}
+    named = [word for name, path in contexts.items() for word in ("--build-context", f"{name}={path}")]
+    command = ["docker", "buildx", "build", "--file", "docker/Dockerfile", "--target", "r-build", "--tag", BUILDER]
+    subprocess.run([*command, *named, "--load", ".pyrlab/root"], cwd=project, check=True, capture_output=True)
+
+
+def compiling(project: Path, cran: Path) -> tuple[float, float]:
+    """Return the seconds that our build step takes for the whole closure, nothing cached, and install.packages'."""
+    plan = "python3 /r/install_packages.py /plan /files /usr/local/lib/R/site-library /tmp/cache"
+    ours = run(
+        f'{plan} && Rscript -e "{PROOF}"',
+        {
+            project / "docker/r": "/r",
+            project / ".pyrlab/pins/r-plan.json": "/plan",
+            project / ".pyrlab/r-files": "/files",
+        },
+    )
+    theirs = run(f'Rscript -e "{BASELINE}; {PROOF}"', {cran: "/repository"})
+    return ours, theirs
+
+
+def run(command: str, mounts: dict[Path, str]) -> float:
+    """Return the seconds that a command takes in a fresh container of the builder, as root."""
+    volumes = {str(path.resolve()): {"bind": target, "mode": "ro"} for path, target in mounts.items()}
+    return timed(
+        lambda: engine.client().containers.run(
+            BUILDER, ["-c", command], entrypoint="sh", volumes=volumes, user="root", remove=True
+        )
+    )
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Return the seconds that something takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def clean() -> None:
+    """Remove the images of the benchmark."""
+    client = engine.client()
+    for image in client.images.list():
+        for tag in image.tags:
+            if tag.startswith("pyrlab-bench/"):
+                client.images.remove(tag, force=True)
