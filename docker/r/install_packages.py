@@ -243,6 +243,19 @@ def add_kernel(library: Path, kernels: Path) -> None:
     shutil.copytree(library / "IRkernel" / "kernelspec", kernels / "ir", dirs_exist_ok=True)
 
 
+def ccache_use(place: Place) -> list[str]:
+    """Return a line that tells how many files ccache has had ever, and how many it compiled, if it is there."""
+    if not shutil.which("ccache", path=PATH):
+        return []
+    variables = {"PATH": PATH, "CCACHE_DIR": str(place.cache / "ccache")}
+    shown = subprocess.run(
+        ["/usr/bin/ccache", "--print-stats"], env=variables, capture_output=True, text=True, check=False
+    )
+    counts = dict(line.split("\t", 1) for line in shown.stdout.splitlines() if "\t" in line)
+    hits = sum(int(counts.get(f"{kind}_cache_hit", 0)) for kind in ("direct", "preprocessed"))
+    return [f"pyrlab-r ccache {hits} hits, {counts.get('cache_miss', 0)} misses"]
+
+
 def main() -> int:
     """Install what the plan says. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -272,6 +285,7 @@ def main() -> int:
     if "IRkernel" in packages:
         add_kernel(place.library, options.kernels)
     prune(place.cache, CACHE_BYTES)
+    say(*ccache_use(place))
     return 0
 
 

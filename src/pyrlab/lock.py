@@ -12,14 +12,14 @@ from packaging.utils import canonicalize_name
 from pyrlab import bake, engine, locks, root
 from pyrlab.answer import Answer
 from pyrlab.cran import debian
-from pyrlab.errors import GoneError, StaleLockError, UsageError
+from pyrlab.errors import GoneError, ListError, StaleLockError, UsageError
 from pyrlab.lists import PYTHON, Lists
 from pyrlab.locks import debs, python, r
 from pyrlab.locks.debs import DebPin, DebsLock
 from pyrlab.locks.python import PythonLock
 from pyrlab.locks.r import RLock
 from pyrlab.pip_answer import explain
-from pyrlab.r_choice import Asked, Chooser
+from pyrlab.r_choice import Asked, Choice, Chooser
 from pyrlab.settings import Settings
 
 KINDS = ("debs", "r", "python")
@@ -103,6 +103,11 @@ class Job:
     wish: Wish
     say: Say
 
+    @property
+    def r_names(self) -> set[str]:
+        """The R packages that the list asks for."""
+        return {one.name for one in self.lists.r}
+
 
 def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[locks.Change]]:
     """Make the locks that ``wish`` names, and return what changed by file. All are replaced at the end, or none.
@@ -171,23 +176,10 @@ def _new_root(job: Job, old: DebsLock | None) -> root.Root:
 def _lock_debian(
     job: Job, below: root.Root, old_debs: DebsLock | None, old_r: RLock | None, architecture: str
 ) -> tuple[DebsLock, RLock]:
-    """Ask apt for the closures and choose R packages among what it has, in turns, until neither moves the other."""
     kept = {pin for pin in (old_debs.pins() if old_debs else ()) if job.wish.keeps("debs", pin.name)}
     if old_r:
         kept |= {pin for pin in (*old_r.debs, *old_r.build_debs) if job.wish.keeps("r", pin.name)}
-    roots = {one.name for one in job.lists.r}
-    asked = _first_guess(job, old_r)
-    chooser = _chooser(job, below, old_r)
-    for _ in range(ROUNDS):
-        answer = _ask_apt(job, below, [*kept, *below.pins], asked)
-        answer.check()
-        version = r_version(answer.version("r-base-core"))
-        choice = chooser.choose(answer, r=version, architecture=architecture)
-        wanted = choice.asked(asked, roots, answer.closure("rlab"))
-        if wanted == asked:
-            break
-        asked = wanted
-    answer.check_r()
+    answer, asked, choice = _in_turns(job, below, kept, old_r, architecture)
     for name in choice.left_out:
         job.say(f"left out: {name}, which is suggested and in no repository")
     sections = {debs.ROOT: below.pins}
@@ -196,8 +188,9 @@ def _lock_debian(
         sections[image] = answer.section(image, held, {one.name for one in requests})
     held = [pin for pins in sections.values() for pin in pins]
     on_top = answer.section("rlab", held, {*answer.r_debs(), *asked.run})
-    build = answer.section("rlab-build", [*held, *on_top], asked.build)
-    root.same_bytes(kept, [*held, *on_top, *build])
+    held += on_top
+    build = answer.section("rlab-build", held, asked.build)
+    root.same_bytes(kept, [*held, *build])
     new_debs = DebsLock(
         input=debs.input_of(job.lists, job.settings.suite, job.settings.apt_sources),
         suite=job.settings.suite,
@@ -206,13 +199,37 @@ def _lock_debian(
     )
     new_r = RLock(
         input=r.input_of(job.lists, job.settings.suite, names_of(job.settings)),
-        r=version,
+        r=r_of(new_debs),
         repositories=names_of(job.settings),
-        packages=tuple(choice.pins(roots, [*held, *on_top], answer.system({deb.name for deb in [*held, *on_top]}))),
+        packages=choice.pins(job.r_names, held, answer.system({deb.name for deb in held})),
         debs=on_top,
         build_debs=build,
     )
     return new_debs, new_r
+
+
+def _in_turns(
+    job: Job, below: root.Root, kept: Iterable[DebPin], old: RLock | None, architecture: str
+) -> tuple[Answer, Asked, Choice]:
+    """Ask apt for the closures and choose R packages among what it has, in turns, until neither moves the other."""
+    asked = _first_guess(job, old)
+    chooser = _chooser(job, below, old)
+    wanted = asked
+    for _ in range(ROUNDS):
+        asked = wanted
+        answer = _ask_apt(job, below, [*kept, *below.pins], asked)
+        answer.check()
+        version = r_version(answer.version("r-base-core"))
+        choice = chooser.choose(answer, r=version, architecture=architecture)
+        wanted = choice.asked(asked, job.r_names, answer.closure("rlab"))
+        if wanted == asked:
+            answer.check_r()
+            return answer, asked, choice
+    moving = ", ".join(sorted(asked.rlab ^ wanted.rlab))
+    raise ListError(
+        f"Debian's packages and those of other repositories keep moving each other: {moving}",
+        remedy="say for these where they shall come from: NAME @ debian in r_packages.txt, or another repository",
+    )
 
 
 def _first_guess(job: Job, old: RLock | None) -> Asked:

@@ -64,18 +64,20 @@ class Choice:
             build=frozenset(build),
         )
 
-    def pins(self, roots: Collection[str], debs: Iterable[DebPin], system: Mapping[str, Sequence[str]]) -> list[RPin]:
+    def pins(
+        self, roots: Collection[str], debs: Iterable[DebPin], system: Mapping[str, Sequence[str]]
+    ) -> tuple[RPin, ...]:
         """Return the lock's packages. ``system`` is what each deb of an R package depends on, of ``debs``."""
         carried = {deb.name: deb for deb in debs}
-        return [
-            _pin(one, name in roots, self.files[name], self.needs[name])
+        return tuple(
+            _pin(one, self.files[name], self.needs[name], requested=name in roots)
             if name in self.files
-            else _deb_pin(one, name in roots, carried[one.record.file], system[one.record.file])
+            else _deb_pin(one, carried[one.record.file], system[one.record.file], requested=name in roots)
             for name, one in sorted(self.packages.items())
-        ]
+        )
 
 
-def _pin(chosen: Candidate, requested: bool, files: tuple[RFile, ...], needs: Needs) -> RPin:  # noqa: FBT001
+def _pin(chosen: Candidate, files: tuple[RFile, ...], needs: Needs, *, requested: bool) -> RPin:
     record = chosen.record
     return RPin(
         name=record.name,
@@ -91,8 +93,8 @@ def _pin(chosen: Candidate, requested: bool, files: tuple[RFile, ...], needs: Ne
     )
 
 
-def _deb_pin(chosen: Candidate, requested: bool, deb: DebPin, system: Sequence[str]) -> RPin:  # noqa: FBT001
-    return replace(_pin(chosen, requested, (), Needs(run=tuple(system))), deb=deb, linking=())
+def _deb_pin(chosen: Candidate, deb: DebPin, system: Sequence[str], *, requested: bool) -> RPin:
+    return replace(_pin(chosen, (), Needs(run=tuple(system)), requested=requested), deb=deb, linking=())
 
 
 class Chooser:

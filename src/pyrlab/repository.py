@@ -49,9 +49,10 @@ class Repository:
         self._url = url
         self._web = web
         self._minor = ".".join(r.split(".")[:2])
-        self._machine, _, system = PLATFORMS[architecture].partition("-")
+        platform = PLATFORMS.get(architecture, f"{architecture}-unknown-linux-gnu")
+        self._machine, _, system = platform.partition("-")
         # Package managers look at this line to decide whether a binary fits. Source: R's own HTTPUserAgent option.
-        self._r_agent = f"R ({r} {PLATFORMS[architecture]} {self._machine} {system.partition('-')[2]})"
+        self._r_agent = f"R ({r} {platform} {self._machine} {system.partition('-')[2]})"
         self._index: Index | None = None
         self._lock = Lock()
 

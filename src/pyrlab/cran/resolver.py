@@ -20,7 +20,7 @@ __all__ = ["Candidate", "Solution", "Source", "Universe", "in_order", "resolve"]
 _ROUNDS = 5_000
 # So many older versions of a package are tried: each costs a download.
 _OLDER = 20
-_UPPER_BOUNDS = {"==", "<", "<="}
+_UPPER_BOUNDS = {"==", "<", "<=", "!="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,18 @@ def _check_known(request: RRequest, universe: Universe) -> None:
             f"{request.where}: there is no repository called {request.repository!r}",
             remedy=f"r.repositories in pyrlab.toml has: {', '.join(repositories)}",
         )
-    if not universe.knows(request.name):
+    if not universe.knows(request.name) and not _is_archived(request, universe):
         where = f"{repositories[0]} has no" if len(repositories) == 1 else "no repository has an"
         raise ListError(f"{request.where}: {where} R package {request.name!r}", remedy=universe.near(request.name))
+
+
+def _is_archived(request: RRequest, universe: Universe) -> bool:
+    """Tell whether the very version that is wanted is in an archive: CRAN takes whole packages out of its index."""
+    return request.operator == "==" and any(
+        source.describe(request.name, request.version)
+        for source in universe.sources
+        if request.repository in {"", source.name}
+    )
 
 
 def _solve(roots: list[Requirement], provider: "_Provider") -> dict[str, Candidate]:
@@ -250,7 +259,8 @@ class _Provider(AbstractProvider[Requirement, Candidate, str]):
         for gate in candidate.record.gates:
             if not gate.allows(self.universe.r):
                 return Unfit(f"{named} {gate}, and the image has R {self.universe.r}")
-        lacking = sorted({one.name for one in candidate.record.dependencies if not self.universe.knows(one.name)})
+        needed = {one.name for one in candidate.record.dependencies} - self.roots
+        lacking = sorted(name for name in needed if not self.universe.knows(name))
         if lacking:
             return Unfit(f"{named} {' and '.join(lacking)}, which no repository has", tuple(lacking))
         return None
