@@ -221,7 +221,7 @@ def _in_turns(
         answer.check()
         version = r_version(answer.version("r-base-core"))
         choice = chooser.choose(answer, r=version, architecture=architecture)
-        wanted = choice.asked(asked, job.r_names, answer.closure("rlab"))
+        wanted = choice.asked(asked, job.r_names, answer.closure("rlab"), answer.closure("rlab-base"))
         if wanted == asked:
             answer.check_r()
             return answer, asked, choice

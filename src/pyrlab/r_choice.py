@@ -44,10 +44,13 @@ class Choice:
     needs: Mapping[str, Needs]
     left_out: tuple[str, ...]
 
-    def asked(self, before: Asked, roots: Collection[str], carried: Collection[str]) -> Asked:
-        """Return what apt must be asked for so that all of it is there; ``carried`` are the debs of its last answer.
+    def asked(
+        self, before: Asked, roots: Collection[str], carried: Collection[str], below: Collection[str] = ()
+    ) -> Asked:
+        """Return what apt must be asked for so that all of it is there.
 
-        Of Debian's packages just those that apt does not bring anyway: it knows what they depend on.
+        Of Debian's packages just those that apt does not bring anyway: it knows what they depend on. ``carried`` are
+        the debs of its last answer, ``below`` those of them that rlab-base has.
         """
         own = {name: one for name, one in self.packages.items() if one.repository == debian.NAME}
         others = [one for name, one in self.packages.items() if name not in own]
@@ -55,7 +58,9 @@ class Choice:
         debs = {
             debian.bare(one.record.file)
             for name, one in own.items()
-            if name in wanted or one.record.file not in carried or debian.bare(one.record.file) in before.rlab
+            if (name in wanted and one.record.file not in below)
+            or one.record.file not in carried
+            or debian.bare(one.record.file) in before.rlab
         }
         build = {name for need in self.needs.values() for name in need.build}
         return Asked(

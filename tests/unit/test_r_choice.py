@@ -111,6 +111,12 @@ def test_apt_is_asked_for_what_packages_from_elsewhere_run_on_and_compile_with()
     assert choice(from_debian("zoo")).asked(NOTHING, {"zoo"}, ALL) == Asked(frozenset({"zoo"}))
 
 
+def test_what_the_image_below_has_is_not_asked_for() -> None:
+    """It stays as it is, whoever needs it."""
+    chosen = choice(CURL, from_debian("Rcpp"), from_debian("zoo", "1.0", "Rcpp"))
+    assert chosen.asked(NOTHING, {"curl"}, ALL, {"r-cran-zoo", "r-cran-rcpp"}).rlab == frozenset()
+
+
 NAMES = ["Rcpp", "curl", "lattice", "xts", "zoo"]
 
 
