@@ -61,9 +61,9 @@ def install(package: Package, place: Place) -> str:
     Raises PackageError, and OSError when the disk is full.
     """
     folder = place.work / package.name
-    if _cached(package, place, folder):
-        return f"pyrlab-r cached {package}"
     kind, file = _verified(package, place.files)
+    if kind == "source" and _cached(package, place, folder):
+        return f"pyrlab-r cached {package}"
     tree = _unpack(file, folder, package)
     if kind == "binary":
         if not _field(tree, "Built"):

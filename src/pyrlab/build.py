@@ -11,7 +11,7 @@ from docker.errors import ImageNotFound
 
 from pyrlab import __version__, bake, engine, images, library, process, r_files, root
 from pyrlab import lock as locking
-from pyrlab.errors import BuildError, GoneError
+from pyrlab.errors import BuildError, GoneError, PyrlabError
 from pyrlab.lists import Lists
 from pyrlab.lock import Locks, Wish
 from pyrlab.locks import Change, debs, digest, python, r, write
@@ -66,7 +66,11 @@ def _build(settings: Settings, locks: Locks, wanted: Sequence[str], say: Say) ->
 
 def _with_debs(error: CompileError, settings: Settings, locks: Locks, say: Say) -> CompileError:
     """Return the error with the Debian packages that have what a compiler or the loader missed, where some do."""
-    found = locking.find_files(settings, locking.ensure_root(settings, locks.debs, say), error.missing, say)
+    try:
+        found = locking.find_files(settings, locking.ensure_root(settings, locks.debs, say), error.missing, say)
+    except PyrlabError:
+        # Why the compile failed is what the user must see.
+        found = {}
     debs = sorted({*error.debs, *(deb for carriers in found.values() for deb in carriers)})
     if debs:
         error.remedy = f"add {' or '.join(debs)} to r_debs.txt, then: nox -s lock -- debs"

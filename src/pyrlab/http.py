@@ -29,6 +29,7 @@ CHUNK = 2**18
 THREADS = 8
 BACKOFF = 0.2
 LONGEST_WAIT = 10.0
+_hidden: set[str] = set()
 
 
 class NotThereError(NetworkError):
@@ -184,10 +185,18 @@ class _Adapter(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
+def hide(values: Iterable[str]) -> None:
+    """Let no message of this process show these values, wherever in a URL they stand."""
+    _hidden.update(value for value in values if value)
+
+
 def public(url: str) -> str:
-    """Return a URL without user, password, query and fragment, as a message may show it."""
+    """Return a URL without user, password, query, fragment and what is hidden, as a message may show it."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    for value in sorted(_hidden, key=len, reverse=True):
+        shown = shown.replace(value, "…")
+    return shown
 
 
 def local_path(url: str) -> Path | None:

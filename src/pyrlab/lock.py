@@ -179,7 +179,10 @@ def _lock_debian(
     kept = {pin for pin in (old_debs.pins() if old_debs else ()) if job.wish.keeps("debs", pin.name)}
     if old_r:
         kept |= {pin for pin in (*old_r.debs, *old_r.build_debs) if job.wish.keeps("r", pin.name)}
-    answer, asked, choice = _in_turns(job, below, kept, old_r, architecture)
+    chooser = _chooser(
+        job, below, old_r, architecture, same_machine=bool(old_debs and old_debs.architecture == architecture)
+    )
+    answer, asked, choice = _in_turns(job, below, kept, _first_guess(job, old_r), chooser)
     for name in choice.left_out:
         job.say(f"left out: {name}, which is suggested and in no repository")
     sections = {debs.ROOT: below.pins}
@@ -209,18 +212,16 @@ def _lock_debian(
 
 
 def _in_turns(
-    job: Job, below: root.Root, kept: Iterable[DebPin], old: RLock | None, architecture: str
+    job: Job, below: root.Root, kept: Iterable[DebPin], guess: Asked, chooser: Chooser
 ) -> tuple[Answer, Asked, Choice]:
     """Ask apt for the closures and choose R packages among what it has, in turns, until neither moves the other."""
-    asked = _first_guess(job, old)
-    chooser = _chooser(job, below, old)
-    wanted = asked
+    wanted = guess
     for _ in range(ROUNDS):
         asked = wanted
         answer = _ask_apt(job, below, [*kept, *below.pins], asked)
         answer.check()
         version = r_version(answer.version("r-base-core"))
-        choice = chooser.choose(answer, r=version, architecture=architecture)
+        choice = chooser.choose(answer, r=version)
         wanted = choice.asked(asked, job.r_names, answer.closure("rlab"), answer.closure("rlab-base"))
         if wanted == asked:
             answer.check_r()
@@ -248,10 +249,22 @@ def _first_guess(job: Job, old: RLock | None) -> Asked:
     )
 
 
-def _chooser(job: Job, below: root.Root, old: RLock | None) -> Chooser:
+def _chooser(job: Job, below: root.Root, old: RLock | None, architecture: str, *, same_machine: bool) -> Chooser:
     """Return what chooses R packages among what apt has and the repositories of the settings."""
     old_pins = {pin.name: pin for pin in (old.packages if old else ()) if job.wish.keeps("r", pin.name)}
-    return Chooser(job.settings, job.lists, old_pins, lambda files: find_files(job.settings, below, files, job.say))
+    return Chooser(
+        job.settings,
+        job.lists,
+        architecture,
+        old_pins,
+        lambda files: find_files(job.settings, below, files, job.say),
+        lambda version: old is not None and same_machine and minor(old.r) == minor(version),
+    )
+
+
+def minor(version: str) -> str:
+    """Return the part of R's version that binary packages are made for: ``4.5`` of 4.5.0."""
+    return ".".join(version.split(".")[:2])
 
 
 def find_files(settings: Settings, below: root.Root, files: Sequence[str], say: Say) -> dict[str, set[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pyrlab import repository
 from pyrlab.answer import Answer
@@ -102,28 +102,36 @@ def _deb_pin(chosen: Candidate, deb: DebPin, system: Sequence[str], *, requested
     return replace(_pin(chosen, (), Needs(run=tuple(system)), requested=requested), deb=deb, linking=())
 
 
+@dataclass
 class Chooser:
     """Chooses for one lock run. ``old`` are the pins that need not move; ``find_files`` asks the archive's Contents.
 
-    What was downloaded and looked up stays for the next round.
+    ``same_r`` tells whether the old pins were chosen for the R and the machine that this run is for: their files then
+    stay, binaries among them. What was downloaded, looked up and read stays for the next round.
     """
 
-    def __init__(self, settings: Settings, lists: Lists, old: Mapping[str, RPin], find_files: FindFiles) -> None:
-        self.settings = settings
-        self.lists = lists
-        self.old = old
-        self.find_files = find_files
-        self.repositories: dict[str, Repository] = {}
-        self._files: dict[Candidate, tuple[RFile, ...]] = {}
-        self._headers: dict[str, Collection[str]] = {}
+    settings: Settings
+    lists: Lists
+    architecture: str
+    old: Mapping[str, RPin]
+    find_files: FindFiles
+    same_r: Callable[[str], bool]
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    _files: dict[Candidate, tuple[RFile, ...]] = field(default_factory=dict)
+    _headers: dict[str, Collection[str]] = field(default_factory=dict)
+    _descriptions: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _stays: bool = False
 
-    def choose(self, answer: Answer, *, r: str, architecture: str) -> Choice:
+    def choose(self, answer: Answer, *, r: str) -> Choice:
         """Return what rlab is to hold, for the R and the packages that ``answer`` has.
 
         Raises ListError, NetworkError, HashMismatchError.
         """
-        self.repositories = self.repositories or repository.connect(self.settings, r=r, architecture=architecture)
-        own = Debian(answer.stanzas, answer.descriptions, self._true_names())
+        self.repositories = self.repositories or repository.connect(self.settings, r=r, architecture=self.architecture)
+        # What a deb says of itself counts also when it was rejected for that, and is no longer in apt's closure.
+        self._descriptions.update(answer.descriptions)
+        self._stays = self.same_r(r)
+        own = Debian(answer.stanzas, self._descriptions, self._true_names())
         installed = {
             record.name: Candidate(debian.NAME, record)
             for deb, record in answer.r_records.items()
@@ -154,24 +162,16 @@ class Chooser:
             return Candidate(debian.NAME, records[0]) if records else None
         if pin.repository not in self.repositories:
             return None
-        repository = self.repositories[pin.repository]
-        version = RVersion.parse(pin.version)
-        current = next((one for one in repository.records(pin.name) if one.version == version), None)
-        return Candidate(pin.repository, current or self._record(pin, version))
+        if any(one.name == pin.name and one.suggests for one in self.lists.r):
+            record = self._suggesting(pin)
+            return Candidate(pin.repository, record) if record else None
+        return Candidate(pin.repository, _record(pin))
 
-    def _record(self, pin: RPin, version: RVersion) -> Record:
-        suggesting = any(one.name == pin.name and one.suggests for one in self.lists.r)
-        described = self.repositories[pin.repository].describe(pin.name, pin.version) if suggesting else None
-        return described or Record(
-            name=pin.name,
-            version=version,
-            file=pin.files[0].path,
-            dependencies=tuple(one for one in pin.dependencies if not is_r(one.name)),
-            linking=pin.linking,
-            gates=tuple(one for one in pin.dependencies if is_r(one.name)),
-            needs_compilation=bool(pin.build),
-            system_requirements=pin.system_requirements,
-        )
+    def _suggesting(self, pin: RPin) -> Record | None:
+        """Return the record of a locked version with what it suggests, which the lock does not have; None if nobody."""
+        source, version = self.repositories[pin.repository], RVersion.parse(pin.version)
+        current = next((one for one in source.records(pin.name) if one.version == version), None)
+        return current or source.describe(pin.name, pin.version)
 
     def _files_of(self, chosen: Candidate) -> tuple[RFile, ...]:
         if self._is_kept(chosen):
@@ -183,24 +183,29 @@ class Chooser:
     def _needs(
         self, answer: Answer, others: Sequence[Candidate], files: Mapping[str, Sequence[RFile]]
     ) -> dict[str, Needs]:
-        """Return what each package from elsewhere needs of Debian. What stays as it was needs what it needed."""
-        kept = {name: Needs(pin.build, pin.system) for name, pin in self.old.items()}
+        """Return what each package from elsewhere needs of Debian: as Debian says, or as it was, or by its headers."""
         sources = {
             one.name: (one.repository, file) for one in others for file in files[one.name] if file.kind == "source"
         }
         system = SystemDebs(answer.stanzas, answer.sources, answer.names, self._headers)
-        found = {}
-        for one in (one for one in others if not self._is_kept(one)):
-            compiles = one.record.needs_compilation and one.name in sources
-            headers = self._included(one, sources) if compiles and not system.knows(one.name) else []
-            needs = system.needs(one.name, headers=headers)
-            found[one.name] = replace(needs, build=(*needs.build, *TOOLCHAIN) if compiles else ())
-        return {one.name: found.get(one.name) or kept[one.name] for one in others}
+        needs = {}
+        for one in others:
+            pin = self.old.get(one.name)
+            held = {*pin.build, *pin.system} if pin and self._is_kept(one) else {""}
+            if pin and held <= answer.names and not system.knows(one.name):
+                needs[one.name] = Needs(pin.build, pin.system)
+            else:
+                compiles = one.record.needs_compilation and one.name in sources
+                headers = self._included(one, sources) if compiles and not system.knows_build(one.name) else []
+                found = system.needs(one.name, headers=headers)
+                needs[one.name] = replace(found, build=(*found.build, *TOOLCHAIN) if compiles else ())
+        return needs
 
     def _is_kept(self, chosen: Candidate) -> bool:
-        """Tell whether a candidate is the very version that was locked."""
+        """Tell whether a candidate is the very version that was locked, for this R and machine."""
         pin = self.old.get(chosen.name)
-        return pin is not None and (pin.repository, pin.version) == (chosen.repository, str(chosen.record.version))
+        same = pin is not None and (pin.repository, pin.version) == (chosen.repository, str(chosen.record.version))
+        return same and self._stays
 
     def _included(self, chosen: Candidate, sources: Mapping[str, tuple[str, RFile]]) -> Collection[str]:
         """Return the headers that a package takes from Debian, and look up those that are new."""
@@ -215,3 +220,17 @@ class Chooser:
             found = self.find_files(unknown)
             self._headers.update({header: found.get(header, ()) for header in unknown})
         return headers
+
+
+def _record(pin: RPin) -> Record:
+    """Return what the lock says of a package. The index may say something else of the same version by now."""
+    return Record(
+        name=pin.name,
+        version=RVersion.parse(pin.version),
+        file=pin.files[0].path,
+        dependencies=tuple(one for one in pin.dependencies if not is_r(one.name)),
+        linking=pin.linking,
+        gates=tuple(one for one in pin.dependencies if is_r(one.name)),
+        needs_compilation=bool(pin.build),
+        system_requirements=pin.system_requirements,
+    )

@@ -1,6 +1,7 @@
 """One CRAN-like repository: its index, what it archives, the files that it serves for a package, and their hashes."""
 
 import html
+import logging
 import lzma
 import re
 import tarfile
@@ -16,9 +17,11 @@ from pyrlab.cran.index import Index
 from pyrlab.cran.record import Record
 from pyrlab.cran.version import RVersion
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
-from pyrlab.http import Download, NotThereError, RefusedError, Web, local_path, public
+from pyrlab.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
 from pyrlab.locks.r import RFile
 from pyrlab.settings import Settings
+
+log = logging.getLogger(__name__)
 
 CONTRIB = "src/contrib"
 AGENT = "pyrlab"
@@ -33,6 +36,7 @@ _BUILT = re.compile(r"R (?P<minor>[0-9]+\.[0-9]+)\.\S+;\s*(?P<platform>[^;]*?)\s
 
 def connect(settings: Settings, *, r: str, architecture: str) -> dict[str, "Repository"]:
     """Return the CRAN-like repositories of the settings, by name; nothing is asked of them yet."""
+    hide(one for repository in settings.r_repositories for one in repository.secrets)
     web = Web(settings.cache / "r", ca_file=settings.ca_file, proxies=settings.proxies)
     return {
         one.name: Repository(one.name, one.url, web, r=r, architecture=architecture)
@@ -85,16 +89,19 @@ class Repository:
         return tuple(sorted(versions, key=lambda text: (versions[text], text), reverse=True))
 
     def describe(self, name: str, version: str) -> Record | None:
-        """Return what the tarball of an archived version says of itself; None if the Archive has it not.
+        """Return what the tarball of an archived version says of itself.
 
-        Raises NetworkError, also when the tarball is no such package.
+        None if the Archive has it not, or has something that R could not read either. Raises NetworkError.
         """
         path = f"{CONTRIB}/Archive/{name}/{name}_{version}.tar.gz"
         try:
-            _, found = self._package(path, AGENT, name, RVersion.parse(version))
-        except NotThereError:
+            download = self._get(path, AGENT)
+            return replace(_record(download.path, name, RVersion.parse(version)), file=path)
+        except (NotThereError, RefusedError):
             return None
-        return replace(found, file=path)
+        except ValueError as error:
+            log.debug("%s: %s", path, error)
+            return None
 
     def files(self, record: Record) -> tuple[RFile, ...]:
         """Return what the repository serves for a record, hashed: its binary for our R, its source, or both.
@@ -130,10 +137,15 @@ class Repository:
             return kept
         filename = PurePosixPath(file.path).name
         changed = False
+        refused: RefusedError | None = None
         for path in dict.fromkeys((file.path, f"{CONTRIB}/Archive/{name}/{filename}")):
             try:
                 download = self._get(path, self._r_agent if file.kind == "binary" else AGENT)
             except NotThereError:
+                continue
+            except RefusedError as error:
+                # Some servers say so of what is not there.
+                refused = error
                 continue
             if download.sha256 == file.sha256:
                 return download.path
@@ -144,6 +156,8 @@ class Repository:
                 remedy="find out why its bytes changed under the same version; "
                 f"`nox -s lock -- --upgrade-package {name}` takes it as it is",
             )
+        if refused:
+            raise refused
         raise NotThereError(
             f"{name}: {self.name} has {filename} no longer, neither at {file.path} nor in its Archive",
             remedy=f"nox -s lock -- --upgrade-package {name}",
@@ -238,15 +252,19 @@ def _record(package: Path, name: str, version: RVersion) -> Record:
 
 def _description(package: Path) -> bytes:
     """Return the DESCRIPTION of a source or binary package. Raises ValueError."""
+    found: bytes | None = None
     try:
         with tarfile.open(package) as archive:
+            # To the end, also when it is found: a file that breaks off later is not to be locked.
             for member in archive:
-                if member.isfile() and _DESCRIPTION.fullmatch(member.name):
+                if found is None and member.isfile() and _DESCRIPTION.fullmatch(member.name):
                     file = archive.extractfile(member)
-                    return file.read(LONGEST_DESCRIPTION) if file else b""
+                    found = file.read(LONGEST_DESCRIPTION) if file else b""
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         with package.open("rb") as file:
             page = file.read(100).lstrip().startswith(b"<")
         reason = "it is a web page" if page else f"it is damaged: {error}".partition("\n")[0]
         raise ValueError(reason) from error
-    raise ValueError("it has no DESCRIPTION")
+    if found is None:
+        raise ValueError("it has no DESCRIPTION")
+    return found

@@ -45,6 +45,8 @@ class RRepository:
 
     name: str
     url: str = field(default="", repr=False)  # may hold credentials
+    # What variables put into the URL, as it stands there.
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +152,34 @@ def _r_repository(entry: str, environment: Mapping[str, str]) -> RRepository:
     match = _REPOSITORY.fullmatch(entry.strip())
     if not match or match["name"] == DEBIAN:
         raise UsageError(
-            f"{FILE}: r.repositories has {_without_user(entry)!r}",
+            f"{FILE}: r.repositories has {_shown(entry)!r}",
             remedy='write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"',
         )
 
-    def value(variable: re.Match[str]) -> str:
-        if variable[1] not in environment:
-            raise UsageError(
-                f"{FILE}: r.repositories uses ${{{variable[1]}}}, which is not set", remedy=f"export {variable[1]}=…"
-            )
-        # A password may hold any character, a URL not.
-        return quote(environment[variable[1]], safe="")
+    secrets = [_secret(variable, environment) for variable in re.findall(r"\$\{(\w+)\}", match["url"])]
+    values = iter(secrets)
+    url = re.sub(r"\$\{\w+\}", lambda _: next(values), match["url"]).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        sound = (parts.hostname or parts.scheme == "file") and "@" not in parts.path and not parts.fragment
+    except ValueError:
+        sound = False
+    if not sound:
+        raise UsageError(
+            f"{FILE}: r.repositories: the URL of {match['name']!r} cannot be read",
+            remedy="put a password with special characters into the environment, and ${VARIABLE} into the URL",
+        )
+    return RRepository(match["name"], url, tuple(secrets))
 
-    return RRepository(match["name"], re.sub(r"\$\{(\w+)\}", value, match["url"]).rstrip("/"))
+
+def _secret(variable: str, environment: Mapping[str, str]) -> str:
+    """Return what ``${VARIABLE}`` stands for in a URL."""
+    if variable not in environment:
+        raise UsageError(
+            f"{FILE}: r.repositories uses ${{{variable}}}, which is not set", remedy=f"export {variable}=…"
+        )
+    # A password may hold any character, a URL not.
+    return quote(environment[variable], safe="")
 
 
 def _check_dated(name: str, entry: str) -> None:
@@ -178,6 +195,12 @@ def _check_dated(name: str, entry: str) -> None:
             f"{FILE}: the repository {name!r} is a snapshot that moves",
             remedy=f"name one that stands still, as {_without_user(dated)}; or set r.allow_moving = true",
         )
+
+
+def _shown(entry: str) -> str:
+    """Return a mistyped entry as a message may show it: where it may still hold a password, only its name."""
+    shown = _without_user(entry)
+    return f"{shown.partition('=')[0].partition(':')[0]}=…" if "@" in shown else shown
 
 
 def _without_user(text: str) -> str:

@@ -383,3 +383,21 @@ def test_the_first_repository_with_a_fitting_version_wins(r_project: Project, la
     r_project.succeed("lock", "r")
     found = names(r_project.read("r_packages.lock"))
     assert (found["xts"], found["zoo"], found["IRkernel"]) == ("lab", "lab", "debian")
+
+
+def test_bounds_hold_between_debians_packages_and_others(r_project: Project, lab: Lab) -> None:
+    """Debian's xts wants a newer zoo than this one, as its DESCRIPTION tells once it is there."""
+    lab.pure("zoo", "1.7-0")
+    lab.pure("xts", "0.5", Imports="zoo")
+    r_project.write("r_packages.txt", "xts\nzoo @ lab\n")
+    r_project.succeed("lock", "r")
+    found = names(r_project.read("r_packages.lock"))
+    assert (found["xts"], found["zoo"]) == ("lab", "lab")
+
+
+def test_a_token_in_a_path_is_not_shown(untouched: Project, lab: Lab) -> None:
+    untouched.write("pyrlab.toml", DEBIAN_FIRST.format(url=f"{lab.server.url}/${{TEAM}}/cran"))
+    outcome = untouched.run("--debug", "lock", "r", TEAM="tell-nobody")
+    assert outcome.status == 6, outcome.output
+    assert "tell-nobody" not in outcome.output
+    assert "lab has no index" in outcome.output

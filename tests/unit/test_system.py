@@ -95,10 +95,16 @@ def test_without_sources_a_known_package_needs_what_runs_it() -> None:
     assert known.needs("curl") == Needs((), ("libcurl4t64",))
 
 
-def test_headers_of_a_known_package_change_nothing() -> None:
-    """Debian's own word is better than what a source includes on other systems."""
-    known = SystemDebs({"r-cran-curl": {}}, [], AVAILABLE, {"include/zlib.h": {"zlib1g-dev"}})
-    assert known.needs("curl", headers=["include/zlib.h"]) == Needs()
+def test_headers_of_a_known_package_count_only_where_debian_has_no_word_on_it() -> None:
+    """Its Build-Depends are better than what a source includes on other systems; a mirror may lack them."""
+    headers = {"include/zlib.h": {"zlib1g-dev"}}
+    source = {"Package": "r-cran-curl", "Binary": "r-cran-curl", "Build-Depends": "libabc-dev"}
+    known = SystemDebs({"r-cran-curl": {}}, [source], AVAILABLE, headers)
+    assert known.knows_build("curl")
+    assert known.needs("curl", headers=["include/zlib.h"]).build == ("libabc-dev",)
+    without = SystemDebs({"r-cran-curl": {}}, [], AVAILABLE, headers)
+    assert not without.knows_build("curl")
+    assert without.needs("curl", headers=["include/zlib.h"]).build == ("zlib1g-dev",)
 
 
 def unknown(headers: dict[str, set[str]], *asked_for: str, **stanzas: str) -> SystemDebs:

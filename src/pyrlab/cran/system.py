@@ -44,18 +44,25 @@ class SystemDebs:
         """Tell whether Debian has this R package, in any version."""
         return self._deb(package) is not None
 
+    def knows_build(self, package: str) -> bool:
+        """Tell whether Debian says what compiles this R package: a mirror may have no sources."""
+        return self._deb(package) in self._build_depends
+
     def needs(self, package: str, *, headers: Collection[str] = ()) -> Needs:
         """Return what an R package needs. ``headers`` are those that its sources include from elsewhere."""
         deb = self._deb(package)
         if deb:
             run = [name for name in names_in(self.stanzas[deb].get("Depends", "")) if self._counts(name)]
-            return Needs(self._build_depends.get(deb, ()), tuple(run))
-        build = {name for header in headers for name in [self._carrier(header)] if name}
-        return Needs(tuple(sorted(build)), tuple(sorted({name for deb in build for name in self._libraries(deb)})))
+            return Needs(self._build_depends.get(deb) or self._by_headers(headers), tuple(run))
+        build = self._by_headers(headers)
+        return Needs(build, tuple(sorted({name for deb in build for name in self._libraries(deb)})))
 
     def _deb(self, package: str) -> str | None:
         names = (prefix + package.lower() for prefix in PREFIXES)
         return next((name for name in names if name in self.stanzas), None)
+
+    def _by_headers(self, headers: Collection[str]) -> tuple[str, ...]:
+        return tuple(sorted({name for header in headers for name in [self._carrier(header)] if name}))
 
     def _libraries(self, deb: str) -> list[str]:
         """Return the libraries that a -dev package depends on: what is linked against it needs them to run."""
