@@ -17,6 +17,7 @@ from pyrlab.lock import Locks, Wish
 from pyrlab.locks import Change, debs, digest, python, r, write
 from pyrlab.locks.debs import ROOT, DebPin
 from pyrlab.locks.python import PythonPin
+from pyrlab.question import find_files
 from pyrlab.r_output import CompileError
 from pyrlab.settings import Settings
 
@@ -67,7 +68,7 @@ def _build(settings: Settings, locks: Locks, wanted: Sequence[str], say: Say) ->
 def _with_debs(error: CompileError, settings: Settings, locks: Locks, say: Say) -> CompileError:
     """Return the error with the Debian packages that have what a compiler or the loader missed, where some do."""
     try:
-        found = locking.find_files(settings, locking.ensure_root(settings, locks.debs, say), error.missing, say)
+        found = find_files(settings, error.missing, below=locking.ensure_root(settings, locks.debs, say), say=say)
     except PyrlabError:
         # Why the compile failed is what the user must see.
         found = {}

@@ -1,15 +1,13 @@
 """The use case `lock`: from the lists to the three locks, and whether they still agree."""
 
-import shutil
-import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from packaging.utils import canonicalize_name
 
-from pyrlab import bake, engine, locks, root
+from pyrlab import engine, locks, root
 from pyrlab.answer import Answer
 from pyrlab.cran import debian
 from pyrlab.errors import GoneError, ListError, StaleLockError, UsageError
@@ -19,6 +17,7 @@ from pyrlab.locks.debs import DebPin, DebsLock
 from pyrlab.locks.python import PythonLock
 from pyrlab.locks.r import RLock
 from pyrlab.pip_answer import explain
+from pyrlab.question import ask, find_files
 from pyrlab.r_choice import Asked, Choice, Chooser
 from pyrlab.settings import Settings
 
@@ -257,7 +256,7 @@ def _chooser(job: Job, below: root.Root, old: RLock | None, architecture: str, *
         job.lists,
         architecture,
         old_pins,
-        lambda files: find_files(job.settings, below, files, job.say),
+        lambda files: find_files(job.settings, files, below=below, say=job.say),
         lambda version: old is not None and same_machine and minor(old.r) == minor(version),
     )
 
@@ -265,18 +264,6 @@ def _chooser(job: Job, below: root.Root, old: RLock | None, architecture: str, *
 def minor(version: str) -> str:
     """Return the part of R's version that binary packages are made for: ``4.5`` of 4.5.0."""
     return ".".join(version.split(".")[:2])
-
-
-def find_files(settings: Settings, below: root.Root, files: Sequence[str], say: Say) -> dict[str, set[str]]:
-    """Return, by file, the Debian packages that have it; files are written as in ``include/zlib.h``."""
-    found: dict[str, set[str]] = {}
-    if files:
-        say(f"looking up in Debian's Contents: {', '.join(files[:3])}{' …' if files[3:] else ''}")
-        folder = _ask(settings, "files", below, {"files": "".join(f"{one}\n" for one in files)}, say=say)
-        for line in (folder / "files").read_text(encoding="utf-8").splitlines():
-            file, _, deb = line.partition(" ")
-            found.setdefault(file, set()).add(deb)
-    return found
 
 
 def _ask_apt(job: Job, below: root.Root, kept: Iterable[DebPin], asked: Asked) -> Answer:
@@ -293,7 +280,7 @@ def _ask_apt(job: Job, below: root.Root, kept: Iterable[DebPin], asked: Asked) -
     }
     if names_of(job.settings) != (debian.NAME,):
         request["elsewhere"] = ""
-    return Answer(_ask(job.settings, "debs", below, request, say=job.say), lists)
+    return Answer(ask(job.settings, "debs", request, below=below, say=job.say), lists)
 
 
 def _lock_python(job: Job, below: root.Root, old: PythonLock | None, version: str) -> PythonLock:
@@ -304,25 +291,8 @@ def _lock_python(job: Job, below: root.Root, old: PythonLock | None, version: st
         request[python.FILE] = old.render()
     own = sorted({canonicalize_name(name) for name in wish.upgrade_packages} & set(old.versions() if old else ()))
     options = ["--upgrade"] if wish.upgrade else [f"--upgrade-package={name}" for name in own]
-    folder = _ask(job.settings, "python", below, request, *options, say=job.say)
+    folder = ask(job.settings, "python", request, *options, below=below, say=job.say)
     if (folder / "status").read_text().strip() != "0":
         raise explain((folder / "log").read_text(encoding="utf-8", errors="replace"), lists)
     pins = python.parse_pins((folder / python.FILE).read_text(encoding="utf-8"))
     return PythonLock(input=python.input_of(lists, job.settings.suite), python=version, pins=pins)
-
-
-def _ask(settings: Settings, kind: str, below: root.Root, request: Mapping[str, str], *options: str, say: Say) -> Path:
-    """Put ``request``, as files, to docker's lock stage of this kind, and return the folder of the answer."""
-    work = settings.project / bake.WORK
-    folder = work / f"lock-{kind}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, text in request.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    variables = {
-        # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
-        "RUN": uuid.uuid4().hex,
-        "OPTIONS": " ".join(options),
-    }
-    bake.bake(settings, [f"lock-{kind}"], below=below.folder, variables=variables, say=say)
-    return folder / "answer"

@@ -18,7 +18,7 @@ def test_the_locks_hold_what_the_lists_want_and_all_that_it_needs(locked_project
     assert {"jupyterlab", "tornado"} <= python.versions().keys()
     r = tomllib.loads(locked_project.read("r_packages.lock"))
     zoo = next(package for package in r["package"] if package["name"] == "zoo")
-    assert (zoo["requested"], zoo["dependencies"]) == (True, ["lattice"])
+    assert (zoo["requested"], zoo["dependencies"]) == (True, ["R >= 3.1.0", "lattice >= 0.20-27"])
     assert {"IRkernel", "lattice", "pbdZMQ"} <= {package["name"] for package in r["package"]}
 
 

@@ -10,7 +10,7 @@ ROOT = Path(pyrlab.__file__).parent
 # A module imports from lower ranks only. A new module goes into the line that says what it is.
 RANKS = {
     0: "__init__ errors images lists settings cran locks report answer network pip_answer library r_output",  # values
-    1: "process http engine bake root headers repository r_files",  # doors
+    1: "process http engine bake root question headers repository r_files",  # doors
     2: "doctor r_choice",  # what use cases share
     3: "lock",
     4: "build serve smoke upgrade",  # use cases
