@@ -87,7 +87,7 @@ def test_an_r_package_leaves_pylab_alone(built_project: Project, project: Projec
     project.succeed("lock", "r")
     before = ids()
     printed = project.succeed("build")
-    assert steps(printed) in ([], ["r-packages"])
+    assert set(steps(printed)) <= {"r-packages", "r-build", "r-library", "r-checked"}
     after = ids()
     assert {name for name in before if before[name] != after[name]} == {"rlab"}
     assert "0." in run_in("rlab", "Rscript", "-e", "cat(as.character(packageVersion('xts')))")

@@ -340,6 +340,34 @@ def test_a_package_that_would_write_elsewhere_is_refused(built_project: Project,
     assert r_project.state() == before
 
 
+def test_the_gate_refuses_what_does_not_load_or_fit(built_project: Project, r_project: Project, lab: Lab) -> None:
+    """R itself installs both: one fails at load only, of the other's bounds R never looks at this one."""
+    del built_project
+    lab.pure("alpha")
+    described = "Package: {}\nVersion: 1.0\nTitle: Made for a test\n{}"
+    grumpy = {
+        "grumpy/DESCRIPTION": described.format("grumpy", "").encode(),
+        "grumpy/NAMESPACE": b"",
+        "grumpy/R/load.R": b".onLoad <- function(...) stop('not today')\n",
+    }
+    picky = {
+        "picky/DESCRIPTION": described.format("picky", "Imports: alpha (>= 9.0)\n").encode(),
+        "picky/NAMESPACE": b"",
+    }
+    lab.add("grumpy", "1.0", tarball(grumpy), NeedsCompilation="no")
+    # The index promises less than the package wants.
+    lab.add("picky", "1.0", tarball(picky), NeedsCompilation="no", Imports="alpha")
+    r_project.write("r_packages.txt", "grumpy\npicky\n")
+    r_project.succeed("lock", "r")
+    before = r_project.state()
+    outcome = r_project.run("build", "rlab")
+    assert outcome.status == 7, outcome.output
+    assert "grumpy 1.0: does not load" in outcome.output
+    assert "not today" in outcome.output
+    assert "picky 1.0: wants alpha >= 9.0 and the library has 1.0" in outcome.output
+    assert r_project.state() == before
+
+
 def test_a_disk_that_fills_while_downloading(r_project: Project, lab: Lab, tmp_path: Path) -> None:
     described = b"Package: enormous\nVersion: 1.0\n"
     lab.add("enormous", "1.0", tarball({"enormous/DESCRIPTION": described, "enormous/x": os.urandom(2**22)}))
