@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from pyrlab import images
+from pyrlab.cran.record import Dependency
 from pyrlab.cran.version import RVersion
 from pyrlab.errors import ListError
 
@@ -94,9 +95,10 @@ class RRequest:
             suggests=bool(match["suggests"]),
         )
 
-    def allows(self, version: str) -> bool:
-        """Tell whether ``version`` satisfies the request."""
-        return not self.operator or RVersion.parse(version).satisfies(self.operator, RVersion.parse(self.version))
+    @property
+    def wanted(self) -> Dependency:
+        """The package and its bound, as another package would want it."""
+        return Dependency(self.name, self.operator, self.version)
 
     def __str__(self) -> str:
         bound = f" {self.operator} {self.version}" if self.operator else ""

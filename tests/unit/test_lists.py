@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrlab.cran.version import RVersion
 from pyrlab.errors import ListError
 from pyrlab.images import REQUIRED_DEBS, REQUIRED_PYTHON, REQUIRED_R, REQUIRED_R_DEBS
 from pyrlab.lists import BASE_DEBS, IMPLIED, PYTHON, R_DEBS, DebRequest, Lists, R, RRequest
@@ -213,7 +214,7 @@ def test_a_users_own_line_replaces_the_implied_one(read_lists: ReadLists) -> Non
 )
 def test_an_r_request_allows_versions_as_r_orders_them(line: str, version: str, *, expected: bool) -> None:
     """With or without spaces around the sign."""
-    assert RRequest.parse(line, where="r_packages.txt:1").allows(version) is expected
+    assert RRequest.parse(line, where="r_packages.txt:1").wanted.allows(RVersion.parse(version)) is expected
 
 
 @pytest.mark.parametrize(

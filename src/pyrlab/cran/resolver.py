@@ -8,7 +8,7 @@ from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Res
 from resolvelib.resolvers import RequirementInformation, Resolution
 
 from pyrlab.cran.conflict import Notes, Unfit
-from pyrlab.cran.record import Dependency, is_r
+from pyrlab.cran.record import is_r
 from pyrlab.cran.thorough import search
 from pyrlab.cran.universe import Candidate, Requirement, Source, Universe
 from pyrlab.cran.version import RVersion
@@ -41,10 +41,7 @@ def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
     for request in wanted:
         _check_known(request, universe)
     provider = _Provider(universe, wanted)
-    roots = [
-        Requirement(Dependency(one.name, one.operator, one.version), where=one.where, repository=one.repository)
-        for one in wanted
-    ]
+    roots = [Requirement(one.wanted, where=one.where, repository=one.repository) for one in wanted]
     packages = _solve(roots, provider)
     in_order(packages)
     suggested = {one.name for name in provider.with_suggests for one in packages[name].record.suggests}
