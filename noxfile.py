@@ -85,6 +85,7 @@ def lint(session: nox.Session) -> None:
     toolkit(session)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-logo")
     session.run("hadolint", "--config", "docker/hadolint.yaml", "docker/Dockerfile")
     session.run("shellcheck", "--external-sources", *SHELL_SCRIPTS)
 

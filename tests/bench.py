@@ -16,7 +16,9 @@ from docker.models.containers import Container
 from rich.console import Console
 from rich.table import Table
 
-from pyrlab import engine, images, settings
+from pyrlab.adapters.docker import engine
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.model import graph
 
 ROUNDS = 5
 TIMEOUT = 3600
@@ -28,7 +30,7 @@ def main() -> None:
     """Run all measurements in this checkout; its images must be built."""
     project = Path.cwd()
     rows = [("nothing to build", median(lambda: pyrlab(project, "build")))]
-    rows += [(f"{lab}: docker run to the first answer of /api", median(start(lab))) for lab in images.LABS]
+    rows += [(f"{lab}: docker run to the first answer of /api", median(start(lab))) for lab in graph.LABS]
     rows += one_more_package(project)
     r_rows = bench_r.rows()
     table = Table("measured", "value", title=f"{os.cpu_count()} cores, median of {ROUNDS} where repeated")
@@ -36,8 +38,8 @@ def main() -> None:
         table.add_row(name, f"{value:.2f} s")
     for name, text in r_rows:
         table.add_row(name, text)
-    for name in images.IMAGES:
-        size = engine.client().images.get(settings.load(project, os.environ).tag(name)).attrs["Size"]
+    for name in graph.IMAGES:
+        size = engine.client().images.get(read_settings(project, os.environ).tag(name)).attrs["Size"]
         table.add_row(f"{name}: size", f"{size / 1e9:.2f} GB")
     Console().print(table)
 
@@ -62,7 +64,7 @@ def start(lab: str) -> Callable[[], float]:
     def measure() -> float:
         began = time.perf_counter()
         container: Container = engine.client().containers.run(
-            settings.load(Path.cwd(), os.environ).tag(lab), ports={"8888/tcp": ("127.0.0.1", 0)}, detach=True
+            read_settings(Path.cwd(), os.environ).tag(lab), ports={"8888/tcp": ("127.0.0.1", 0)}, detach=True
         )
         try:
             container.reload()

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pyrlab import engine
-from pyrlab.cran.index import Index
-from pyrlab.cran.record import Record
-from pyrlab.cran.resolver import resolve
-from pyrlab.cran.universe import Universe
-from pyrlab.cran.version import RVersion
-from pyrlab.lists import RRequest
+from pyrlab.adapters.docker import engine
+from pyrlab.model.cran.index import Index
+from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.resolver import resolve
+from pyrlab.model.cran.universe import Universe
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.lists import RRequest
 
 sys.path.insert(0, str(Path(__file__).parent / "integration"))
 

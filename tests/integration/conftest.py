@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab import engine
+from pyrlab.adapters.docker import engine
 
 SOURCE = Path(__file__).parents[2]
 LOCKS = ("debs.lock", "r_packages.lock", "requirements.lock")

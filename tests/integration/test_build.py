@@ -13,7 +13,8 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from conftest import Project
 
-from pyrlab import engine, images
+from pyrlab.adapters.docker import engine
+from pyrlab.model import graph
 
 PREFIX = "pyrlab-test/"
 
@@ -21,7 +22,7 @@ PREFIX = "pyrlab-test/"
 def ids() -> dict[str, str]:
     """Return the ids of the small project's images, by image."""
     client = engine.client()
-    return {name: str(client.images.get(f"{PREFIX}{name}:latest").id) for name in images.IMAGES}
+    return {name: str(client.images.get(f"{PREFIX}{name}:latest").id) for name in graph.IMAGES}
 
 
 def layers(name: str) -> list[str]:
@@ -54,7 +55,7 @@ def test_the_labs_share_jupyterlab_and_debian_as_layers(built_project: Project) 
     del built_project
     shared = set(layers("pylab")) & set(layers("rlab"))
     assert set(layers("pyrlab-base")) == shared
-    for name in images.LABS:
+    for name in graph.LABS:
         assert run_in(name, "jupyter", "--version")
 
 

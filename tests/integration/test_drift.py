@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import Project, make_project
 
-from pyrlab import engine
-from pyrlab.locks.debs import DebsLock
+from pyrlab.adapters.docker import engine
+from pyrlab.model.locks.debs import DebsLock
 
 ESSENTIAL = "pyrlab-test-essential"
 WANTED = "pyrlab-test-wanted"

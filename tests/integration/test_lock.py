@@ -4,8 +4,8 @@ import tomllib
 
 from conftest import LOCKS, Project
 
-from pyrlab.locks.debs import DebsLock
-from pyrlab.locks.python import PythonLock
+from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.python import PythonLock
 
 
 def test_the_locks_hold_what_the_lists_want_and_all_that_it_needs(locked_project: Project) -> None:

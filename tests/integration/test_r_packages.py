@@ -13,7 +13,7 @@ import pytest
 from conftest import Project, compiled, fails
 from cran_server import CranServer, put, r_package, tarball
 
-from pyrlab import engine
+from pyrlab.adapters.docker import engine
 
 CONTRIB = "src/contrib"
 PREFIX = "pyrlab-test/r-"

@@ -9,8 +9,8 @@ import vintages
 from conftest import SOURCE, Project, compiled
 from cran_server import CranServer
 
-from pyrlab import engine
-from pyrlab.locks.r import RLock
+from pyrlab.adapters.docker import engine
+from pyrlab.model.locks.r import RLock
 
 IMAGE = "pyrlab-test/vintage-rlab:latest"
 SETTINGS = '[images]\nprefix = "pyrlab-test/vintage-"\n[r]\nrepositories = ["cran={url}"]\n'

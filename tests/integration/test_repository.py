@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from cran_server import CranServer, Hit, put, r_package, tarball
 
-from pyrlab.cran.record import Record
-from pyrlab.cran.version import RVersion
+from pyrlab.adapters.cran.repository import Repository
+from pyrlab.adapters.http import NotThereError, RefusedError, Web, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
-from pyrlab.http import NotThereError, RefusedError, Web, public
-from pyrlab.locks.r import RFile
-from pyrlab.repository import Repository
+from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.locks.r import RFile
 
 R_AGENT = "R (4.5.0 x86_64-pc-linux-gnu x86_64 linux-gnu)"
 HERE = "src/contrib/abc_1.0.tar.gz"

@@ -10,7 +10,7 @@ import pytest
 import requests
 from conftest import Project
 
-from pyrlab import engine
+from pyrlab.adapters.docker import engine
 
 NAME = "pyrlab-test-pylab"
 

@@ -22,10 +22,12 @@ from typing import Self
 
 from debian.deb822 import Deb822
 
-from pyrlab import engine, process, settings
-from pyrlab.bake import secret_files
-from pyrlab.cran.record import Record
+from pyrlab.adapters import process
+from pyrlab.adapters.docker import engine
+from pyrlab.adapters.docker.buildkit import secret_files
+from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import HashMismatchError
+from pyrlab.model.cran.record import Record
 
 SOURCE = Path(__file__).parents[2]
 FILE = Path(__file__).with_suffix(".json")
@@ -261,7 +263,7 @@ def _keep(path: Path) -> Path:
 @contextlib.contextmanager
 def _archive(project: Path, environment: Mapping[str, str]) -> Iterator[Download]:
     """Start the project's root as a container; yield what downloads source packages of a vintage with its apt."""
-    own = settings.load(project, environment)
+    own = read_settings(project, environment)
     process.run(["docker", "import", str(project / ".pyrlab/root/root.tar"), IMAGE], timeout=TIMEOUT)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -10,8 +10,9 @@ import kernels
 import pytest
 from labs import Contents, Fleet, RunningLab, docker_client
 
-from pyrlab import images, settings
+from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import PyrlabError
+from pyrlab.model import graph, settings
 
 MARKERS = {
     "language(name)": "only for kernels of this language",
@@ -30,9 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse labs that do not exist, before anything starts."""
     for marker, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
-    unknown = sorted(set(config.getoption("--lab", default=None) or ()) - images.LABS.keys())
+    unknown = sorted(set(config.getoption("--lab", default=None) or ()) - graph.LABS.keys())
     if unknown:
-        message = f"there is no lab called {', '.join(unknown)}; choose from: {', '.join(images.LABS)}"
+        message = f"there is no lab called {', '.join(unknown)}; choose from: {', '.join(graph.LABS)}"
         raise pytest.UsageError(message)
 
 
@@ -42,18 +43,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         languages = {mark.args[0] for mark in metafunc.definition.iter_markers("language")}
         pairs = [
             pytest.param(lab.image, kernel, id=f"{lab.image}-{kernel}")
-            for lab in images.LABS.values()
+            for lab in graph.LABS.values()
             for kernel, language in lab.kernels.items()
             if not languages or language in languages
         ]
         metafunc.parametrize(("lab_name", "kernel_name"), pairs)
     elif "lab_name" in metafunc.fixturenames:
-        metafunc.parametrize("lab_name", images.LABS)
+        metafunc.parametrize("lab_name", graph.LABS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop the tests of other labs, and those that need what the lab's locks do not hold."""
-    wanted = config.getoption("--lab", default=None) or images.LABS
+    wanted = config.getoption("--lab", default=None) or graph.LABS
     try:
         contents = {lab: Contents.of(lab, Path.cwd()) for lab in wanted}
     except PyrlabError as error:
@@ -103,7 +104,7 @@ def kernel(lab: RunningLab, kernel_name: str) -> Iterator[kernels.Kernel]:
 @functools.cache
 def _load_settings() -> settings.Settings:
     try:
-        return settings.load(Path.cwd(), os.environ)
+        return read_settings(Path.cwd(), os.environ)
     except PyrlabError as error:
         raise _usage_error(error) from error
 

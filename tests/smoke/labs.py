@@ -16,9 +16,10 @@ from docker.models.containers import Container
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from pyrlab import images
-from pyrlab.locks import debs, python, r
-from pyrlab.settings import Settings
+from pyrlab.adapters.lock_files import read_debs, read_python, read_r
+from pyrlab.model import graph
+from pyrlab.model.locks import debs, python, r
+from pyrlab.model.settings import Settings
 
 # Its helper image cannot be had in a closed network. We clean up by label instead.
 testcontainers_config.ryuk_disabled = True
@@ -45,15 +46,15 @@ class Contents:
     @classmethod
     def of(cls, lab: str, project: Path) -> "Contents":
         """Read the locks of ``project`` as far as they decide what ``lab`` holds."""
-        own_locks = images.locks_of(lab)
-        debs_lock, python_lock = debs.load(project), python.load(project)
-        r_lock = r.load(project) if r.FILE in own_locks else None
-        sections = [debs.ROOT, *(image.name for image in images.lineage(lab))]
+        own_locks = graph.locks_of(lab)
+        debs_lock, python_lock = read_debs(project), read_python(project)
+        r_lock = read_r(project) if r.FILE in own_locks else None
+        sections = [debs.ROOT, *(image.name for image in graph.lineage(lab))]
         deb_pins = [pin for section in sections for pin in debs_lock.sections.get(section, ())]
         return cls(
             # A later section replaces what an earlier one has under the same name.
             debs={pin.name: pin.version for pin in (*deb_pins, *(r_lock.debs if r_lock else ()))},
-            python=python_lock.pins if python.FILE in own_locks else python_lock.closure(images.REQUIRED_PYTHON),
+            python=python_lock.pins if python.FILE in own_locks else python_lock.closure(graph.REQUIRED_PYTHON),
             r={pin.name: pin.version for pin in r_lock.packages} if r_lock else {},
         )
 
@@ -75,7 +76,7 @@ class Finished:
 class RunningLab:
     """A lab that answers. ``start_log`` is what it had logged by then; ``folder`` is mounted as its notebooks."""
 
-    lab: images.Lab
+    lab: graph.Lab
     contents: Contents = field(repr=False)
     container: Container
     url: str
@@ -173,7 +174,7 @@ class Fleet:
         container = self._start(name, {"JUPYTER_TOKEN": token, **(environment or {})}, folder, user=user, **options)
         alone = options.get("network") == "none"
         running = RunningLab(
-            lab=images.find_lab(name),
+            lab=graph.find_lab(name),
             contents=self.contents(name),
             container=container,
             url="" if alone else f"http://127.0.0.1:{_port_of(container)}",

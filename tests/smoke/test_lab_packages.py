@@ -8,7 +8,7 @@ import pytest
 from labs import RunningLab
 from packaging.markers import Marker
 
-from pyrlab import images
+from pyrlab.model import graph
 
 HERE = Path(__file__).parent
 MINUTES = 60.0
@@ -35,7 +35,7 @@ def test_python_distributions_are_those_of_the_lock(lab: RunningLab) -> None:
     assert {name: why for name, why in report["failures"].items() if not _is_bridge(name, why, lab)} == {}
 
 
-@pytest.mark.needs(r=images.REQUIRED_R)
+@pytest.mark.needs(r=graph.REQUIRED_R)
 def test_r_packages_load_at_their_locked_versions(lab: RunningLab) -> None:
     """Each loads by itself, in an R that has loaded nothing else."""
     script, packages = lab.add(HERE / "probe_r.R"), sorted(lab.contents.r)

@@ -6,9 +6,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from pyrlab import process, settings
-from pyrlab.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
-from pyrlab.settings import Settings
+from pyrlab.adapters import lists_files, process
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.model import settings
+from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
+from pyrlab.model.settings import Settings
 
 # The same examples each time, and no tracing of failures: the suite stays quick, and a red test stays red.
 hypothesis.settings.register_profile(
@@ -37,7 +39,7 @@ def read_lists(project: Path) -> Callable[[Mapping[str, str]], Lists]:
     def read(texts: Mapping[str, str]) -> Lists:
         for name, text in texts.items():
             (project / name).write_text(text, encoding="utf-8")
-        return Lists.read(project)
+        return lists_files.read_lists(project)
 
     return read
 
@@ -60,6 +62,6 @@ def load_settings(project: Path, no_programs: None) -> Callable[..., Settings]:
 
     def load(toml: str = "", **environment: str) -> Settings:
         (project / settings.FILE).write_text(toml, encoding="utf-8")
-        return settings.load(project, environment)
+        return read_settings(project, environment)
 
     return load

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyrlab.cran.record import Record
+from pyrlab.model.cran.record import Record
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab.answer import Answer, parse_uris
+from pyrlab.adapters.debian.apt import Answer, parse_uris
 from pyrlab.errors import ListError
-from pyrlab.lists import BASE_DEBS, R_DEBS, Lists, R
-from pyrlab.locks.debs import DebPin
+from pyrlab.model.lists import BASE_DEBS, R_DEBS, Lists, R
+from pyrlab.model.locks.debs import DebPin
 
 Ask = Callable[..., Answer]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab import bake, process
+from pyrlab.adapters import process
+from pyrlab.adapters.docker import buildkit as bake
 from pyrlab.errors import BuildError, GoneError, HashMismatchError, NetworkError, PyrlabError, StaleLockError
-from pyrlab.settings import Settings
+from pyrlab.model.settings import Settings
 
 Load = Callable[..., Settings]
 BAKE = (Path(__file__).parents[2] / bake.FILE).read_text(encoding="utf-8")

@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab import images, process
-from pyrlab.build import labels_of, part_of, pin_files
-from pyrlab.lock import Locks
-from pyrlab.locks import digest
-from pyrlab.locks.debs import DebPin, DebsLock
-from pyrlab.locks.python import PythonLock, PythonPin
-from pyrlab.locks.r import RFile, RLock, RPin
-from pyrlab.settings import Settings
+from pyrlab.adapters import process
+from pyrlab.commands.build import labels_of, part_of, pin_files
+from pyrlab.model import graph
+from pyrlab.model.locks import digest
+from pyrlab.model.locks.debs import DebPin, DebsLock
+from pyrlab.model.locks.lockset import Locks
+from pyrlab.model.locks.python import PythonLock, PythonPin
+from pyrlab.model.locks.r import RFile, RLock, RPin
+from pyrlab.model.settings import Settings
 
 HASH = f"sha256:{'a' * 64}"
-SHARED = tuple(PythonPin(name, "1", "", (HASH,), ("list",)) for name in sorted(images.REQUIRED_PYTHON))
+SHARED = tuple(PythonPin(name, "1", "", (HASH,), ("list",)) for name in sorted(graph.REQUIRED_PYTHON))
 
 
 def deb(name: str) -> DebPin:
@@ -37,7 +38,7 @@ def locks_of(*pins: PythonPin, r_packages: tuple[RPin, ...] = ()) -> Locks:
 
 
 # Some are needed by JupyterLab, and by what it needs; some by the list alone.
-NAMES = st.from_regex(r"[a-z]{1,6}", fullmatch=True).filter(lambda name: name not in images.REQUIRED_PYTHON)
+NAMES = st.from_regex(r"[a-z]{1,6}", fullmatch=True).filter(lambda name: name not in graph.REQUIRED_PYTHON)
 PINS = st.lists(
     st.builds(
         PythonPin,
@@ -64,7 +65,7 @@ def test_every_pin_is_in_exactly_one_section(pins: list[PythonPin]) -> None:
 def test_what_jupyterlab_needs_is_in_the_shared_section(pins: list[PythonPin]) -> None:
     """Just its closure, so that both labs hold the same bytes."""
     locks = locks_of(*pins)
-    closure = locks.python.closure(images.REQUIRED_PYTHON)
+    closure = locks.python.closure(graph.REQUIRED_PYTHON)
     assert pin_files(locks)["jupyter.txt"] == "".join(map(str, closure))
 
 
@@ -152,14 +153,14 @@ def test_a_new_package_of_pylab_changes_the_labels_of_pylab_only(
     assert (labels_of(name, locks_of(), settings) != labels_of(name, locks_of(numpy), settings)) is changes
 
 
-@pytest.mark.parametrize("name", images.IMAGES)
+@pytest.mark.parametrize("name", graph.IMAGES)
 def test_a_new_version_of_an_r_package_changes_the_labels_of_rlab_only(settings: Settings, name: str) -> None:
     """Python's labs and what is below rlab are not built again."""
     before, after = locks_of(r_packages=(cli("3.6.4"),)), locks_of(r_packages=(cli("3.6.5"),))
     assert (labels_of(name, before, settings) != labels_of(name, after, settings)) is (name == "rlab")
 
 
-@pytest.mark.parametrize("name", images.IMAGES)
+@pytest.mark.parametrize("name", graph.IMAGES)
 def test_a_changed_build_step_changes_the_labels_of_every_image(settings: Settings, name: str) -> None:
     """So do the root, and what all images share."""
     before = labels_of(name, locks_of(), settings)

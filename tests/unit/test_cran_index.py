@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.index import Index
-from pyrlab.cran.record import Dependency, Record
-from pyrlab.cran.version import RVersion
+from pyrlab.model.cran.index import Index
+from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.version import RVersion
 
 ZOO = b"Package: zoo\nVersion: 1.8-12\nDepends: R (>= 3.1.0), stats\nImports: utils, lattice (>= 0.20-27)\n"
 XTS = b"Package: xts\nVersion: 0.14.1\nDepends: zoo\nLinkingTo: zoo\nNeedsCompilation: yes\n"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.base import BASE_PACKAGES
-from pyrlab.cran.record import HARD_FIELDS, Dependency, Record, is_r, parse_field
-from pyrlab.cran.version import RVersion
+from pyrlab.model.cran.base import BASE_PACKAGES
+from pyrlab.model.cran.record import HARD_FIELDS, Dependency, Record, is_r, parse_field
+from pyrlab.model.cran.version import RVersion
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9.]{0,4}[A-Za-z0-9]", fullmatch=True)
 BOUNDS = st.tuples(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, upstream_version
-from pyrlab.cran.record import Dependency, Record
-from pyrlab.cran.version import RVersion
+from pyrlab.model.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, upstream_version
+from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.version import RVersion
 
 DESCRIPTION = {"Package": "dplyr", "Version": "1.1-4", "Imports": "rlang (>= 1.1.0), R6, utils"}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab import engine, process
+from pyrlab.adapters import process
+from pyrlab.adapters.docker import engine
 from pyrlab.errors import EngineError
 
 

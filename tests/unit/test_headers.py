@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab.headers import included_headers
+from pyrlab.adapters.cran.headers import included_headers
 
 Pack = Callable[..., Path]
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab import build, images, settings
+from pyrlab.commands import build
 from pyrlab.errors import UsageError
-from pyrlab.images import IMAGES, LABS
-from pyrlab.lock import Locks
-from pyrlab.locks.debs import DebsLock
-from pyrlab.locks.python import PythonLock
-from pyrlab.locks.r import RLock
+from pyrlab.model import graph, settings
+from pyrlab.model.graph import IMAGES, LABS
+from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.lockset import Locks
+from pyrlab.model.locks.python import PythonLock
+from pyrlab.model.locks.r import RLock
 
 DOCKER = Path(__file__).parents[2] / "docker"
 BAKE = (DOCKER / "docker-bake.hcl").read_text(encoding="utf-8")
@@ -34,7 +35,7 @@ EMPTY = Locks(
 @pytest.mark.parametrize("name", IMAGES)
 def test_an_image_stands_on_its_parents(name: str) -> None:
     """A lineage begins at the root's side, ends with the image, and each one stands on the one before."""
-    line = images.lineage(name)
+    line = graph.lineage(name)
     assert line[0].parent is None
     assert line[-1] == IMAGES[name]
     assert [image.parent for image in line[1:]] == [image.name for image in line[:-1]]
@@ -59,28 +60,28 @@ def test_parents_come_before_their_children() -> None:
 )
 def test_an_image_depends_on_the_locks_of_its_lineage(name: str, locks: list[str]) -> None:
     """Its own, and its parents'."""
-    assert images.locks_of(name) == locks
-    assert images.find_image(name) == IMAGES[name]
+    assert graph.locks_of(name) == locks
+    assert graph.find_image(name) == IMAGES[name]
 
 
 def test_an_unknown_image_or_lab_is_told_the_known_ones() -> None:
     """An image that is no lab is no lab."""
     with pytest.raises(UsageError) as image:
-        images.find_image("pilab")
+        graph.find_image("pilab")
     assert str(image.value) == "there is no image called 'pilab'"
     assert image.value.remedy == "choose from: pyrlab-base, pylab, rlab-base, rlab"
     with pytest.raises(UsageError) as lab:
-        images.find_lab("rlab-base")
+        graph.find_lab("rlab-base")
     assert (str(lab.value), lab.value.remedy) == ("there is no lab called 'rlab-base'", "choose from: pylab, rlab")
 
 
 @pytest.mark.parametrize("name", LABS)
 def test_a_lab_is_an_image_whose_port_the_settings_know(name: str) -> None:
     """The port is written in two places, which agree; it is never TensorBoard's."""
-    lab = images.find_lab(name)
+    lab = graph.find_lab(name)
     assert lab.image in IMAGES
     section, key = settings.VARIABLES[lab.port_variable]
-    assert settings.DEFAULTS[section][key] == lab.port != images.RESERVED_PORT
+    assert settings.DEFAULTS[section][key] == lab.port != graph.RESERVED_PORT
 
 
 def test_labs_have_ports_of_their_own() -> None:
@@ -92,7 +93,7 @@ def test_every_section_is_written_and_belongs_to_one_image() -> None:
     """What the build writes is what the images install."""
     sections = [section for image in IMAGES.values() for section in image.sections]
     assert sorted(sections) == sorted(build.pin_files(EMPTY))
-    assert images.sections_of("rlab") == [
+    assert graph.sections_of("rlab") == [
         "pyrlab-base.debs",
         "jupyter.txt",
         "rlab-base.debs",
@@ -101,7 +102,7 @@ def test_every_section_is_written_and_belongs_to_one_image() -> None:
         "r-plan.json",
         "r-library.txt",
     ]
-    assert images.sections_of("pylab")[2:] == [f"part-{part}.txt" for part in range(images.PARTS)]
+    assert graph.sections_of("pylab")[2:] == [f"part-{part}.txt" for part in range(graph.PARTS)]
 
 
 def test_the_bake_file_builds_these_images() -> None:
@@ -133,7 +134,7 @@ def test_the_compiler_of_r_packages_is_in_no_image() -> None:
 @pytest.mark.parametrize("name", IMAGES)
 def test_the_dockerfile_installs_the_sections_of_an_image(name: str) -> None:
     """Each image is a stage, which reaches all sections of its lineage, and no other one."""
-    assert sorted(sections_below(name)) == sorted(images.sections_of(name))
+    assert sorted(sections_below(name)) == sorted(graph.sections_of(name))
 
 
 def sections_below(stage: str) -> set[str]:

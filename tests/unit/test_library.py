@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.record import Dependency
-from pyrlab.library import key, listed, plan
-from pyrlab.locks.debs import DebPin, DebsLock
-from pyrlab.locks.r import RFile, RLock, RPin
+from pyrlab.model.cran.record import Dependency
+from pyrlab.model.locks.debs import DebPin, DebsLock
+from pyrlab.model.locks.r import RFile, RLock, RPin
+from pyrlab.model.plan import key, listed, plan
 
 DEBS = {
     "g++-14": "14.2.0-19",

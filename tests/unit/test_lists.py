@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.version import RVersion
+from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import ListError
-from pyrlab.images import REQUIRED_DEBS, REQUIRED_PYTHON, REQUIRED_R, REQUIRED_R_DEBS
-from pyrlab.lists import BASE_DEBS, IMPLIED, PYTHON, R_DEBS, DebRequest, Lists, R, RRequest
-from pyrlab.locks import debs, python, r
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.graph import REQUIRED_DEBS, REQUIRED_PYTHON, REQUIRED_R, REQUIRED_R_DEBS
+from pyrlab.model.lists import BASE_DEBS, IMPLIED, PYTHON, R_DEBS, DebRequest, Lists, R, RRequest
+from pyrlab.model.locks import debs, python, r
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 DEB_REMEDY = "write one lower-case package name a line, or name=version"
@@ -163,7 +164,7 @@ def test_a_missing_list_is_named(project: Path, file: str) -> None:
     """Every one of the four has to be there, if only empty."""
     (project / file).unlink()
     with pytest.raises(ListError) as caught:
-        Lists.read(project)
+        read_lists(project)
     remedy = f"create it, empty if you want nothing: {project / file}"
     assert (str(caught.value), caught.value.remedy) == (f"{file} is missing", remedy)
 
@@ -172,7 +173,7 @@ def test_a_list_that_is_not_utf_8_is_named(project: Path) -> None:
     """The message says where the bad byte is."""
     (project / BASE_DEBS).write_bytes(b"curl\n\xff")
     with pytest.raises(ListError) as caught:
-        Lists.read(project)
+        read_lists(project)
     message = "base_debs.txt is not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 5: invalid start byte"
     assert (str(caught.value), caught.value.remedy) == (message, "save it as UTF-8")
 
@@ -274,7 +275,7 @@ def test_order_of_lines_changes_neither_requests_nor_digests(
         folder = tmp_path_factory.mktemp("project")
         for name, lines in zip((BASE_DEBS, R_DEBS, PYTHON, R), lists, strict=True):
             (folder / name).write_text("\n".join(lines), encoding="utf-8")
-        read.append(Lists.read(folder))
+        read.append(read_lists(folder))
     one, other = read
     for requests, others in ((one.base_debs, other.base_debs), (one.python, other.python), (one.r, other.r)):
         assert list(map(str, requests)) == list(map(str, others))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pyrlab.lock import Wish, python_of, r_of
-from pyrlab.locks.debs import DebPin, DebsLock
+from pyrlab.model.locks.debs import DebPin, DebsLock
+from pyrlab.steps.locking import Wish, python_of, r_of
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab import locks
-from pyrlab.cran.version import RVersion
+from pyrlab.adapters import files
 from pyrlab.errors import StaleLockError
-from pyrlab.locks import Change
+from pyrlab.model import locks
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.locks import Change
 
 PINS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["1.0", "1.9", "1.10", "2.0"]))
 LINES = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3)
@@ -88,7 +89,7 @@ def test_a_missing_header_field_is_named() -> None:
 def test_a_missing_lock_is_stale(tmp_path: Path) -> None:
     """A project that was never locked says so."""
     with pytest.raises(StaleLockError) as caught:
-        locks.read(tmp_path / "debs.lock", remedy="nox -s lock -- debs")
+        files.read(tmp_path / "debs.lock", remedy="nox -s lock -- debs")
     assert (str(caught.value), caught.value.remedy) == ("there is no debs.lock", "nox -s lock -- debs")
 
 
@@ -97,8 +98,8 @@ def test_write_replaces_a_file_and_leaves_nothing_beside_it(tmp_path: Path) -> N
     path = tmp_path / "debs.lock"
     path.write_text("old", encoding="utf-8")
     path.chmod(0o600)
-    locks.write({path: "new ✓\n"})
-    assert locks.read(path, remedy="") == "new ✓\n"
+    files.write({path: "new ✓\n"})
+    assert files.read(path, remedy="") == "new ✓\n"
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
 
@@ -108,7 +109,7 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "debs.lock"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(UnicodeEncodeError):
-        locks.write({path: "new \ud800"})
+        files.write({path: "new \ud800"})
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -117,5 +118,5 @@ def test_files_are_replaced_together_or_not_at_all(tmp_path: Path) -> None:
     first, second = tmp_path / "first.lock", tmp_path / "second.lock"
     first.write_text("old", encoding="utf-8")
     with pytest.raises(UnicodeEncodeError):
-        locks.write({first: "new", second: "\ud800"})
+        files.write({first: "new", second: "\ud800"})
     assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("first.lock", "old")]

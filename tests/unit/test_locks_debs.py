@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.errors import StaleLockError
-from pyrlab.lists import BASE_DEBS, R_DEBS, Lists
-from pyrlab.locks import debs
-from pyrlab.locks.debs import DebPin, DebsLock
+from pyrlab.model.lists import BASE_DEBS, R_DEBS, Lists
+from pyrlab.model.locks import debs
+from pyrlab.model.locks.debs import DebPin, DebsLock
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 SECTIONS = ("root", "pyrlab-base", "rlab-base")

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.errors import StaleLockError
-from pyrlab.images import REQUIRED_PYTHON
-from pyrlab.lists import PYTHON, Lists
-from pyrlab.locks import python
-from pyrlab.locks.python import PythonLock, PythonPin, parse_pins
+from pyrlab.model.graph import REQUIRED_PYTHON
+from pyrlab.model.lists import PYTHON, Lists
+from pyrlab.model.locks import python
+from pyrlab.model.locks.python import PythonLock, PythonPin, parse_pins
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 A, B = (f"sha256:{letter * 64}" for letter in "ab")

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.debian import is_r_deb
-from pyrlab.cran.record import Dependency
 from pyrlab.errors import StaleLockError
-from pyrlab.lists import Lists, R
-from pyrlab.locks import diff, r
-from pyrlab.locks.debs import DebPin
-from pyrlab.locks.r import RFile, RLock, RPin
+from pyrlab.model.cran.debian import is_r_deb
+from pyrlab.model.cran.record import Dependency
+from pyrlab.model.lists import Lists, R
+from pyrlab.model.locks import diff, r
+from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.r import RFile, RLock, RPin
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 NAMES = st.sampled_from(["IRkernel", "Rcpp", "data.table", "repr", "uuid", "zoo"])

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from pyrlab.adapters.python.pip_compile import explain
 from pyrlab.errors import BuildError, ListError, NetworkError, PyrlabError
-from pyrlab.lists import PYTHON, Lists
-from pyrlab.pip_answer import explain
+from pyrlab.model.lists import PYTHON, Lists
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 LIST = "# arrays\nnumpy==99\nScikit_Learn\npandas<2"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab import process
-from pyrlab.process import CommandError, MissingProgramError
+from pyrlab.adapters import process
+from pyrlab.adapters.process import CommandError, MissingProgramError
 
 REMEDY = "the end of its output says why; run the same with --debug to see all of it"
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.record import Dependency, Record
-from pyrlab.cran.system import Needs
-from pyrlab.cran.universe import Candidate
-from pyrlab.cran.version import RVersion
-from pyrlab.locks.debs import DebPin
-from pyrlab.locks.r import RFile, RPin
-from pyrlab.r_choice import Asked, Choice
+from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.system import Needs
+from pyrlab.model.cran.universe import Candidate
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.r import RFile, RPin
+from pyrlab.steps.choose_r import Asked, Choice
 
 CURL_FILE = RFile("source", "src/contrib/curl_6.4.0.tar.gz", "c" * 64)
 

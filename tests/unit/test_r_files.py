@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pyrlab.errors import HashMismatchError
-from pyrlab.locks.r import RFile, RLock, RPin
-from pyrlab.r_files import provide
-from pyrlab.settings import Settings
+from pyrlab.model.locks.r import RFile, RLock, RPin
+from pyrlab.model.settings import Settings
+from pyrlab.steps.fetch import provide
 
 BYTES = {"source": b"source of cli", "binary": b"binary of cli"}
 SHA256 = {kind: hashlib.sha256(data).hexdigest() for kind, data in BYTES.items()}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pyrlab import bake
+from pyrlab.adapters.docker import buildkit as bake
+from pyrlab.adapters.docker.r_output import CompileError, explain, reader
 from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
-from pyrlab.r_output import CompileError, explain, reader
 
 
 def failed(*lines: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cran.version import RVersion
+from pyrlab.model.cran.version import RVersion
 
 # Few different components, so that equal and nearly equal versions are common.
 TEXTS = st.from_regex(r"[0-3]{1,2}([.-][0-3]{1,2}){0,4}", fullmatch=True)

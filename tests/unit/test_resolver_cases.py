@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from shelf import Shelf
 
-from pyrlab.cran.index import Index
-from pyrlab.cran.record import Dependency, Record
-from pyrlab.cran.resolver import Candidate, Universe, resolve
-from pyrlab.cran.version import RVersion
 from pyrlab.errors import ListError
-from pyrlab.lists import RRequest
+from pyrlab.model.cran.index import Index
+from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.resolver import Candidate, Universe, resolve
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.lists import RRequest
 
 R = RVersion.parse("4.5.0")
 CASES = sorted((Path(__file__).parent / "resolver").iterdir())

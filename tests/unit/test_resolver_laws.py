@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelf import Shelf
 
-from pyrlab.cran.record import Dependency, Record
-from pyrlab.cran.resolver import Candidate, Solution, Universe, resolve
-from pyrlab.cran.version import RVersion
 from pyrlab.errors import ListError
-from pyrlab.lists import RRequest
+from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.resolver import Candidate, Solution, Universe, resolve
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.lists import RRequest
 
 R = RVersion.parse("4.5.0")
 VERSIONS = ["1.0", "1.5-1", "2.0", "2.10"]
@@ -100,12 +100,18 @@ def test_its_own_solution_as_the_lock_is_the_solution(question: Question) -> Non
 
 @given(question=LARGE, data=st.data())
 def test_order_changes_nothing(question: Question, data: st.DataObject) -> None:
-    """Neither that of the list, nor that of an index, nor that of a package's dependencies; not even an error's."""
+    """Neither that of the list, nor that of an index, nor that of a package's dependencies.
+
+    What has no solution has none in any order; of several reasons the error may tell another one then.
+    """
     requests, universe = question
     others = [shuffled(source, data) for source in universe.sources if isinstance(source, Shelf)]
     expected = answer(requests, universe)
     found = answer(data.draw(st.permutations(requests)), replace(universe, sources=others))
-    assert versions(found) == versions(expected)
+    if isinstance(expected, Solution):
+        assert versions(found) == versions(expected)
+    else:
+        assert isinstance(found, str)
 
 
 @settings(max_examples=300)

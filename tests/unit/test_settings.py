@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pyrlab import process, settings
-from pyrlab.images import LABS
-from pyrlab.settings import RRepository, Settings
+from pyrlab.adapters import process
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.model import settings
+from pyrlab.model.graph import LABS
+from pyrlab.model.settings import RRepository, Settings
 
 Load = Callable[..., Settings]
 
@@ -30,7 +32,7 @@ def test_a_project_without_the_file_has_the_defaults(load_settings: Load, projec
     """pyrlab.toml may be deleted."""
     loaded = load_settings()
     (project / settings.FILE).unlink()
-    assert settings.load(project, {}) == loaded
+    assert read_settings(project, {}) == loaded
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pyrlab.errors import UsageError
-from pyrlab.settings import Settings
+from pyrlab.model.settings import Settings
 
 Load = Callable[..., Settings]
 REPOSITORY = 'write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"'

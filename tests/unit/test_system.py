@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyrlab.cran.system import Needs, SystemDebs
+from pyrlab.model.cran.system import Needs, SystemDebs
 
 AVAILABLE = {
     "debhelper",

@@ -1,0 +1,1 @@
+"""One program, protocol or file format each, and what it says as our errors."""

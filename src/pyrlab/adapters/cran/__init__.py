@@ -1,0 +1,1 @@
+"""CRAN-like repositories and the packages in them."""

@@ -1,0 +1,270 @@
+"""One CRAN-like repository: its index, what it archives, the files that it serves for a package, and their hashes."""
+
+import html
+import logging
+import lzma
+import re
+import tarfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from pyrlab.adapters.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
+from pyrlab.errors import HashMismatchError, ListError, NetworkError
+from pyrlab.model.cran.index import Index
+from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.version import RVersion
+from pyrlab.model.locks.r import RFile
+from pyrlab.model.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CONTRIB = "src/contrib"
+AGENT = "pyrlab"
+# Debian's names of architectures, and what R's platform says for them.
+PLATFORMS = {"amd64": "x86_64-pc-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+# The longest DESCRIPTION on CRAN has some 20 kB; more is no DESCRIPTION.
+LONGEST_DESCRIPTION = 2**20
+_DESCRIPTION = re.compile(r"(?:\./)?[^/]+/DESCRIPTION")
+_LINK = re.compile(r"""href\s*=\s*["']?([^"'>\s]+)""", re.IGNORECASE)
+_BUILT = re.compile(r"R (?P<minor>[0-9]+\.[0-9]+)\.\S+;\s*(?P<platform>[^;]*?)\s*;.*")
+
+
+def connect(settings: Settings, *, r: str, architecture: str) -> dict[str, "Repository"]:
+    """Return the CRAN-like repositories of the settings, by name; nothing is asked of them yet."""
+    hide(one for repository in settings.r_repositories for one in repository.secrets)
+    web = Web(settings.cache / "r", ca_file=settings.ca_file, proxies=settings.proxies)
+    return {
+        one.name: Repository(one.name, one.url, web, r=r, architecture=architecture)
+        for one in settings.r_repositories
+        if one.url
+    }
+
+
+class Repository:
+    """A repository by its name in the settings. ``r`` is like 4.5.0; ``architecture`` is Debian's, amd64 or arm64."""
+
+    def __init__(self, name: str, url: str, web: Web, *, r: str, architecture: str) -> None:
+        self.name = name
+        self._url = url
+        self._web = web
+        self._minor = ".".join(r.split(".")[:2])
+        platform = PLATFORMS.get(architecture, f"{architecture}-unknown-linux-gnu")
+        self._machine, _, system = platform.partition("-")
+        # Package managers look at this line to decide whether a binary fits. Source: R's own HTTPUserAgent option.
+        self._r_agent = f"R ({r} {platform} {self._machine} {system.partition('-')[2]})"
+        self._index: Index | None = None
+        self._lock = Lock()
+
+    def index(self) -> Index:
+        """Return the index of current versions; it is read once. Raises NetworkError."""
+        with self._lock:
+            self._index = self._index or self._read_index()
+            return self._index
+
+    @property
+    def names(self) -> Collection[str]:
+        """All packages that the index has. Raises NetworkError, as all below."""
+        return self.index().names
+
+    def records(self, name: str) -> tuple[Record, ...]:
+        """Return what the index has of one package, newest first."""
+        return self.index().records(name)
+
+    def archived(self, name: str) -> tuple[str, ...]:
+        """Return the versions of a package in the Archive, newest first; none where the repository lists none."""
+        pattern = re.compile(rf"{re.escape(name)}_([0-9.-]+)\.tar\.gz")
+        versions = {}
+        for file in self._listing(f"{CONTRIB}/Archive/{name}/"):
+            match = pattern.fullmatch(file)
+            try:
+                if match:
+                    versions[match[1]] = RVersion.of_package(match[1])
+            except ValueError:
+                continue
+        return tuple(sorted(versions, key=lambda text: (versions[text], text), reverse=True))
+
+    def describe(self, name: str, version: str) -> Record | None:
+        """Return what the tarball of an archived version says of itself.
+
+        None if the Archive has it not, or has something that R could not read either. Raises NetworkError.
+        """
+        path = f"{CONTRIB}/Archive/{name}/{name}_{version}.tar.gz"
+        try:
+            download = self._get(path, AGENT)
+            return replace(_record(download.path, name, RVersion.parse(version)), file=path)
+        except (NotThereError, RefusedError):
+            return None
+        except ValueError as error:
+            log.debug("%s: %s", path, error)
+            return None
+
+    def files(self, record: Record) -> tuple[RFile, ...]:
+        """Return what the repository serves for a record, hashed: its binary for our R, its source, or both.
+
+        Source or binary is what the DESCRIPTION in the file says, not what the URL looks like.
+        Raises NetworkError, HashMismatchError when the index has another hash, ListError when no file fits.
+        """
+        served = [self._served(record, self._r_agent)]
+        if served[0][1]:
+            with suppress(NotThereError):
+                served.append(self._served(record, AGENT))
+        for file, _ in served:
+            if file.kind == "source" and record.sha256 not in {"", file.sha256}:
+                raise HashMismatchError(
+                    f"{record.name}: {file.path} has another SHA-256 than the index of {self.name} says",
+                    remedy="the repository is being changed, or is damaged: try again later, or ask who keeps it",
+                )
+        usable = sorted({file for file, built in served if self._fits(built)})
+        if not usable:
+            raise ListError(
+                f"{record.name}: {self.name} has only a binary for another R or machine ({served[0][1]})",
+                remedy="name a repository that has its source: add one to r.repositories of pyrlab.toml",
+            )
+        return tuple(usable)
+
+    def fetch(self, name: str, file: RFile) -> Path:
+        """Return the locked file of package ``name``: from the cache, from its place, or from the Archive.
+
+        Raises HashMismatchError when only other bytes are to be had, NotThereError when none are, NetworkError.
+        """
+        kept = self._web.cached(file.sha256)
+        if kept:
+            return kept
+        filename = PurePosixPath(file.path).name
+        changed = False
+        refused: RefusedError | None = None
+        for path in dict.fromkeys((file.path, f"{CONTRIB}/Archive/{name}/{filename}")):
+            try:
+                download = self._get(path, self._r_agent if file.kind == "binary" else AGENT)
+            except NotThereError:
+                continue
+            except RefusedError as error:
+                # Some servers say so of what is not there.
+                refused = error
+                continue
+            if download.sha256 == file.sha256:
+                return download.path
+            changed = True
+        if changed:
+            raise HashMismatchError(
+                f"{name}: {filename} in {self.name} is not the file that was locked",
+                remedy="find out why its bytes changed under the same version; "
+                f"`nox -s lock -- --upgrade-package {name}` takes it as it is",
+            )
+        if refused:
+            raise refused
+        raise NotThereError(
+            f"{name}: {self.name} has {filename} no longer, neither at {file.path} nor in its Archive",
+            remedy=f"nox -s lock -- --upgrade-package {name}",
+        )
+
+    def _read_index(self) -> Index:
+        for name in ("PACKAGES.gz", "PACKAGES"):
+            try:
+                data = self._get(f"{CONTRIB}/{name}", AGENT).path.read_bytes()
+                break
+            except NotThereError:
+                continue
+        else:
+            raise NetworkError(
+                f"{self.name} has no index: no PACKAGES.gz or PACKAGES in {public(self._at(CONTRIB))}",
+                remedy="its URL in r.repositories of pyrlab.toml must be that of the folder above src/contrib",
+            )
+        try:
+            return Index.parse(data)
+        except ValueError as error:
+            reason = "is a web page" if data.lstrip().startswith(b"<") else str(error)
+            raise NetworkError(
+                f"the index of {self.name}, {public(self._at(f'{CONTRIB}/{name}'))}, {reason}",
+                remedy="check its URL in r.repositories of pyrlab.toml, or try again later",
+            ) from error
+
+    def _listing(self, path: str) -> Iterator[str]:
+        """Yield the names of the files in a folder, as far as the repository shows them."""
+        folder = local_path(self._at(path))
+        if folder:
+            yield from (one.name for one in folder.glob("*"))
+            return
+        try:
+            page = self._get(path, AGENT).path.read_text(encoding="utf-8", errors="replace")
+        except (NotThereError, RefusedError):
+            # Many servers forbid to list a folder and still serve the files in it.
+            return
+        for link in _LINK.findall(page):
+            yield PurePosixPath(unquote(urlsplit(html.unescape(link)).path)).name
+
+    def _served(self, record: Record, agent: str) -> tuple[RFile, str]:
+        """Return the file that an agent gets, and its Built field, which only binaries have."""
+        download, found = self._package(record.file, agent, record.name, record.version)
+        return RFile("binary" if found.built else "source", record.file, download.sha256), found.built
+
+    def _package(self, path: str, agent: str, name: str, version: RVersion) -> tuple[Download, Record]:
+        """Download a package and read its DESCRIPTION. Raises NetworkError unless it is the one that is wanted."""
+        download = self._get(path, agent)
+        try:
+            return download, _record(download.path, name, version)
+        except ValueError as error:
+            raise NetworkError(
+                f"{public(self._at(path))} of {self.name} is not {name} {version}: {error}",
+                remedy="the repository, or a proxy before it, is damaged: look at this URL in a browser",
+            ) from error
+
+    def _fits(self, built: str) -> bool:
+        """Tell whether our R can load what was built so; a package without compiled code names no platform."""
+        if not built:
+            return True
+        match = _BUILT.fullmatch(built)
+        if not match or match["minor"] != self._minor:
+            return False
+        return not match["platform"] or (
+            match["platform"].startswith(f"{self._machine}-") and "linux" in match["platform"]
+        )
+
+    def _get(self, path: str, agent: str) -> Download:
+        return self._web.get(self._at(path), agent=agent)
+
+    def _at(self, path: str) -> str:
+        """Return the URL of a path in the repository; a query, which may hold a token, stays at its end."""
+        parts = urlsplit(self._url)
+        return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}"))
+
+
+def _record(package: Path, name: str, version: RVersion) -> Record:
+    """Return what a source or binary package says of itself. Raises ValueError unless it is the one that is named."""
+    description = _description(package)
+    try:
+        index = Index.parse(description)
+    except ValueError as error:
+        raise ValueError(f"its DESCRIPTION {error}") from error
+    held = next(iter(index.names))
+    if not index.records(held):
+        raise ValueError(f"its DESCRIPTION cannot be read: {'; '.join(index.broken(held))}")
+    found = index.records(held)[0]
+    if (found.name, found.version) != (name, version):
+        raise ValueError(f"it holds {found.name} {found.version}")
+    return found
+
+
+def _description(package: Path) -> bytes:
+    """Return the DESCRIPTION of a source or binary package. Raises ValueError."""
+    found: bytes | None = None
+    try:
+        with tarfile.open(package) as archive:
+            # To the end, also when it is found: a file that breaks off later is not to be locked.
+            for member in archive:
+                if found is None and member.isfile() and _DESCRIPTION.fullmatch(member.name):
+                    file = archive.extractfile(member)
+                    found = file.read(LONGEST_DESCRIPTION) if file else b""
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        with package.open("rb") as file:
+            page = file.read(100).lstrip().startswith(b"<")
+        reason = "it is a web page" if page else f"it is damaged: {error}".partition("\n")[0]
+        raise ValueError(reason) from error
+    if found is None:
+        raise ValueError("it has no DESCRIPTION")
+    return found

@@ -1,0 +1,1 @@
+"""What apt answers, and Debian archives."""

@@ -1,0 +1,1 @@
+"""What pip-compile answers, and Python indexes."""

@@ -1,0 +1,33 @@
+"""The only reader of pyrlab.toml and of the environment."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyrlab.adapters import process
+from pyrlab.errors import UsageError
+from pyrlab.model.settings import FILE, Settings, parse
+
+
+def read(project: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of ``project``; a missing file is an empty one. Raises UsageError."""
+    path = project / FILE
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{FILE} cannot be read: {error}", remedy="save it as UTF-8") from error
+    settings = parse(project, text, environment, host_checks_valid_until=_host_checks_valid_until())
+    if settings.ca_file and not settings.ca_file.is_file():
+        raise UsageError(
+            f"the certificate file {settings.ca_file} does not exist",
+            remedy=f"set SSL_CERT_FILE or network.ca_file in {FILE}",
+        )
+    return settings
+
+
+def _host_checks_valid_until() -> bool:
+    """Tell whether the apt of this machine, where there is one, refuses an archive past its date."""
+    try:
+        shown = process.run(["apt-config", "dump", "Acquire::Check-Valid-Until"], timeout=30)
+    except (process.CommandError, process.MissingProgramError):
+        return True
+    return '"false"' not in shown and '"0"' not in shown

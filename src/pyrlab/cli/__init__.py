@@ -1,0 +1,1 @@
+"""Arguments to a command, its outcome to tables and an exit status."""

@@ -1,0 +1,166 @@
+"""Arguments to a use case, and its outcome to an exit status."""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from docker.errors import DockerException
+from rich.console import Console
+
+from pyrlab.adapters.docker import buildkit as bake
+from pyrlab.adapters.docker import engine as engines
+from pyrlab.adapters.lists_files import read_lists
+from pyrlab.adapters.lock_files import read_locks
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.cli import report
+from pyrlab.commands import serve as serving
+from pyrlab.commands.build import build as build_images
+from pyrlab.errors import PyrlabError, UsageError
+from pyrlab.model import settings
+from pyrlab.model.locks import Change
+from pyrlab.model.locks.lockset import KINDS
+from pyrlab.steps import locking
+
+INTERRUPTED = 130
+# A log file has no width of its own: there, tables are as wide as they need to be.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def _say(step: str) -> None:
+    err.print(f"· {step}", style="dim", markup=False)
+
+
+def _settings() -> settings.Settings:
+    return read_settings(Path.cwd(), os.environ)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Four package lists in, four verified JupyterLab images out."""
+
+
+@cli.command()
+def engine() -> None:
+    """Make sure that a Docker engine with BuildKit answers."""
+    out.print(engines.ensure())
+
+
+@cli.command()
+@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@click.option("--upgrade", is_flag=True, help="Move every pin to the newest version that the lists allow.")
+@click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
+@click.option("--check", is_flag=True, help="Only say whether lists and locks agree. Needs no network.")
+def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], check: bool) -> None:  # noqa: FBT001
+    """Pin every list: all three locks, or those of KINDS."""
+    current = _settings()
+    if check:
+        locks = read_locks(current.project)
+        locks.check(read_lists(current.project), current, kinds=kinds or KINDS)
+        out.print("The locks agree with the lists.")
+        return
+    wish = locking.Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages))
+    with bake.alone(current):
+        out.print(report.changes(locking.lock(current, wish, say=_say)))
+
+
+@cli.command()
+@click.argument("images", nargs=-1)
+@click.option(
+    "--locked", is_flag=True, help="Fail when the archive has dropped a pinned package, instead of relocking."
+)
+def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
+    """Build the images, or those named, from the locks."""
+    _build(_settings(), images, locked=locked)
+
+
+def _build(current: settings.Settings, images: Sequence[str], *, locked: bool) -> None:
+    with bake.alone(current):
+        build_images(current, images, locked=locked, say=_say, warn=_warn)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def smoke(arguments: Sequence[str]) -> None:
+    """Prove both labs, or those named first; the rest goes to pytest."""
+    from pyrlab.commands.smoke import smoke as smoke_labs  # noqa: PLC0415 - pytest is slow to import, and only this needs it
+
+    sys.exit(smoke_labs(_settings(), arguments))
+
+
+@cli.command()
+@click.argument("lab")
+@click.option("--port", type=int, help="The port on this machine; never 6006.")
+@click.option("--notebooks", type=click.Path(path_type=Path), help="The folder to work in; made if it is missing.")
+@click.option("--no-browser", is_flag=True, help="Only print the link.")
+@click.option("--locked", is_flag=True, help="As in build.")
+def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, locked: bool) -> None:  # noqa: FBT001
+    """Start LAB (pylab or rlab) in the background and open it; build it first if need be."""
+    current = _settings().serving(lab, port=port, notebooks=notebooks)
+
+    link = serving.serve(current, lab, build=lambda: _build(current, [lab], locked=locked), say=_say)
+    out.print(f"{lab} is ready: {link}")
+    if not no_browser and serving.has_display():
+        webbrowser.open(link)
+
+
+@cli.command()
+@click.argument("lab")
+def stop(lab: str) -> None:
+    """Stop LAB. Its notebooks stay."""
+    out.print(f"{lab} is stopped." if serving.stop(_settings(), lab) else f"{lab} was not running.")
+
+
+def _warn(changes: dict[str, list[Change]]) -> None:
+    err.print("WARNING: the archive has dropped pinned packages. These were locked anew:", style="bold yellow")
+    err.print(report.changes({file: rows for file, rows in changes.items() if rows}))
+    err.print("Commit the changed locks; build with --locked to make this an error.", style="bold yellow")
+
+
+def main() -> int:
+    """Run the command line. Returns the exit status: 0, an error's own one, or 130 after Ctrl-C or SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("pyrlab").setLevel(logging.DEBUG if debug else logging.WARNING)
+    try:
+        cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        err.print("interrupted; nothing is half done")
+        return INTERRUPTED
+    except click.ClickException as error:
+        return _fail(UsageError(error.format_message(), remedy="nox -s SESSION -- --help"), debug=debug)
+    except PyrlabError as error:
+        return _fail(error, debug=debug)
+    except (OSError, DockerException) as error:
+        return _fail(PyrlabError(str(error), remedy="mend that, and run the same again"), debug=debug)
+    return 0
+
+
+def _interrupt(*_: object) -> None:
+    """End the work by a KeyboardInterrupt, once: what cleans up after it is not to be interrupted itself.
+
+    Nox, too, sends more than one signal when Ctrl-C is pressed.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _fail(error: PyrlabError, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    report.failure(err, error)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""The use case `smoke`: pytest over tests/smoke, for both labs or for those named."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from pyrlab.model import graph
+from pyrlab.model.settings import Settings
+
+
+def smoke(settings: Settings, arguments: Sequence[str]) -> int:
+    """Run the smoke tests and return pytest's exit status.
+
+    ``arguments`` are names of labs first, then pytest's own options. Raises UsageError for an unknown lab.
+    """
+    names = list(arguments)
+    labs = []
+    while names and not names[0].startswith("-"):
+        labs.append(graph.find_lab(names.pop(0)).image)
+    chosen = [option for lab in labs for option in ("--lab", lab)]
+    return int(pytest.main([str(settings.project / "tests/smoke"), *chosen, *names]))

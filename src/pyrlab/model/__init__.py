@@ -1,0 +1,1 @@
+"""Values and what follows from them: opens no file, starts nothing."""

@@ -1,0 +1,112 @@
+"""Debian's R packages as a repository like others: its own names and versions, read as R's."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from debian.deb822 import Deb822
+
+from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.version import RVersion
+
+NAME = "debian"
+PREFIXES = ("r-cran-", "r-bioc-", "r-other-")
+# Where upstream lives: `…/package=NAME`, `…/packages/release/bioc/html/NAME.html`, `…/NAME/`.
+_HOMEPAGE = re.compile(r"([A-Za-z][A-Za-z0-9.]*?)(?:\.html?|\.git)?/?(?:[#?].*)?$")
+_UPSTREAM = re.compile(r"[0-9]+(?:[.-][0-9]+)*")
+
+
+def is_r_deb(name: str) -> bool:
+    """Tell whether a Debian package carries an R package."""
+    return name.startswith(PREFIXES)
+
+
+def bare(deb: str) -> str:
+    """Return the R name in a deb's name, in lower case: ``rcpp`` of ``r-cran-rcpp``."""
+    return next((deb.removeprefix(prefix) for prefix in PREFIXES if deb.startswith(prefix)), deb)
+
+
+@dataclass(frozen=True)
+class Debian:
+    """A Source for the resolver. ``stanzas`` are apt's own words on each r-* package, the version that it would take.
+
+    Where a package's DESCRIPTION is known (``descriptions``, by deb), that is what counts. Otherwise name and version
+    are as near as Debian's tell: the name from the homepage or from ``true_names`` (any R names, for their case), the
+    version without what Debian adds, dependencies without bounds.
+    """
+
+    stanzas: Mapping[str, Mapping[str, str]]
+    descriptions: Mapping[str, Mapping[str, str]]
+    true_names: Mapping[str, str]
+    name: str = NAME
+
+    @property
+    def names(self) -> Collection[str]:
+        """R's names of all packages that Debian has."""
+        return self._debs.keys()
+
+    def records(self, name: str) -> Sequence[Record]:
+        """Return the one version that Debian has, or nothing."""
+        return [self._record(self._debs[name])] if name in self._debs else []
+
+    def archived(self, name: str) -> Sequence[str]:
+        """Return nothing: Debian's archive keeps one version."""
+        del name
+        return []
+
+    def describe(self, name: str, version: str) -> None:
+        """Return nothing, as ``archived``."""
+
+    @cached_property
+    def _debs(self) -> dict[str, str]:
+        return {self._true_name(deb): deb for deb in self.stanzas}
+
+    def _true_name(self, deb: str) -> str:
+        if deb in self.descriptions:
+            return self.descriptions[deb]["Package"]
+        homepage = _HOMEPAGE.search(self.stanzas[deb].get("Homepage", ""))
+        if homepage and homepage[1].lower() == bare(deb):
+            return homepage[1]
+        return self.true_names.get(bare(deb), bare(deb))
+
+    def _record(self, deb: str) -> Record:
+        if deb in self.descriptions:
+            return Record.of(self.descriptions[deb], file=deb)
+        stanza = self.stanzas[deb]
+        wanted = {name for name in names_in(stanza.get("Depends", "")) if name in self.stanzas}
+        return Record(
+            name=self._true_name(deb),
+            version=upstream_version(stanza["Version"]),
+            file=deb,
+            dependencies=tuple(sorted(Dependency(self._true_name(one)) for one in wanted)),
+        )
+
+
+def upstream_version(version: str) -> RVersion:
+    """Return R's version, as far as Debian's tells: ``1:1.8-4+dfsg-2`` is 1.8-4. What tells nothing is 0."""
+    upstream = version.rpartition(":")[2]
+    upstream = upstream.rpartition("-")[0] or upstream
+    match = _UPSTREAM.match(upstream)
+    return RVersion.parse(match[0] if match else "0")
+
+
+def names_in(field: str) -> list[str]:
+    """Return the package names in a Debian dependency field, without versions; of alternatives, all."""
+    names = (re.split(r"[\s(:\[<]", entry.strip(), maxsplit=1)[0] for entry in re.split(r"[,|]", field))
+    return sorted({name for name in names if name})
+
+
+def parse_stanzas(text: str) -> dict[str, dict[str, str]]:
+    """Parse apt's stanzas, by package; the first of a name counts, which is the one that apt would take."""
+    found: dict[str, dict[str, str]] = {}
+    for stanza in _paragraphs(text):
+        found.setdefault(stanza["Package"], stanza)
+    return found
+
+
+def _paragraphs(text: str) -> Iterable[dict[str, str]]:
+    for part in re.split(r"\n\s*\n", text):
+        fields = dict(Deb822(part))
+        if "Package" in fields:
+            yield fields

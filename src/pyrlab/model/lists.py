@@ -1,0 +1,213 @@
+"""The four lists, each line with the file and the number that an error message needs."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name, canonicalize_version
+
+from pyrlab.errors import ListError
+from pyrlab.model import graph
+from pyrlab.model.cran.record import Dependency
+from pyrlab.model.cran.version import RVersion
+
+BASE_DEBS = "base_debs.txt"
+R_DEBS = "r_debs.txt"
+PYTHON = "requirements.in"
+R = "r_packages.txt"
+IMPLIED = "pyrlab itself"
+
+_DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?:\s*=\s*(?P<version>[A-Za-z0-9.+:~-]+))?")
+_R = re.compile(
+    r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])\s*(?P<suggests>\[Suggests\])?"
+    r"(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>[^\s<>=@][^\s@]*))?"
+    r"(?:\s*@\s*(?P<repository>[A-Za-z0-9][A-Za-z0-9._-]*))?"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DebRequest:
+    """A Debian package that a list wants, at one version or at any."""
+
+    name: str
+    version: str | None
+    where: str
+
+    @classmethod
+    def parse(cls, line: str, *, where: str) -> Self:
+        """Parse ``name`` or ``name=version``. Raises ListError."""
+        match = _DEB.fullmatch(line)
+        if not match:
+            raise ListError(
+                f"{where}: {line!r} is not a Debian package",
+                remedy="write one lower-case package name a line, or name=version",
+            )
+        return cls(match["name"], match["version"], where)
+
+    @property
+    def exact(self) -> str | None:
+        """The only version that will do, or None."""
+        return self.version
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.version}" if self.version else self.name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RRequest:
+    """An R package that the list wants. Without an operator any version does.
+
+    ``repository`` is where it must come from, by its name in the settings, or empty; with ``suggests``, what the
+    package suggests is wanted too.
+    """
+
+    name: str
+    operator: str
+    version: str
+    where: str
+    repository: str = ""
+    suggests: bool = False
+
+    @classmethod
+    def parse(cls, line: str, *, where: str) -> Self:
+        """Parse ``name``, ``name >= version``, ``name @ repository``, ``name[Suggests]``. Raises ListError."""
+        match = _R.fullmatch(line)
+        if not match:
+            raise ListError(
+                f"{where}: {line!r} is not an R package",
+                remedy="write one name a line as in library(NAME); if need be with a version and a repository: "
+                "NAME >= 1.2 @ cran, and NAME[Suggests] for what it suggests",
+            )
+        if match["version"]:
+            try:
+                RVersion.parse(match["version"])
+            except ValueError as error:
+                raise ListError(f"{where}: {error}", remedy="write a version as R does, like 1.8-12") from error
+        return cls(
+            name=match["name"],
+            operator=match["operator"] or "",
+            version=match["version"] or "",
+            where=where,
+            repository=match["repository"] or "",
+            suggests=bool(match["suggests"]),
+        )
+
+    @property
+    def wanted(self) -> Dependency:
+        """The package and its bound, as another package would want it."""
+        return Dependency(self.name, self.operator, self.version)
+
+    def __str__(self) -> str:
+        bound = f" {self.operator} {self.version}" if self.operator else ""
+        place = f" @ {self.repository}" if self.repository else ""
+        return f"{self.name}{'[Suggests]' if self.suggests else ''}{bound}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRequest:
+    """A Python requirement as pip reads it; ``name`` is the normalised one."""
+
+    name: str
+    text: str
+    where: str
+
+    @classmethod
+    def parse(cls, line: str, *, where: str) -> Self:
+        """Parse one requirement. Raises ListError for options and for what has no version to lock."""
+        if line.startswith("-"):
+            raise ListError(
+                f"{where}: {line!r} is an option of pip, not a package",
+                remedy="put index settings into pyrlab.toml, and list packages only",
+            )
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement as error:
+            reason = str(error).partition("\n")[0]
+            raise ListError(
+                f"{where}: {line!r} is not a Python requirement: {reason}",
+                remedy="write a package name, with a version specifier if you need one: numpy>=2",
+            ) from error
+        if requirement.url:
+            raise ListError(
+                f"{where}: {requirement.name} comes from a URL, which cannot be locked by version and hash",
+                remedy="name a release on the package index",
+            )
+        return cls(canonicalize_name(requirement.name), str(requirement), where)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a marker may keep the requirement out of the lock."""
+        return Requirement(self.text).marker is not None
+
+    @property
+    def exact(self) -> str | None:
+        """The version of a lone ``==`` specifier that always holds, or None."""
+        requirement = Requirement(self.text)
+        specifiers = [] if requirement.marker else list(requirement.specifier)
+        if len(specifiers) != 1 or specifiers[0].operator != "==" or specifiers[0].version.endswith(".*"):
+            return None
+        return canonicalize_version(specifiers[0].version)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Request = TypeVar("Request", DebRequest, RRequest, PythonRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the four files of a project want, with what the images need on their own."""
+
+    base_debs: tuple[DebRequest, ...]
+    r_debs: tuple[DebRequest, ...]
+    python: tuple[PythonRequest, ...]
+    r: tuple[RRequest, ...]
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> Self:
+        """Parse the texts of the lists, by file name. Raises ListError with file and line."""
+        base = [DebRequest.parse(line, where=where) for where, line in _lines(BASE_DEBS, texts)]
+        r_debs = [DebRequest.parse(line, where=where) for where, line in _lines(R_DEBS, texts)]
+        python = [PythonRequest.parse(line, where=where) for where, line in _lines(PYTHON, texts)]
+        r_packages = [RRequest.parse(line, where=where) for where, line in _lines(R, texts)]
+        _no_contradiction([*base, *r_debs])
+        _no_contradiction(python)
+        return cls(
+            base_debs=_with_implied(base, [DebRequest(name, None, IMPLIED) for name in graph.REQUIRED_DEBS]),
+            r_debs=_with_implied(r_debs, [DebRequest(name, None, IMPLIED) for name in graph.REQUIRED_R_DEBS]),
+            python=_with_implied(python, [PythonRequest(name, name, IMPLIED) for name in graph.REQUIRED_PYTHON]),
+            r=_with_implied(r_packages, [RRequest(name, "", "", IMPLIED) for name in graph.REQUIRED_R]),
+        )
+
+
+def _lines(name: str, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (where, text) for each line of a list that holds more than a comment."""
+    for number, line in enumerate(texts[name].splitlines(), start=1):
+        content = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if content:
+            yield f"{name}:{number}", content
+
+
+def _with_implied(wanted: Sequence[Request], implied: Sequence[Request]) -> tuple[Request, ...]:
+    """Return what the list wants and, of what the images need, the rest; doubles fall together; sorted by name."""
+    named = {request.name for request in wanted}
+    unique = {str(request): request for request in wanted}
+    unique.update((str(request), request) for request in implied if request.name not in named)
+    return tuple(unique[text] for text in sorted(unique, key=lambda text: (text.lower(), text)))
+
+
+def _no_contradiction(requests: Sequence[DebRequest] | Sequence[PythonRequest]) -> None:
+    """Raise ListError when two lines pin one package to two versions."""
+    pinned: dict[str, DebRequest | PythonRequest] = {}
+    for request in requests:
+        if request.exact is None:
+            continue
+        earlier = pinned.setdefault(request.name, request)
+        if earlier.exact != request.exact:
+            raise ListError(
+                f"{request.where}: {request} contradicts {earlier} in {earlier.where}",
+                remedy="keep one of the two lines",
+            )

@@ -1,0 +1,64 @@
+"""What the build step of R packages is told: which files, in which order, and what decides a compiled one's bytes."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from pyrlab.model.locks import digest
+from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.r import RLock, RPin
+
+# Part of each key: raise it when docker/r compiles in another way.
+RECIPE = "1"
+_COMPILER = re.compile(r"(?:gcc|g\+\+|gfortran)-\d+")
+
+
+def plan(debs: DebsLock, lock: RLock) -> str:
+    """Return, as JSON, the packages that docker/r/install_packages.py puts into rlab's library.
+
+    Each has a key for the cache of compiled packages: equal keys mean equal inputs, whatever else the lock holds.
+    """
+    versions = {pin.name: pin.version for pin in (*debs.pins(), *lock.debs, *lock.build_debs)}
+    pins = {pin.name: pin for pin in lock.packages}
+    ours = [pin for pin in lock.packages if not pin.deb]
+    packages = [
+        {
+            "name": pin.name,
+            "version": pin.version,
+            "key": key(pin, pins, versions, architecture=debs.architecture),
+            "files": [{"kind": file.kind, "sha256": file.sha256} for file in sorted(pin.files)],
+            "after": sorted({one.name for one in pin.dependencies} & {one.name for one in ours}),
+            "system_requirements": pin.system_requirements,
+        }
+        for pin in ours
+    ]
+    return json.dumps({"packages": packages}, indent=1, sort_keys=True) + "\n"
+
+
+def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, architecture: str) -> str:
+    """Return a hash of what decides the bytes of a compiled package.
+
+    That is its source; R, the machine and the compilers; the packages whose headers it includes, and the debs that
+    Debian compiles it with. ``debs`` are versions by name.
+    """
+    source = pin.source
+    # A package without code to compile is the same whatever compilers other packages bring.
+    compilers = [name for name in debs if _COMPILER.fullmatch(name)] if pin.build else []
+    lines = [
+        f"recipe {RECIPE}",
+        f"package {pin.name} {pin.version} {source.sha256 if source else ''}",
+        f"r {debs.get('r-base-core', '')} {architecture}",
+        *(f"deb {name} {debs[name]}" for name in sorted({*compilers, *pin.build}) if name in debs),
+        *(f"linking {name} {_identity(pins[name])}" for name in pin.linking if name in pins),
+    ]
+    return digest(lines).removeprefix("sha256:")
+
+
+def listed(lock: RLock) -> str:
+    """Return what the gate proves: a line for each R package of rlab, its name and version."""
+    return "".join(f"{pin.name} {pin.version}\n" for pin in lock.packages)
+
+
+def _identity(pin: RPin) -> str:
+    carried = [pin.deb] if pin.deb else []
+    return " ".join([*(f"{deb.name} {deb.version}" for deb in carried), *(file.sha256 for file in sorted(pin.files))])

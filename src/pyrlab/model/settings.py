@@ -1,0 +1,252 @@
+"""What may be said in pyrlab.toml and in the environment, and the settings that it makes."""
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+from pyrlab.errors import UsageError
+from pyrlab.model import graph
+
+FILE = "pyrlab.toml"
+# Every key with its default, by section; the type of the default is the type of the key.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
+    "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
+    "r": {"repositories": ["debian"], "allow_moving": False},
+    "images": {"prefix": ""},
+    "serve": {**{lab.port_key: lab.port for lab in graph.LABS.values()}, "notebooks": "~/notebooks"},
+}
+# Names that users of such projects' Makefiles know, and the key that each one overrides.
+VARIABLES = {
+    **{lab.port_variable: ("serve", lab.port_key) for lab in graph.LABS.values()},
+    "FILES": ("serve", "notebooks"),
+    "APTPROXY": ("network", "apt_proxy"),
+    "PIPPROXY": ("network", "python_index"),
+    "PIPHOST": ("network", "python_trusted_host"),
+    "SSL_CERT_FILE": ("network", "ca_file"),
+}
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+DEBIAN = "debian"
+_REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?P<url>(?:https?|file)://\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RRepository:
+    """Where R packages come from: ``debian``, without a URL, or a CRAN-like repository."""
+
+    name: str
+    url: str = field(default="", repr=False)  # may hold credentials
+    # What variables put into the URL, as it stands there.
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name."""
+
+    project: Path
+    cache: Path
+    source: str
+    suite: str
+    apt_sources: tuple[str, ...]
+    check_valid_until: str
+    apt_proxy: str
+    python_index: str
+    python_trusted_host: str
+    ca_file: Path | None
+    r_repositories: tuple[RRepository, ...]
+    prefix: str
+    ports: Mapping[str, int]
+    notebooks: Path
+    proxies: Mapping[str, str]
+
+    @property
+    def uses_loopback(self) -> bool:
+        """Whether a build must reach a server on this machine's own loopback (a proxy or a mirror beside it)."""
+        urls = [self.apt_proxy, self.python_index, *(url for name, url in self.proxies.items() if name != "NO_PROXY")]
+        urls += [word for line in self.apt_sources for word in line.split() if "://" in word]
+        return any(urlsplit(url if "://" in url else f"//{url}").hostname in LOOPBACK for url in urls)
+
+    def tag(self, image: str) -> str:
+        """Return the full name of an image, such as ``team/pylab:latest``."""
+        return f"{self.prefix}{image}:latest"
+
+    def serving(self, lab: str, *, port: int | None, notebooks: Path | None) -> Self:
+        """Return the settings with what the command line says of one lab. Raises UsageError for a bad port."""
+        ports = {**self.ports, lab: check_port(port, "--port")} if port is not None else self.ports
+        folder = (notebooks or self.notebooks).expanduser().resolve()
+        return dataclasses.replace(self, ports=ports, notebooks=folder)
+
+
+def parse(project: Path, text: str, environment: Mapping[str, str], *, host_checks_valid_until: bool) -> Settings:
+    """Read settings out of the text of pyrlab.toml. Raises UsageError that names the key or the variable.
+
+    ``host_checks_valid_until`` is what ``check_valid_until = "host"`` means on this machine.
+    """
+    values = _read(text)
+    for variable, (section, key) in VARIABLES.items():
+        if environment.get(variable):
+            values[section][key] = _typed(environment[variable], DEFAULTS[section][key], variable)
+    base, network, serve = values["base"], values["network"], values["serve"]
+    for key, choices in CHOICES.items():
+        if base[key] not in choices:
+            raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
+    checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
+    return Settings(
+        project=project,
+        cache=Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyrlab",
+        source=base["source"],
+        suite=base["suite"],
+        apt_sources=tuple(base["apt_sources"]),
+        check_valid_until="true" if checks else "false",
+        apt_proxy=network["apt_proxy"],
+        python_index=network["python_index"],
+        python_trusted_host=network["python_trusted_host"],
+        ca_file=Path(network["ca_file"]).expanduser() if network["ca_file"] else None,
+        r_repositories=_r_repositories(values["r"], environment),
+        prefix=values["images"]["prefix"],
+        ports={
+            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable))
+            for name, lab in graph.LABS.items()
+        },
+        notebooks=Path(serve["notebooks"]).expanduser(),
+        proxies={
+            name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))
+        },
+    )
+
+
+def check_port(port: int, origin: str) -> int:
+    """Return ``port``. Raises UsageError when no lab can have it; ``origin`` says where it was set."""
+    if port == graph.RESERVED_PORT:
+        raise UsageError(
+            f"{origin} is {port}, which is TensorBoard's port inside the lab",
+            remedy="choose another port; TensorBoard is then at /proxy/6006/ of the lab's link",
+        )
+    if not 0 < port < 2**16:
+        raise UsageError(f"{origin} is {port}, which is no port", remedy="choose one from 1 to 65535")
+    return port
+
+
+def _r_repositories(r: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[RRepository, ...]:
+    """Return the repositories in their order. Raises UsageError for one that has no name, moves or is named twice."""
+    found: dict[str, RRepository] = {}
+    for entry in r["repositories"]:
+        repository = RRepository(DEBIAN) if entry == DEBIAN else _r_repository(entry, environment)
+        if repository.name in found:
+            raise UsageError(
+                f"{FILE}: r.repositories has {repository.name!r} twice", remedy="give each a name of its own"
+            )
+        if not r["allow_moving"]:
+            _check_dated(repository.name, entry)
+        found[repository.name] = repository
+    return tuple(found.values())
+
+
+def _r_repository(entry: str, environment: Mapping[str, str]) -> RRepository:
+    match = _REPOSITORY.fullmatch(entry.strip())
+    if not match or match["name"] == DEBIAN:
+        raise UsageError(
+            f"{FILE}: r.repositories has {_shown(entry)!r}",
+            remedy='write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"',
+        )
+
+    secrets = [_secret(variable, environment) for variable in re.findall(r"\$\{(\w+)\}", match["url"])]
+    values = iter(secrets)
+    url = re.sub(r"\$\{\w+\}", lambda _: next(values), match["url"]).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        sound = (parts.hostname or parts.scheme == "file") and "@" not in parts.path and not parts.fragment
+    except ValueError:
+        sound = False
+    if not sound:
+        raise UsageError(
+            f"{FILE}: r.repositories: the URL of {match['name']!r} cannot be read",
+            remedy="put a password with special characters into the environment, and ${VARIABLE} into the URL",
+        )
+    return RRepository(match["name"], url, tuple(secrets))
+
+
+def _secret(variable: str, environment: Mapping[str, str]) -> str:
+    """Return what ``${VARIABLE}`` stands for in a URL."""
+    if variable not in environment:
+        raise UsageError(
+            f"{FILE}: r.repositories uses ${{{variable}}}, which is not set", remedy=f"export {variable}=…"
+        )
+    # A password may hold any character, a URL not.
+    return quote(environment[variable], safe="")
+
+
+def _check_dated(name: str, entry: str) -> None:
+    """Raise UsageError for a snapshot that moves: its old packages vanish, and with them what the lock names.
+
+    ``entry`` is as written, without the values of variables, so that the message can show it.
+    """
+    url = entry.partition("=")[2].strip()
+    dated = re.sub(r"(?<=/)latest(?=[/?]|$)", f"{datetime.now(tz=UTC):%Y-%m-%d}", url)
+    dated = re.sub(r"(?<=/packages/)(?:release|devel)(?=[/?]|$)", "3.NN", dated)
+    if dated != url:
+        raise UsageError(
+            f"{FILE}: the repository {name!r} is a snapshot that moves",
+            remedy=f"name one that stands still, as {_without_user(dated)}; or set r.allow_moving = true",
+        )
+
+
+def _shown(entry: str) -> str:
+    """Return a mistyped entry as a message may show it: where it may still hold a password, only its name."""
+    shown = _without_user(entry)
+    return f"{shown.partition('=')[0].partition(':')[0]}=…" if "@" in shown else shown
+
+
+def _without_user(text: str) -> str:
+    """Return a text with a URL in it as a message may show it: without user, password and query."""
+    return re.sub(r"\?.*", "", re.sub(r"//\S*@", "//", text))
+
+
+def _read(text: str) -> dict[str, dict[str, Any]]:
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{FILE} cannot be read: {error}", remedy="mend that line; it is TOML") from error
+    values = {section: dict(defaults) for section, defaults in DEFAULTS.items()}
+    for section, table in found.items():
+        _known(section, DEFAULTS, "section")
+        if not isinstance(table, dict):
+            raise UsageError(f"{FILE}: {section} is a section, not a value", remedy=f"write it as [{section}]")
+        for key, value in table.items():
+            _known(key, DEFAULTS[section], f"key of [{section}]")
+            values[section][key] = _typed(value, DEFAULTS[section][key], f"{FILE}: {section}.{key}")
+    return values
+
+
+def _known(name: str, names: Mapping[str, object], what: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(names)}"
+        raise UsageError(f"{FILE}: {name!r} is no {what}", remedy=hint)
+
+
+def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML holds any of several types
+    """Return ``value`` in the type of ``default``: numbers in the environment come as text."""
+    if type(default) is int and isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if type(value) is not type(default) or (
+        isinstance(value, list) and not all(isinstance(item, str) for item in value)
+    ):
+        kinds = {int: "a number", str: "text in quotes", list: "a list of texts", bool: "true or false"}
+        raise UsageError(f"{origin} is {value!r}", remedy=f"it must be {kinds[type(default)]}")
+    return value
+
+
+def _origin(environment: Mapping[str, str], variable: str) -> str:
+    section, key = VARIABLES[variable]
+    return variable if environment.get(variable) else f"{FILE}: {section}.{key} ({variable})"
