@@ -12,20 +12,20 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from pyrlab.errors import UsageError
-from pyrlab.model import graph
+from pyrlab.model.graph import RESERVED_PORT, Graph, Lab
 
 FILE = "pyrlab.toml"
-# Every key with its default, by section; the type of the default is the type of the key.
+# Every key with its default, by section; the type of the default is the type of the key. Labs add their ports.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
     "r": {"repositories": ["debian"], "allow_moving": False},
     "images": {"prefix": ""},
-    "serve": {**{lab.port_key: lab.port for lab in graph.LABS.values()}, "notebooks": "~/notebooks"},
+    "serve": {"notebooks": "~/notebooks"},
+    "build": {"jobs": 0, "timeout": 3600},
 }
 # Names that users of such projects' Makefiles know, and the key that each one overrides.
 VARIABLES = {
-    **{lab.port_variable: ("serve", lab.port_key) for lab in graph.LABS.values()},
     "FILES": ("serve", "notebooks"),
     "APTPROXY": ("network", "apt_proxy"),
     "PIPPROXY": ("network", "python_index"),
@@ -54,6 +54,7 @@ class Settings:
     """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name."""
 
     project: Path
+    graph: Graph
     cache: Path
     source: str
     suite: str
@@ -67,6 +68,8 @@ class Settings:
     prefix: str
     ports: Mapping[str, int]
     notebooks: Path
+    jobs: int
+    compile_timeout: int
     proxies: Mapping[str, str]
 
     @property
@@ -87,15 +90,20 @@ class Settings:
         return dataclasses.replace(self, ports=ports, notebooks=folder)
 
 
-def parse(project: Path, text: str, environment: Mapping[str, str], *, host_checks_valid_until: bool) -> Settings:
+def parse(
+    project: Path, graph: Graph, text: str, environment: Mapping[str, str], *, host_checks_valid_until: bool
+) -> Settings:
     """Read settings out of the text of pyrlab.toml. Raises UsageError that names the key or the variable.
 
     ``host_checks_valid_until`` is what ``check_valid_until = "host"`` means on this machine.
     """
-    values = _read(text)
-    for variable, (section, key) in VARIABLES.items():
+    ports = {lab.port_key: lab.port for lab in graph.labs.values()}
+    defaults = {**DEFAULTS, "serve": {**ports, **DEFAULTS["serve"]}}
+    variables = VARIABLES | {lab.port_variable: ("serve", lab.port_key) for lab in graph.labs.values()}
+    values = _read(text, defaults)
+    for variable, (section, key) in variables.items():
         if environment.get(variable):
-            values[section][key] = _typed(environment[variable], DEFAULTS[section][key], variable)
+            values[section][key] = _typed(environment[variable], defaults[section][key], variable)
     base, network, serve = values["base"], values["network"], values["serve"]
     for key, choices in CHOICES.items():
         if base[key] not in choices:
@@ -103,6 +111,7 @@ def parse(project: Path, text: str, environment: Mapping[str, str], *, host_chec
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
     return Settings(
         project=project,
+        graph=graph,
         cache=Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyrlab",
         source=base["source"],
         suite=base["suite"],
@@ -115,10 +124,11 @@ def parse(project: Path, text: str, environment: Mapping[str, str], *, host_chec
         r_repositories=_r_repositories(values["r"], environment),
         prefix=values["images"]["prefix"],
         ports={
-            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable))
-            for name, lab in graph.LABS.items()
+            name: check_port(serve[lab.port_key], _origin(environment, lab)) for name, lab in graph.labs.items()
         },
         notebooks=Path(serve["notebooks"]).expanduser(),
+        jobs=values["build"]["jobs"],
+        compile_timeout=values["build"]["timeout"],
         proxies={
             name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))
         },
@@ -127,7 +137,7 @@ def parse(project: Path, text: str, environment: Mapping[str, str], *, host_chec
 
 def check_port(port: int, origin: str) -> int:
     """Return ``port``. Raises UsageError when no lab can have it; ``origin`` says where it was set."""
-    if port == graph.RESERVED_PORT:
+    if port == RESERVED_PORT:
         raise UsageError(
             f"{origin} is {port}, which is TensorBoard's port inside the lab",
             remedy="choose another port; TensorBoard is then at /proxy/6006/ of the lab's link",
@@ -212,19 +222,19 @@ def _without_user(text: str) -> str:
     return re.sub(r"\?.*", "", re.sub(r"//\S*@", "//", text))
 
 
-def _read(text: str) -> dict[str, dict[str, Any]]:
+def _read(text: str, defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} cannot be read: {error}", remedy="mend that line; it is TOML") from error
-    values = {section: dict(defaults) for section, defaults in DEFAULTS.items()}
+    values = {section: dict(keys) for section, keys in defaults.items()}
     for section, table in found.items():
-        _known(section, DEFAULTS, "section")
+        _known(section, defaults, "section")
         if not isinstance(table, dict):
             raise UsageError(f"{FILE}: {section} is a section, not a value", remedy=f"write it as [{section}]")
         for key, value in table.items():
-            _known(key, DEFAULTS[section], f"key of [{section}]")
-            values[section][key] = _typed(value, DEFAULTS[section][key], f"{FILE}: {section}.{key}")
+            _known(key, defaults[section], f"key of [{section}]")
+            values[section][key] = _typed(value, defaults[section][key], f"{FILE}: {section}.{key}")
     return values
 
 
@@ -247,6 +257,6 @@ def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML
     return value
 
 
-def _origin(environment: Mapping[str, str], variable: str) -> str:
-    section, key = VARIABLES[variable]
-    return variable if environment.get(variable) else f"{FILE}: {section}.{key} ({variable})"
+def _origin(environment: Mapping[str, str], lab: Lab) -> str:
+    variable = lab.port_variable
+    return variable if environment.get(variable) else f"{FILE}: serve.{lab.port_key} ({variable})"
