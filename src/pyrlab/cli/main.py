@@ -13,19 +13,17 @@ import click
 from docker.errors import DockerException
 from rich.console import Console
 
-from pyrlab.adapters.docker import buildkit as bake
 from pyrlab.adapters.docker import engine as engines
-from pyrlab.adapters.lists_files import read_lists
-from pyrlab.adapters.lock_files import read_locks
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
+from pyrlab.commands import lock as locking
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import PyrlabError, UsageError
 from pyrlab.model import settings
-from pyrlab.model.locks import Change
-from pyrlab.model.locks.lockset import KINDS
-from pyrlab.steps import locking
+from pyrlab.model.changes import Change
+from pyrlab.model.wish import KINDS, Wish
+from pyrlab.steps.work import alone
 
 INTERRUPTED = 130
 # A log file has no width of its own: there, tables are as wide as they need to be.
@@ -61,12 +59,11 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
     """Pin every list: all three locks, or those of KINDS."""
     current = _settings()
     if check:
-        locks = read_locks(current.project)
-        locks.check(read_lists(current.project), current, kinds=kinds or KINDS)
+        locking.check(current, kinds or KINDS)
         out.print("The locks agree with the lists.")
         return
-    wish = locking.Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages))
-    with bake.alone(current):
+    wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages))
+    with alone(current):
         out.print(report.changes(locking.lock(current, wish, say=_say)))
 
 
@@ -81,7 +78,7 @@ def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
 
 
 def _build(current: settings.Settings, images: Sequence[str], *, locked: bool) -> None:
-    with bake.alone(current):
+    with alone(current):
         build_images(current, images, locked=locked, say=_say, warn=_warn)
 
 

@@ -7,11 +7,12 @@ from pyrlab.adapters.docker.r_output import CompileError
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.adapters.lock_files import read_locks
 from pyrlab.errors import BuildError, GoneError, PyrlabError
-from pyrlab.model.locks import Change
+from pyrlab.model.changes import Change
+from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.settings import Settings
+from pyrlab.model.wish import Wish
 from pyrlab.steps import locking
 from pyrlab.steps.images import Plan
-from pyrlab.steps.locking import Wish
 from pyrlab.steps.question import Below, find_files
 
 Say = Callable[[str], None]
@@ -55,7 +56,7 @@ def _build(plan: Plan, wanted: Sequence[str], say: Say) -> None:
 
 def _with_debs(error: CompileError, plan: Plan, say: Say) -> CompileError:
     """Return the error with the Debian packages that have what a compiler or the loader missed, where some do."""
-    below = Below(plan.settings, plan.locks.debs.sections[locking.debs.ROOT], plan.architecture)
+    below = Below(plan.settings, plan.locks.debs.sections[ROOT], plan.architecture)
     try:
         found = find_files(below, error.missing, say=say)
     except PyrlabError:

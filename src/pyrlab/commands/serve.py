@@ -18,7 +18,6 @@ from docker.types import Mount
 
 from pyrlab.adapters.docker import engine
 from pyrlab.errors import LabError, UsageError
-from pyrlab.model import graph
 from pyrlab.model.graph import Lab
 from pyrlab.model.settings import Settings
 
@@ -47,7 +46,7 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
     Raises UsageError for a port or a folder that will not do, and LabError when the lab does not answer: its container
     is removed then.
     """
-    lab = graph.find_lab(name)
+    lab = current.graph.find_lab(name)
     engine.find()
     earlier = _find(current, lab)
     if earlier is not None and earlier.status == "running":
@@ -68,7 +67,7 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
 
 def stop(current: Settings, name: str) -> bool:
     """Stop a lab and remove its container; the notebooks stay. Returns whether it was there."""
-    lab = graph.find_lab(name)
+    lab = current.graph.find_lab(name)
     engine.find()
     container = _find(current, lab)
     if container is None:

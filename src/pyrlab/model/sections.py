@@ -95,9 +95,10 @@ def python_parts(
 
     Layers above a changed one are stacked anew when an image is exported, so what is large lies below.
     """
+    everywhere = {pin.name for pin in shared}
     heavy: dict[str, tuple[PythonPin, ...]] = {}
     light: dict[str, list[PythonPin]] = {f"light-{number:02}": [] for number in range(LIGHT_PARTS)}
-    for pin in sorted(set(pins).difference(shared)):
+    for pin in sorted(pin for pin in pins if pin.name not in everywhere):
         file = pin.file_for(architecture)
         if file is None:
             continue

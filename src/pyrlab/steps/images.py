@@ -62,7 +62,7 @@ class Plan:
 
     def labels(self, name: str) -> dict[str, str]:
         """Return an image's OCI labels: what it is, its source, its locks, and one hash of all its inputs."""
-        digests = self.locks.digests()
+        digests = self.locks.bodies(self.settings.graph)
         labels = {
             "org.opencontainers.image.title": name,
             "org.opencontainers.image.version": __version__,

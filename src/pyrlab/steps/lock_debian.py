@@ -75,7 +75,8 @@ def _locks(job: Job, answer: Answer, asked: Asked, choice: Choice) -> tuple[Debs
     for image in graph.with_debs:
         held = _held(sections, [ancestor.name for ancestor in graph.lineage(image.name)])
         sections[image.name] = answer.section(image.name, held, {request.name for request in lists.debs[image.name]})
-    of_r, build = (), ()
+    of_r: tuple[DebPin, ...] = ()
+    build: tuple[DebPin, ...] = ()
     if graph.with_r:
         held = _held(sections, [ancestor.name for ancestor in graph.lineage(graph.with_r.name)])
         of_r = answer.section(f"{graph.with_r.name}-system", held, {*answer.r_debs(), *asked.run})

@@ -1,21 +1,9 @@
-"""What the three locks have in common: a header that ties them to their input, and differences."""
+"""What the three locks have in common: a header that ties them to their input."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from pyrlab.errors import StaleLockError
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One pin's way from one lock to the next: ``kind`` is added, removed, up or down."""
-
-    kind: str
-    name: str
-    old: str
-    new: str
 
 
 def digest(lines: Iterable[str]) -> str:
@@ -36,18 +24,3 @@ def parse_header(text: str, keys: Iterable[str], *, name: str, remedy: str) -> d
         if key not in found:
             raise StaleLockError(f"{name} has no line '# {key}: …'", remedy=remedy)
     return found
-
-
-def diff(old: Mapping[str, str], new: Mapping[str, str], order: Callable[[str], Any]) -> list[Change]:
-    """Return what changed between two maps of name to version, sorted by name; ``order`` makes versions comparable."""
-    changes = []
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name, ""), new.get(name, "")
-        if before == after:
-            continue
-        if not before or not after:
-            kind = "added" if after else "removed"
-        else:
-            kind = "up" if order(before) < order(after) else "down"
-        changes.append(Change(kind, name, before, after))
-    return changes

@@ -1,7 +1,7 @@
 """debs.lock: the root and the closures of pyrlab-base and rlab-base, one package a line."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 from debian.debian_support import Version
@@ -23,6 +23,8 @@ class DebPin:
     version: str
     architecture: str
     sha256: str
+    size: int = 0
+    path: str = ""
     requested: bool = False
 
     @classmethod
@@ -32,6 +34,10 @@ class DebPin:
             case [name, version, architecture, sha256, ("requested" | "auto") as mark]:
                 return cls(name, version, architecture, sha256.removeprefix("sha256:"), mark == "requested")
         raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=REMEDY)
+
+    def requested_by(self, listed: bool) -> Self:  # noqa: FBT001 - it reads as a sentence
+        """Return the pin, marked as one that a list asks for, or not."""
+        return replace(self, requested=listed)
 
     def __str__(self) -> str:
         mark = "requested" if self.requested else "auto"
@@ -77,6 +83,16 @@ class DebsLock:
         parts += [f"\n[{name}]\n" + "".join(f"{pin}\n" for pin in sorted(pins)) for name, pins in self.sections.items()]
         return "".join(parts)
 
+    @property
+    def body(self) -> str:
+        """The digest of the lock."""
+        return locks.digest([self.render()])
+
+    @property
+    def order(self) -> Callable[[str], Version]:
+        """How its versions compare."""
+        return order
+
     def version_of(self, name: str) -> str | None:
         """Return the version that ends up installed, or None."""
         return next((pin.version for pin in reversed(self.pins()) if pin.name == name), None)
@@ -96,8 +112,7 @@ def input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
         [
             f"suite {suite}",
             *(f"source {source}" for source in apt_sources),
-            *(f"base {request}" for request in lists.base_debs),
-            *(f"r {request}" for request in lists.r_debs),
+            *(f"{image} {request}" for image, requests in lists.debs.items() for request in requests),
         ]
     )
 
@@ -111,7 +126,7 @@ def check(lock: DebsLock, lists: Lists, *, suite: str, apt_sources: Iterable[str
             f"{FILE} is for {lock.architecture}, and the engine is {architecture}", remedy="nox -s lock"
         )
     held = {pin.name for pin in lock.pins()}
-    lacking = [request for request in (*lists.base_debs, *lists.r_debs) if request.name not in held]
+    lacking = [request for request in lists.all_debs if request.name not in held]
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)

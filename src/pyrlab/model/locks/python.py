@@ -1,7 +1,7 @@
 """requirements.lock: every Python distribution of pylab with all its hashes, and the part that all labs share."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
-from pyrlab.model.lists import PYTHON, Lists
+from pyrlab.model.lists import PYTHON, PythonRequest
 
 FILE = "requirements.lock"
 REMEDY = "nox -s lock -- python"
@@ -18,6 +18,21 @@ _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]+?))?\s*\\?"
 )
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PythonFile:
+    """The one file of a pin that an architecture installs."""
+
+    architecture: str
+    filename: str
+    size: int
+    sha256: str
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is installed as it is."""
+        return self.filename.endswith(".whl")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,6 +44,11 @@ class PythonPin:
     marker: str
     hashes: tuple[str, ...]
     via: tuple[str, ...]
+    files: tuple[PythonFile, ...] = ()
+
+    def file_for(self, architecture: str) -> PythonFile | None:
+        """Return the file that an architecture installs, if the lock has one."""
+        return next((file for file in self.files if file.architecture == architecture), None)
 
     def __str__(self) -> str:
         requirement = f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
@@ -40,8 +60,10 @@ class PythonPin:
 class PythonLock:
     """The whole lock, for the Python of the root, as in ``3.13``."""
 
+    name: str
     input: str
     python: str
+    glibc: str
     pins: tuple[PythonPin, ...]
 
     @classmethod
@@ -54,6 +76,16 @@ class PythonLock:
         """Return the file's text, which pip and uv read too: the same bytes for the same lock."""
         fields = {"input": self.input, "python": self.python}
         return locks.header(f"nox -s lock` from `{PYTHON}", fields) + "\n" + "".join(map(str, self.pins))
+
+    @property
+    def body(self) -> str:
+        """The digest of the lock."""
+        return locks.digest([self.render()])
+
+    @property
+    def order(self) -> Callable[[str], Version]:
+        """How its versions compare."""
+        return order
 
     def versions(self) -> dict[str, str]:
         """Return versions by name, for the difference of two locks."""
@@ -69,7 +101,7 @@ class PythonLock:
             wanted |= more
 
 
-def parse_pins(text: str) -> tuple[PythonPin, ...]:
+def parse_pins(text: str, *, name: str = FILE) -> tuple[PythonPin, ...]:
     """Parse pip-compile's output, or our own rendering of it. Raises StaleLockError with the line."""
     pins = []
     for number, block in _blocks(text):
@@ -100,21 +132,21 @@ def _via(block: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({"list" if "-r " in name else name.strip() for name in names if name.strip()}))
 
 
-def input_of(lists: Lists, suite: str) -> str:
+def input_of(requests: Sequence[PythonRequest], suite: str) -> str:
     """Return the digest of all that requirements.lock is made from, but for the index itself."""
-    return locks.digest([f"suite {suite}", *(f"python {request}" for request in lists.python)])
+    return locks.digest([f"suite {suite}", *(f"python {request}" for request in requests)])
 
 
-def check(lock: PythonLock, lists: Lists, *, suite: str, python: str) -> None:
+def check(lock: PythonLock, requests: Sequence[PythonRequest], *, suite: str, python: str) -> None:
     """Raise StaleLockError unless the lock was made from this list, for this suite's Python."""
     held = {pin.name for pin in lock.pins}
-    lacking = [request for request in lists.python if request.name not in held and not request.conditional]
+    lacking = [request for request in requests if request.name not in held and not request.conditional]
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)
     if lock.python != python:
         raise StaleLockError(f"{FILE} is for Python {lock.python}, and the root has {python}", remedy=REMEDY)
-    if lock.input != input_of(lists, suite):
+    if lock.input != input_of(requests, suite):
         raise StaleLockError(f"{FILE} was made from another list than {PYTHON}", remedy=REMEDY)
 
 

@@ -1,7 +1,7 @@
 """r_packages.lock: every R package of rlab with its source, hash and dependencies, and the system libraries below."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -109,6 +109,7 @@ class RLock:
     """
 
     input: str
+    debs_body: str
     r: str
     repositories: tuple[str, ...]
     packages: tuple[RPin, ...]
@@ -149,6 +150,16 @@ class RLock:
             **({"build-deb": [_deb_table(deb) for deb in sorted(self.build_debs)]} if self.build_debs else {}),
         }
         return locks.header(f"nox -s lock` from `{R}", {}) + "\n" + tomli_w.dumps(document)
+
+    @property
+    def body(self) -> str:
+        """The digest of the lock."""
+        return locks.digest([self.render()])
+
+    @property
+    def order(self) -> Callable[[str], Version]:
+        """How its versions compare."""
+        return order
 
     def versions(self) -> dict[str, str]:
         """Return versions by package, for the difference of two locks; Debian's own by package and kind.
