@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from graphs import GRAPH
 
 from pyrlab.adapters import process
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model import settings
-from pyrlab.model.graph import LABS
 from pyrlab.model.settings import RRepository, Settings
 
 Load = Callable[..., Settings]
@@ -23,7 +23,7 @@ def test_every_setting_has_a_default(load_settings: Load, project: Path) -> None
     assert (loaded.source, loaded.suite, loaded.apt_sources) == ("bootstrap", "trixie", ())
     assert (loaded.apt_proxy, loaded.python_index, loaded.python_trusted_host, loaded.ca_file) == ("", "", "", None)
     assert (loaded.r_repositories, loaded.prefix, loaded.proxies) == ((RRepository("debian"),), "", {})
-    assert loaded.ports == {lab.image: lab.port for lab in LABS.values()}
+    assert loaded.ports == {lab.image: lab.port for lab in GRAPH.labs.values()}
     assert loaded.notebooks == Path("~/notebooks").expanduser()
     assert not loaded.uses_loopback
 
