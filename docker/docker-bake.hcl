@@ -4,6 +4,7 @@
 
 variable "SECRETS" { default = "" }                  # apt, sources, pip, uv, ca
 variable "PREFIX" { default = "" }
+variable "TAG" { default = "latest" }                # nox -s build gives each project its own
 variable "LABELS" { default = "{}" }                 # JSON: {image: {label: value}}
 variable "RUN" { default = "" }                      # differs for each question of a lock
 variable "OPTIONS" { default = "" }                  # pip-compile's
@@ -37,7 +38,7 @@ target "image" {
   name     = image
   matrix   = { image = ["pyrlab-base", "pylab", "rlab-base", "rlab"] }
   target   = image
-  tags     = ["${PREFIX}${image}:latest"]
+  tags     = ["${PREFIX}${image}:${TAG}"]
   labels   = lookup(jsondecode(LABELS), image, {})
   # Into the engine, whatever builder is in use.
   output   = ["type=docker"]

@@ -64,11 +64,13 @@ def _build(settings: Settings, locks: Locks, wanted: Sequence[str], say: Say) ->
     say(f"building {', '.join(old)}")
     below = locking.ensure_root(settings, locks.debs, say)
     for name, text in pin_files(locks).items():
-        _write_if_new(settings.project / bake.WORK / "pins" / name, text)
+        _write_if_new(settings.workspace.work / "pins" / name, text)
     if any(r.FILE in graph.locks_of(name) for name in old):
         r_files.provide(settings, locks.r, r=locks.r.r, architecture=locks.debs.architecture, say=say)
+    # Whose an image is does not decide what is in it: another user's with the same inputs is as current.
+    with_owner = {name: {**labels[name], **settings.workspace.labels} for name in labels}
     try:
-        bake.bake(settings, old, below=below.folder, variables={"LABELS": json.dumps(labels)}, say=say)
+        bake.bake(settings, old, below=below.folder, variables={"LABELS": json.dumps(with_owner)}, say=say)
     except CompileError as error:
         raise _with_debs(error, settings, locks, say) from error
 

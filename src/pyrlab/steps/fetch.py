@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pyrlab.adapters.cran import repository
 from pyrlab.adapters.cran.repository import Repository
-from pyrlab.adapters.docker import buildkit as bake
 from pyrlab.adapters.http import THREADS
 from pyrlab.errors import HashMismatchError, NetworkError
 from pyrlab.model.locks.r import RFile, RLock, RPin
@@ -25,7 +24,7 @@ def provide(settings: Settings, lock: RLock, *, r: str, architecture: str, say: 
 
     Raises NetworkError, or HashMismatchError where a repository has other bytes under the same name.
     """
-    folder = settings.project / bake.WORK / FOLDER
+    folder = settings.workspace.work / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     repositories = repository.connect(settings, r=r, architecture=architecture)
     ours = [pin for pin in lock.packages if pin.files]

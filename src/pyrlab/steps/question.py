@@ -17,7 +17,7 @@ def ask(settings: Settings, kind: str, request: Mapping[str, str], *options: str
 
     ``below`` is the root that the stage runs in. Raises what ``bake`` raises.
     """
-    work = settings.project / bake.WORK
+    work = settings.workspace.work
     folder = work / f"lock-{kind}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

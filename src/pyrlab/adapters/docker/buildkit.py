@@ -1,7 +1,6 @@
 """The door to BuildKit: runs targets of docker/docker-bake.hcl, and turns what they print into errors with a remedy."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -13,13 +12,13 @@ from pyrlab.adapters import network, process
 from pyrlab.adapters.docker import r_output
 from pyrlab.errors import BuildError, GoneError, HashMismatchError, PyrlabError, StaleLockError
 from pyrlab.model.settings import Settings
+from pyrlab.model.workspace import WORK
 
 FILE = "docker/docker-bake.hcl"
 NETWORK_FILE = "docker/host-network.yaml"
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
 _ENTITLEMENTS = (0, 18)
 TIMEOUT = 3600.0
-WORK = ".pyrlab"
 # Folders in it that every build is given, whether or not they hold something.
 CONTEXTS = ("pins", "r-files")
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
@@ -51,6 +50,7 @@ def bake(
             **settings.proxies,
             "SECRETS": str(secrets),
             "PREFIX": settings.prefix,
+            "TAG": settings.workspace.tag_name,
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             # Newer buildx wants leave for every path outside the project; the root and the secrets are such.
             "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
@@ -176,13 +176,3 @@ def _link(link: Path, target: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(target)
     new.replace(link)
-
-
-@contextlib.contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Wait until no other pyrlab builds or locks in this project: both work in the same folder."""
-    work = settings.project / WORK
-    work.mkdir(exist_ok=True)
-    with (work / "busy").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
