@@ -69,6 +69,7 @@ class Plan:
             **{f"io.pyrlab.{lock}": digests[lock] for lock in self.settings.graph.locks_of(name)},
             INPUTS: f"sha256:{self.keys[name]}",
         }
+        labels |= self.settings.workspace.labels
         source = git.origin(self.settings.project)
         return {**labels, "org.opencontainers.image.source": source} if source else labels
 

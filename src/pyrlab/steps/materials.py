@@ -13,7 +13,6 @@ from pyrlab.model.locks.python import parse_pins
 from pyrlab.model.sections import TOOLS, Section, python_section
 from pyrlab.model.settings import Settings
 from pyrlab.steps import fetch
-from pyrlab.steps.work import work_of
 
 Say = Callable[[str], None]
 ROOT, RECIPE, SECTIONS = "root", "recipe", "sections"
@@ -29,7 +28,7 @@ class Materials:
     @property
     def work(self) -> Path:
         """The work folder."""
-        return work_of(self.settings)
+        return self.settings.workspace.work
 
     @property
     def docker(self) -> Path:
