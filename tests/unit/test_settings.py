@@ -90,13 +90,12 @@ def test_proxies_are_read_in_either_case(load_settings: Load) -> None:
     assert loaded.proxies == {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
 
 
-def test_prefix_goes_before_the_image(load_settings: Load) -> None:
-    """A registry and a team, or nothing."""
-    assert (
-        load_settings('[images]\nprefix = "registry.example/team/"').tag("pylab")
-        == "registry.example/team/pylab:latest"
-    )
-    assert load_settings().tag("rlab") == "rlab:latest"
+def test_prefix_goes_before_the_image_and_the_projects_own_tag_behind(load_settings: Load) -> None:
+    """A registry and a team, or nothing; a fixed tag, or one that no other project has."""
+    named = load_settings('[images]\nprefix = "registry.example/team/"\ntag = "latest"')
+    assert named.tag("pylab") == "registry.example/team/pylab:latest"
+    own = load_settings()
+    assert own.tag("rlab") == f"rlab:{own.workspace.slug}-{own.workspace.identity}"
 
 
 @pytest.mark.parametrize(
