@@ -1,10 +1,11 @@
-FROM scratch AS unpacked
+# The root: the data of its .debs is unpacked as one tar, then dpkg configures it, without a network. One layer is left.
+FROM scratch AS root-unpacked
 ADD root.tar /
 
-FROM unpacked AS configured
-RUN --network=none --mount=type=bind,from=recipe,source=root,target=/run/root \
+FROM root-unpacked AS root-configured
+RUN --network=none --mount=type=bind,from=recipe,source=root,target=/run/recipe \
     --mount=type=bind,from=sections,source=root,target=/run/section \
-    ["/usr/bin/sh", "/run/root/configure-root", "/run/section"]
+    /run/recipe/configure-root /run/section
 
 FROM scratch AS root
-COPY --from=configured / /
+COPY --from=root-configured / /
