@@ -161,7 +161,9 @@ def test_an_image_that_adds_nothing_has_no_pins(ask: Ask) -> None:
     assert ask().section("rlab-system", [], set()) == ()
 
 
-@pytest.mark.parametrize("file", [pytest.param("rlab-system.err", id="run"), pytest.param("rlab-build.err", id="compile")])
+@pytest.mark.parametrize(
+    "file", [pytest.param("rlab-system.err", id="run"), pytest.param("rlab-build.err", id="compile")]
+)
 def test_what_r_packages_want_is_checked_when_they_are_chosen(ask: Ask, file: str) -> None:
     """Not before: another choice may have a solution."""
     answer = ask({file: "E: Unable to correct problems\n"})

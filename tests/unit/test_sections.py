@@ -27,7 +27,7 @@ PINS = st.lists(
 
 
 def made(locks: Locks) -> dict[str, Section]:
-    return sections(GRAPH, locks, recipe="sha256:0")
+    return sections(GRAPH, locks, recipe="sha256:0", origin="trixie")
 
 
 def python_sections(locks: Locks) -> dict[str, Section]:
@@ -105,7 +105,7 @@ def test_r_packages_are_a_section_of_their_own() -> None:
 
 
 def test_a_fifth_image_has_sections_of_its_own() -> None:
-    found = sections(FIVE, locks_of(graph=FIVE), recipe="")
+    found = sections(FIVE, locks_of(graph=FIVE), recipe="", origin="")
     assert {name for name in found if name.startswith("dashlab")} == {"dashlab.debs", "dashlab.light-00"}
 
 

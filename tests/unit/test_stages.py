@@ -24,7 +24,7 @@ def template(name: str) -> str:
 
 
 def found_in(locks: Locks, graph: Graph = GRAPH) -> tuple[dict[str, Stage], dict[str, Section]]:
-    made = sections(graph, locks, recipe=RECIPE["r"]) | TOOLS
+    made = sections(graph, locks, recipe=RECIPE["r"], origin="trixie") | TOOLS
     return stages_in(render(graph, made, template, cache="ours")), made
 
 

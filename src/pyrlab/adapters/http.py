@@ -96,7 +96,7 @@ class Web:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(ca_file, proxies, unverified_hosts))
 
-    def get(self, url: str, *, agent: str) -> Download:
+    def get(self, url: str, *, agent: str, accept: str = "*/*") -> Download:
         """Return what ``url`` (http, https, file) holds now; from the cache, where the server says it is the same.
 
         Credentials are those in the URL, else those of netrc. Raises NotThereError, RefusedError, NetworkError, and
@@ -104,7 +104,7 @@ class Web:
         """
         if local := local_path(url):
             return self._copy(local, url)
-        return self._patiently(url, lambda: self._ask(url, agent))
+        return self._patiently(url, lambda: self._ask(url, agent, accept))
 
     def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""
@@ -188,13 +188,13 @@ class Web:
     def _keep_wanted(self, chunks: Iterable[bytes], wanted: "Wanted") -> Path:
         return self._store.add(chunks, sha256=wanted.sha256, size=wanted.size, name=wanted.name)[0]
 
-    def _ask(self, url: str, agent: str) -> Download:
+    def _ask(self, url: str, agent: str, accept: str) -> Download:
         """Ask the server once. Raises _AgainError for what is worth another attempt."""
         bare, auth = _split_user(url)
-        note = self._urls / f"{hashlib.sha256(f'{agent} {bare}'.encode()).hexdigest()}.json"
+        note = self._urls / f"{hashlib.sha256(f'{agent} {accept} {bare}'.encode()).hexdigest()}.json"
         known, conditions = self._known(note)
         # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
-        headers = {"User-Agent": agent, "Accept-Encoding": "identity", **conditions}
+        headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity", **conditions}
         with (
             _explained(url, self._timeout),
             self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,

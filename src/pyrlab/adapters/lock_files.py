@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from pyrlab.adapters import files
 from pyrlab.model.graph import DEBS_LOCK, lock_of
@@ -12,8 +11,6 @@ from pyrlab.model.locks.lockset import Earlier, Locks
 from pyrlab.model.locks.python import PythonLock
 from pyrlab.model.locks.r import RLock
 from pyrlab.model.settings import Settings
-
-Lock = TypeVar("Lock")
 
 
 def read_locks(settings: Settings) -> Locks:
@@ -37,21 +34,20 @@ def read_earlier(settings: Settings, *, warn: Callable[[str], None]) -> Earlier:
     ``warn`` is told of locks that were edited: their pins are taken as they are.
     """
     project, graph = settings.project, settings.graph
-    python_locks = {
-        image.name: _earlier(
-            project / lock_of(image.python),
-            lambda text, name=lock_of(image.python): PythonLock.earlier(text, warn=warn, name=name),
-        )
-        for image in graph.with_python
-    }
+    debs_text = _text(project / DEBS_LOCK)
+    r_text = _text(project / lock_of(graph.with_r.r)) if graph.with_r else None
+    python_texts = {image.name: _text(project / lock_of(image.python)) for image in graph.with_python}
     return Earlier(
-        debs=_earlier(project / DEBS_LOCK, lambda text: DebsLock.earlier(text, warn=warn)),
-        python={name: lock for name, lock in python_locks.items() if lock},
-        r=_earlier(project / lock_of(graph.with_r.r), lambda text: RLock.earlier(text, warn=warn))
-        if graph.with_r
-        else None,
+        debs=DebsLock.earlier(debs_text, warn=warn) if debs_text is not None else None,
+        python={
+            name: PythonLock.earlier(text, warn=warn, name=lock_of(graph.images[name].python))
+            for name, text in python_texts.items()
+            if text is not None
+        },
+        r=RLock.earlier(r_text, warn=warn) if r_text is not None else None,
     )
 
 
-def _earlier(path: Path, parse: Callable[[str], Lock]) -> Lock | None:
-    return parse(files.read(path, remedy="")) if path.exists() else None
+def _text(path: Path) -> str | None:
+    """Return a lock's text, or None where there is none."""
+    return files.read(path, remedy="") if path.exists() else None

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyrlab.model import plan
 from pyrlab.model.graph import Graph
@@ -47,19 +47,27 @@ class Section:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def sections(graph: Graph, locks: Locks, *, recipe: str) -> dict[str, Section]:
-    """Return all sections of the locks, by name. ``recipe`` is a digest of what compiles R packages."""
-    found = [*_debs(graph, locks), *_python(graph, locks), *_r(graph, locks, recipe)]
+def sections(graph: Graph, locks: Locks, *, recipe: str, origin: str) -> dict[str, Section]:
+    """Return all sections of the locks, by name.
+
+    ``recipe`` is a digest of what compiles R packages, ``origin`` says what decides the root beside its packages.
+    """
+    found = [
+        root_section(locks.debs.sections[ROOT], origin),
+        *_debs(graph, locks),
+        *_python(graph, locks),
+        *_r(graph, locks, recipe),
+    ]
     return {section.name: section for section in found}
 
 
-def root_section(locks: Locks) -> Section:
+def root_section(pins: Iterable[DebPin], origin: str) -> Section:
     """Return the section that the root is made of."""
-    return deb_section(ROOT, locks.debs.sections[ROOT])
+    section = deb_section(ROOT, pins)
+    return replace(section, texts={**section.texts, "origin": f"{origin}\n"})
 
 
 def _debs(graph: Graph, locks: Locks) -> Iterable[Section]:
-    yield root_section(locks)
     for image in graph.with_debs:
         yield deb_section(f"{image.name}.debs", locks.debs.sections[image.name])
 
@@ -110,11 +118,17 @@ def python_parts(
 
 
 def python_section(name: str, pins: Iterable[PythonPin], architecture: str) -> Section:
-    """Return a section of Python distributions, with the requirements that install-wheels gives to uv."""
+    """Return a section of Python distributions, with the requirements for uv, and the sums to check first."""
     pairs = [(pin, file) for pin in sorted(pins) if (file := pin.file_for(architecture))]
-    lines = [f"{pin.name}=={pin.version} --hash=sha256:{file.sha256}\n" for pin, file in pairs]
+    lines = [f"{requirement(pin)} --hash=sha256:{file.sha256}\n" for pin, file in pairs]
+    sums = [f"{file.sha256} {file.filename} {pin.name} {pin.version}\n" for pin, file in pairs]
     files = tuple(PinnedFile(file.filename, file.sha256, file.size, pin, file) for pin, file in pairs)
-    return Section(name, {"pins": "".join(lines)}, files)
+    return Section(name, {"pins": "".join(lines), "sums": "".join(sums)}, files)
+
+
+def requirement(pin: PythonPin) -> str:
+    """Return a pin as a line of requirements, without its hashes."""
+    return f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "")
 
 
 def _r(graph: Graph, locks: Locks, recipe: str) -> Iterable[Section]:
@@ -123,8 +137,6 @@ def _r(graph: Graph, locks: Locks, recipe: str) -> Iterable[Section]:
         return
     yield deb_section(f"{image.name}-system.debs", locks.r.debs)
     yield deb_section(f"{image.name}-build.debs", locks.r.build_debs)
-    files = tuple(
-        PinnedFile(file.sha256, file.sha256, 0, pin, file) for pin in locks.r.packages for file in pin.files
-    )
+    files = tuple(PinnedFile(file.sha256, file.sha256, 0, pin, file) for pin in locks.r.packages for file in pin.files)
     texts = {"plan": plan.plan(locks.debs, locks.r, recipe=recipe), "library": plan.listed(locks.r)}
     yield Section(f"{image.name}.r", texts, files)

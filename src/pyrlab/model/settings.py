@@ -150,7 +150,8 @@ def parse(
         r_repositories=_r_repositories(values["r"], environment),
         prefix=check_prefix(values["images"]["prefix"], f"{FILE}: images.prefix"),
         ports={
-            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable, ("serve", lab.port_key))) for name, lab in graph.labs.items()
+            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable, ("serve", lab.port_key)))
+            for name, lab in graph.labs.items()
         },
         # Only a lab needs it, so that a user without a home can still lock and build.
         notebooks=Path(os.path.expanduser(serve["notebooks"])),  # noqa: PTH111 - this one never fails
@@ -183,7 +184,9 @@ def _check_urls(
     environment: Mapping[str, str], apt_sources: Sequence[str], network: Mapping[str, str], proxies: Mapping[str, str]
 ) -> None:
     """Raise UsageError for a URL that cannot be read. Messages show where it was set, not the URL: it may be secret."""
-    urls = [(_origin(environment, name, VARIABLES[name]), network[VARIABLES[name][1]]) for name in ("APTPROXY", "PIPPROXY")]
+    urls = [
+        (_origin(environment, name, VARIABLES[name]), network[VARIABLES[name][1]]) for name in ("APTPROXY", "PIPPROXY")
+    ]
     urls += [(name, url) for name, url in proxies.items() if name != "NO_PROXY"]
     urls += [(f"{FILE}: base.apt_sources", word) for line in apt_sources for word in line.split() if "://" in word]
     for origin, url in urls:

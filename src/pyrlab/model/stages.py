@@ -84,7 +84,9 @@ def _debian(image: Image, fill: Callable[..., str], cache: str) -> list[str]:
     if image.r:
         # Its system debs come from r_packages.lock.
         found.append(
-            fill("debs", image=image.name, below=below, stage=f"{image.name}-system", section=f"{image.name}-system.debs")
+            fill(
+                "debs", image=image.name, below=below, stage=f"{image.name}-system", section=f"{image.name}-system.debs"
+            )
         )
         found.append(fill("r", image=image.name, below=f"{image.name}-system", stage=stage, cache=cache))
         return found
@@ -112,9 +114,7 @@ def stages_in(dockerfile: str) -> dict[str, Stage]:
     return {stage.name: stage for stage in stages}
 
 
-def keys(
-    stages: Mapping[str, Stage], sections: Mapping[str, Section], recipe: Mapping[str, str]
-) -> dict[str, str]:
+def keys(stages: Mapping[str, Stage], sections: Mapping[str, Section], recipe: Mapping[str, str]) -> dict[str, str]:
     """Return the key of each stage: equal keys mean equal inputs, all of them and nothing else.
 
     ``recipe`` are digests by path, of files and of folders. Source: what BuildKit itself looks at, before it runs a step.

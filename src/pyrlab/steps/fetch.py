@@ -53,9 +53,7 @@ def fetch(settings: Settings, sections: Iterable[Section], *, r: str, architectu
     only other bytes are to be had, and NetworkError.
     """
     store = store_of(settings)
-    missing = {
-        file.sha256: file for section in sections for file in section.files if store.get(file.sha256) is None
-    }
+    missing = {file.sha256: file for section in sections for file in section.files if store.get(file.sha256) is None}
     debs = [file for file in missing.values() if isinstance(file.pin, DebPin)]
     python = [file for file in missing.values() if isinstance(file.pin, PythonPin)]
     of_r = {file.pin.name: file.pin for file in missing.values() if isinstance(file.pin, RPin)}
@@ -96,9 +94,7 @@ def _fetch_debs(settings: Settings, files: Sequence[PinnedFile]) -> None:
 def _fetch_python(settings: Settings, files: Sequence[PinnedFile]) -> None:
     index = python_index(settings)
     pairs = [
-        (file.pin, file.file)
-        for file in files
-        if isinstance(file.pin, PythonPin) and isinstance(file.file, PythonFile)
+        (file.pin, file.file) for file in files if isinstance(file.pin, PythonPin) and isinstance(file.file, PythonFile)
     ]
     index.fetch_all(pairs)
 

@@ -36,7 +36,7 @@ class Plan:
     def sections(self) -> dict[str, Section]:
         """All sections of the locks, and the tools."""
         recipe = self.materials.recipe_digests["r"]
-        found = sections(self.settings.graph, self.locks, recipe=recipe)
+        found = sections(self.settings.graph, self.locks, recipe=recipe, origin=self.materials.origin)
         return {**found, TOOLS: self.materials.tools(self.architecture)}
 
     @property

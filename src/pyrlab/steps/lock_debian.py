@@ -120,9 +120,7 @@ def _in_turns(job: Job) -> tuple[Answer, Asked, Choice]:
             return answer, asked, Choice.nothing()
         answer = replace(answer, descriptions=_descriptions(job, answer))
         choice = chooser.choose(answer, r=r_version(answer.version("r-base-core")))
-        wanted = choice.asked(
-            asked, job.r_names, answer.closure(answer.r_system), answer.closure(answer.r_below)
-        )
+        wanted = choice.asked(asked, job.r_names, answer.closure(answer.r_system), answer.closure(answer.r_below))
         if wanted == asked:
             answer.check_r()
             return answer, asked, choice
@@ -147,9 +145,7 @@ def _first_guess(job: Job) -> Asked:
     """Return what apt will probably be asked for in the end: a guess that is right spares a whole turn."""
     old = job.earlier.r
     from_debian = debian.NAME in names_of(job.settings)
-    named = {
-        request.name.lower() for request in job.lists.r if from_debian and request.repository in {"", debian.NAME}
-    }
+    named = {request.name.lower() for request in job.lists.r if from_debian and request.repository in {"", debian.NAME}}
     pins = old.packages if old else ()
     others = [pin for pin in pins if not pin.deb]
     if others:

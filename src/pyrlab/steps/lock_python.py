@@ -96,6 +96,6 @@ def _with_files(
         architecture=below.architecture,
         earlier=old.pins if old else (),
     )
-    tools = Materials(below.settings).recipe[TOOLS_LOCK].decode()
+    tools = python.parse_pins(Materials(below.settings).recipe[TOOLS_LOCK].decode(), name=TOOLS_LOCK)
     index.check_backends([pin for pin in pins if not chosen[pin.name].is_wheel], chosen, tools, lists.all_python)
     return tuple(replace(pin, files=(chosen[pin.name],)) for pin in pins)

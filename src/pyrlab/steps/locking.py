@@ -1,8 +1,6 @@
 """Locking: from the lists to the locks, replaced together at the end or not at all."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 
 from packaging.utils import canonicalize_name
 
@@ -12,7 +10,6 @@ from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import changes
 from pyrlab.model.changes import Change
-from pyrlab.model.locks import debs
 from pyrlab.model.locks.lockset import Earlier
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish

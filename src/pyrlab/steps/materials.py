@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pyrlab.adapters import context, recipe
 from pyrlab.adapters.debian import rootfs
+from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
-from pyrlab.model.sections import TOOLS, Section, python_section
+from pyrlab.model.sections import TOOLS, Section, python_section, root_section
 from pyrlab.model.settings import Settings
 from pyrlab.steps import fetch
 
@@ -79,8 +80,18 @@ class Materials:
         folder.mkdir(parents=True, exist_ok=True)
         debs = [self.work / SECTIONS / ROOT / file.name for file in section.files]
         rootfs.ensure_tar(
-            debs, folder / "root.tar", key=section.digest, extra_files=rootfs.sources_files(self.settings)
+            debs, folder / "root.tar", key=section.digest, extra_files=rootfs.sources_files(self.settings, debs)
         )
+
+    def root(self, pins: Iterable[DebPin]) -> Section:
+        """Return the section that the root of these packages is made of."""
+        return root_section(pins, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """What decides the root beside its packages: apt's sources in it, and how its tar is written."""
+        sources = "own" if self.settings.apt_sources else "debian"
+        return f"{self.settings.suite} {sources} {rootfs.recipe()}"
 
     def tools(self, architecture: str) -> Section:
         """Return the section of the tools that lock and install Python packages."""
@@ -98,7 +109,6 @@ def seal(settings: Settings) -> str:
         half.write_text(secrets.token_hex(32), encoding="utf-8")
         half.replace(path)
     return path.read_text(encoding="utf-8")
-
 
 
 def cache_id(settings: Settings, architecture: str) -> str:

@@ -8,9 +8,7 @@ from pathlib import Path
 from string import Template
 
 from pyrlab.adapters.docker import buildkit
-from pyrlab.model.locks.debs import ROOT as ROOT_SECTION
 from pyrlab.model.locks.debs import DebPin
-from pyrlab.model.sections import deb_section
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
 from pyrlab.steps.materials import ROOT, Materials, cache_id
@@ -33,7 +31,7 @@ class Below:
         Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        sections = [deb_section(ROOT_SECTION, self.pins), materials.tools(self.architecture)]
+        sections = [materials.root(self.pins), materials.tools(self.architecture)]
         materials.provide(sections, r="", architecture=self.architecture, say=say)
         folder = materials.work / f"lock-{kind}"
         shutil.rmtree(folder, ignore_errors=True)

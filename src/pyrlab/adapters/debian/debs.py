@@ -36,7 +36,9 @@ def _read(store: Store, sha256: str) -> dict[str, str]:
     with path.open("rb") as stream, DebFile(fileobj=stream).data.tgz() as archive:
         for member in archive:
             name = member.name.removeprefix("./")
-            library, _, rest = next((name.partition(found) for found in _LIBRARIES if name.startswith(found)), ("", "", ""))
+            library, _, rest = next(
+                (name.partition(found) for found in _LIBRARIES if name.startswith(found)), ("", "", "")
+            )
             if not library and rest.count("/") == 1 and rest.endswith("/DESCRIPTION"):
                 file = archive.extractfile(member)
                 text = file.read().decode("utf-8", errors="replace") if file else ""

@@ -51,6 +51,11 @@ def sources_files(settings: Settings, debs: Sequence[Path]) -> dict[str, bytes]:
     return files
 
 
+def recipe() -> str:
+    """Return a digest of how this module makes a root's tar."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
 def _debian_version(debs: Sequence[Path]) -> str:
     """Return what /etc/debian_version will say; of a testing release it ends with ``/sid``."""
     for deb in debs:
@@ -72,7 +77,7 @@ def ensure_tar(debs: Sequence[Path], target: Path, *, key: str, extra_files: Map
     digest = hashlib.sha256(key.encode())
     for name, content in sorted(extra_files.items()):
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-    digest.update(Path(__file__).read_bytes())
+    digest.update(recipe().encode())
     note = target.with_name(f"{target.name}.key")
     made = f"{_KEY} {digest.hexdigest()}"
     try:

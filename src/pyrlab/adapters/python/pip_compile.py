@@ -35,7 +35,8 @@ def explain(log: str, requests: Sequence[PythonRequest], list_file: str) -> List
         pinned = [one for one in requests if one.where != IMPLIED and Requirement(one.text).specifier]
         lines = [f"{one.where} ({one})" for one in pinned]
         return ListError(
-            f"no set of versions satisfies all of {list_file}" + (f"; pinned in it: {', '.join(lines)}" if lines else ""),
+            f"no set of versions satisfies all of {list_file}"
+            + (f"; pinned in it: {', '.join(lines)}" if lines else ""),
             remedy="loosen or drop one of the requirements named above",
             detail=detail,
         )
