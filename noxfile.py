@@ -96,7 +96,7 @@ def types(session: nox.Session) -> None:
     toolkit(session)
     session.run("mypy", "src", "noxfile.py")
     session.run("mypy", "tests/bench.py", "tests/bench_r.py", env={"MYPYPATH": "src:tests:tests/integration"})
-    session.run("mypy", *map(str, sorted(Path("docker/r").glob("*.py"))), env={"MYPYPATH": "docker/r"})
+    session.run("mypy", *map(str, sorted(Path("docker/install/r").glob("*.py"))), env={"MYPYPATH": "docker/install/r"})
     for folder in TEST_FOLDERS:
         session.run("mypy", folder, env={"MYPYPATH": folder})
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "docker" / "r"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "docker/install/r"))
 archives: Any = importlib.import_module("archives")
 plan: Any = importlib.import_module("plan")
 script: Any = importlib.import_module("install_packages")

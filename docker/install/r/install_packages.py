@@ -262,6 +262,9 @@ def main() -> int:
     for name in ("plan", "files", "library", "cache"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--kernels", type=Path, default=KERNELS)
+    parser.add_argument("--seal", type=Path)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--timeout", type=float, default=TIMEOUT)
     options = parser.parse_args()
     os.umask(0o022)
     work = options.library / ".pyrlab"

@@ -118,13 +118,16 @@ def _failed_step(output: str) -> str:
 def _steps(say: Callable[[str], None]) -> Callable[[str], None]:
     """Return a reader of BuildKit's lines that tells of each step that really ran, when it is done."""
     running: dict[str, str] = {}
+    # Several targets that share a step each have it in BuildKit's output.
+    told: set[str] = set()
     read_r = r_output.reader(say)
 
     def read(line: str) -> None:
         read_r(line)
         if match := _STEP.match(line):
             running[match["number"]] = match["stage"]
-        elif (match := _DONE.match(line)) and (stage := running.pop(match["number"], None)):
+        elif (match := _DONE.match(line)) and (stage := running.pop(match["number"], None)) and stage not in told:
+            told.add(stage)
             say(f"{stage}: {match['seconds']} s")
 
     return read
