@@ -1,16 +1,19 @@
 """Build contexts: folders that hold exactly what is wanted, each file whole, with fixed modes and times."""
 
+import hashlib
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+# No file of a context is younger, in seconds: 2025-01-01. Some of these files go into the images.
+EPOCH = 1735689600
 # Put the file that has this SHA-256 at a path.
 Link = Callable[[str, Path], None]
 
 
-def fill(folder: Path, contents: Mapping[str, bytes], files: Mapping[str, str], *, link: Link, epoch: int) -> None:
+def fill(folder: Path, contents: Mapping[str, bytes], files: Mapping[str, str], *, link: Link) -> None:
     """Make ``folder`` hold ``contents`` and, by name, the files with these hashes; what else is in it goes.
 
     ``link`` is asked for each file, and leaves alone what is right: BuildKit then sees at a glance what is new.
@@ -26,19 +29,31 @@ def fill(folder: Path, contents: Mapping[str, bytes], files: Mapping[str, str], 
         elif name not in wanted:
             path.unlink()
     for name, content in contents.items():
-        _write(folder / name, content, epoch)
+        _write(folder / name, content)
     for name, sha256 in files.items():
         link(sha256, folder / name)
 
 
-def _write(path: Path, content: bytes, epoch: int) -> None:
+def moment(content: bytes) -> int:
+    """Return the time that a file with this content gets, in seconds: always the same, and another one's differs.
+
+    BuildKit takes a file of the same name, size and time for the one that it was sent before, even by another project.
+    """
+    return EPOCH - int(hashlib.sha256(content).hexdigest()[:6], 16)
+
+
+def _write(path: Path, content: bytes) -> None:
     mode = 0o755 if content.startswith(b"#!") else 0o644
-    if path.is_file() and path.read_bytes() == content and path.stat().st_mode & 0o777 == mode:
+    if (
+        path.is_file()
+        and path.read_bytes() == content
+        and (path.stat().st_mode & 0o777, int(path.stat().st_mtime)) == (mode, moment(content))
+    ):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o755)
     half = path.with_name(f".{uuid.uuid4().hex}.half")
     half.write_bytes(content)
     half.chmod(mode)
-    os.utime(half, (epoch, epoch))
+    os.utime(half, (moment(content), moment(content)))
     half.replace(path)

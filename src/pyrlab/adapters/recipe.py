@@ -19,8 +19,6 @@ FOLDERS = {
     "lock": "lock",
 }
 STAGES = "stages"
-# The time of each file: BuildKit copies it into the images.
-EPOCH = 1735689600
 
 
 def read(docker: Path) -> dict[str, bytes]:

@@ -62,14 +62,13 @@ class Materials:
         sections = list(sections)
         fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
         store = fetch.store_of(self.settings)
-        context.fill(self.work / RECIPE, self.recipe, {}, link=store.link, epoch=recipe.EPOCH)
+        context.fill(self.work / RECIPE, self.recipe, {}, link=store.link)
         for section in sections:
             context.fill(
                 self.work / SECTIONS / section.name,
                 {name: text.encode() for name, text in section.texts.items()},
                 dict(fetch.names_in_store(store, section)),
                 link=store.link,
-                epoch=recipe.EPOCH,
             )
             if section.name == ROOT:
                 self._make_root(section)
