@@ -46,7 +46,9 @@ def use(monkeypatch: pytest.MonkeyPatch, **answers: str) -> Commands:
 @pytest.mark.parametrize(
     ("info", "shown"),
     [
-        pytest.param({"SecurityOptions": ["name=seccomp,profile=builtin"], "OperatingSystem": "Debian"}, "", id="plain"),
+        pytest.param(
+            {"SecurityOptions": ["name=seccomp,profile=builtin"], "OperatingSystem": "Debian"}, "", id="plain"
+        ),
         pytest.param({"SecurityOptions": ["name=seccomp", "name=rootless"]}, " (rootless)", id="rootless"),
         pytest.param({"OperatingSystem": "Docker Desktop"}, " (Docker Desktop)", id="desktop"),
         pytest.param({"SecurityOptions": None}, "", id="says-nothing"),

@@ -163,7 +163,11 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             id="unknown-key",
         ),
         pytest.param(
-            "[images]\nzzz = 1", {}, "pyrlab.toml: 'zzz' is no key of [images]", "choose from: prefix, tag", id="no-such-key"
+            "[images]\nzzz = 1",
+            {},
+            "pyrlab.toml: 'zzz' is no key of [images]",
+            "choose from: prefix, tag",
+            id="no-such-key",
         ),
         pytest.param(
             "[netwrk]", {}, "pyrlab.toml: 'netwrk' is no section", "did you mean 'network'?", id="unknown-section"
