@@ -13,8 +13,9 @@ import pytest
 from pyrlab import __version__
 from pyrlab.cli import main as cli
 
-LISTS = ("base_debs.txt", "r_debs.txt", "requirements.in", "r_packages.txt")
 Run = Callable[..., tuple[int, str]]
+# In full: some of these programs start in another folder.
+SOURCE = str(Path(cli.__file__).parents[2])
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def call(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["pyrlab", *arguments])
         status = cli.main()
-        return status, capsys.readouterr().err
+        return status, capsys.readouterr().err.lstrip("\n")  # click's line break behind ^C
 
     return call
 
@@ -98,12 +99,14 @@ def test_a_signal_to_pyrlab_alone_ends_all_at_once(project: Path, number: signal
     docker.parent.mkdir()
     docker.write_text(f"#!/bin/sh\necho $$ > {project}/pid\nexec sleep 60\n", encoding="utf-8")
     docker.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}", "HOME": str(project)}
+    path = f"{docker.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "HOME": str(project), "PYTHONPATH": SOURCE}
     pyrlab = subprocess.Popen(
         [sys.executable, "-m", "pyrlab", "lock"], cwd=project, env=environment, stderr=subprocess.PIPE, text=True
     )
-    while not (project / "pid").exists() or not (project / "pid").read_text(encoding="utf-8").strip():
+    while pyrlab.poll() is None and not (project / "pid").exists():
         time.sleep(0.02)
+    time.sleep(0.1)  # until the number is in the file
     pid = int((project / "pid").read_text(encoding="utf-8"))
     pyrlab.send_signal(number)
     begun = time.monotonic()
@@ -120,7 +123,14 @@ def test_nohup_outlives_the_terminal(project: Path) -> None:
         "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); sys.argv = ['pyrlab', '--help'];"
         "from pyrlab.cli.main import main; main(); print(signal.getsignal(signal.SIGHUP))"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] in {"1", "Handlers.SIG_IGN"}
 
 
