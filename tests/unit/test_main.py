@@ -12,6 +12,7 @@ import pytest
 
 from pyrlab import __version__
 from pyrlab.cli import main as cli
+from pyrlab.steps import locking
 
 Run = Callable[..., tuple[int, str]]
 # In full: some of these programs start in another folder.
@@ -20,7 +21,7 @@ SOURCE = str(Path(cli.__file__).parents[2])
 
 @pytest.fixture
 def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a runner of the command line in a small project: it gives the status and what is said on standard error."""
+    """Return a runner of the command line in a small project: it gives the status and the messages."""
     monkeypatch.chdir(project)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
     monkeypatch.setattr(cli.err, "file", None)
@@ -41,7 +42,7 @@ def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], Non
         def lock(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(cli.locking, "lock", lock)
+        monkeypatch.setattr(locking, "lock", lock)
 
     return arrange
 
@@ -82,7 +83,7 @@ def test_an_interrupt_says_what_it_knows(
         (project / "debs.lock").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.locking, "lock", late)
+    monkeypatch.setattr(locking, "lock", late)
     assert run("lock") == (130, "interrupted; the new locks are written\n")
 
     def build(*_: object, **__: object) -> None:

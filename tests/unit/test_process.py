@@ -127,14 +127,11 @@ def test_sigterm_to_us_alone_ends_the_program_at_once() -> None:
     assert is_gone(pid)
 
 
-def test_an_interrupted_program_may_clean_up() -> None:
+def test_an_interrupted_program_may_clean_up(tmp_path: Path) -> None:
     """It is asked first."""
-    _, lines = end_by_sigterm(
-        "trap 'echo cleaned > \"$folder/cleaned\"; exit' TERM; folder=$(mktemp -d); echo $folder; sleep 60 & wait"
-    )
-    folder = Path(lines[0])
-    assert (folder / "cleaned").read_text(encoding="utf-8") == "cleaned\n"
-    subprocess.run(["rm", "-r", str(folder)], check=True)
+    cleaned = tmp_path / "cleaned"
+    end_by_sigterm(f"trap 'echo yes > {cleaned}; exit' TERM; echo begun; sleep 60 & wait")
+    assert cleaned.read_text(encoding="utf-8") == "yes\n"
 
 
 def test_one_that_will_not_end_is_killed_with_all_that_it_has_started() -> None:
