@@ -115,9 +115,9 @@ def mine(built_project: Project, tmp_path: Path) -> Settings:
 @pytest.fixture
 def theirs(mine: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     """Return the same settings in another project, or of another user in the same one."""
-    return dataclasses.replace(
-        mine, **{"project": {"project": tmp_path / "theirs"}, "user": {"owner": 4321}}[request.param]
-    )
+    if request.param == "project":
+        return dataclasses.replace(mine, project=tmp_path / "theirs")
+    return dataclasses.replace(mine, owner=4321)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_lab_that_cannot_be_made_removes_no_other_one(mine: Settings) -> None:
         with pytest.raises(LabError, match=r"^pylab could not be started$") as caught:
             serving.serve(chosen, "pylab", build=lambda: None, say=lambda _: None)
         assert "already in use" in caught.value.detail
-        assert engine.client().containers.get(older.id).id == older.id
+        assert engine.client().containers.get(str(older.id)).id == older.id
     finally:
         older.remove(force=True)
 
@@ -187,7 +187,7 @@ def test_a_lab_that_cannot_be_made_removes_no_other_one(mine: Settings) -> None:
 def test_an_interrupt_while_the_engine_makes_a_lab_leaves_none(mine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer never came, but the container did."""
     collection = type(engine.client().containers)
-    create = collection.create
+    create: Callable[..., Container] = collection.create
 
     def interrupted(*arguments: object, **options: object) -> None:
         create(*arguments, **options)
