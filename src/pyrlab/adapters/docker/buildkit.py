@@ -4,11 +4,10 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pyrlab.adapters import network, process
+from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
 from pyrlab.errors import BuildError, GoneError, HashMismatchError, PyrlabError, StaleLockError
 from pyrlab.model.settings import Settings
@@ -136,12 +135,13 @@ def _host_network() -> list[str]:
 @contextlib.contextmanager
 def _secrets(settings: Settings) -> Iterator[Path]:
     """Write the network settings as files that only this user can read, for as long as one build runs."""
-    with tempfile.TemporaryDirectory(prefix="pyrlab-") as folder:
+    # In the work folder, where the next run sweeps what a killed one leaves.
+    with temporary.folder(settings.workspace.work) as folder:
         for name, text in secret_files(settings).items():
-            path = Path(folder, name)
+            path = folder / name
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
-        yield Path(folder)
+        yield folder
 
 
 def secret_files(settings: Settings) -> dict[str, str]:
