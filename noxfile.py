@@ -32,7 +32,8 @@ TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke")
 def toolkit(session: nox.Session) -> None:
     """Install what toolkit.lock pins, by hash, and pyrlab itself from src/."""
     session.install("--quiet", "--require-hashes", "-r", "toolkit.lock")
-    session.env["PYTHONPATH"] = "src"
+    # In full, as some of what runs here starts programs in other folders.
+    session.env["PYTHONPATH"] = str(Path("src").resolve())
 
 
 def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
@@ -46,7 +47,7 @@ def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
 def engine(session: nox.Session) -> None:
     """Make sure that a Docker engine answers; on Debian or Ubuntu as root, install and start one."""
     # `nox -s engine serve -- pylab` gives the lab's arguments to both sessions.
-    pyrlab(session, "engine", *(one for one in session.posargs if one == "--debug"))
+    pyrlab(session, "engine", *(argument for argument in session.posargs if argument == "--debug"))
 
 
 @nox.session

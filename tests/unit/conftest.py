@@ -1,5 +1,6 @@
 """Small projects for the unit tests, made on the spot: lists, settings, and a machine on which no program runs."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pyrlab.model import settings
 from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
 from pyrlab.model.settings import Settings
 
-# The same examples each time, and no tracing of failures: the suite stays quick, and a red test stays red.
+# Everyday: the same examples each time, and no tracing of failures: the suite stays quick, and a red test stays red.
 hypothesis.settings.register_profile(
     "unit",
     max_examples=50,
@@ -22,7 +23,11 @@ hypothesis.settings.register_profile(
     database=None,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate, hypothesis.Phase.shrink],
 )
-hypothesis.settings.load_profile("unit")
+# CI looks elsewhere each time. What it finds is printed with a line to paste above the test, which then fails here too.
+hypothesis.settings.register_profile(
+    "ci", parent=hypothesis.settings.get_profile("unit"), max_examples=200, derandomize=False, print_blob=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI", "").lower() in {"1", "true"} else "unit")
 
 
 @pytest.fixture

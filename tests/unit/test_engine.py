@@ -77,7 +77,7 @@ def test_an_engine_that_answers_is_left_alone(
     ],
 )
 def test_an_engines_version_is_read_whatever_it_looks_like(
-    monkeypatch: pytest.MonkeyPatch, version: str, api: str, is_fit: bool
+    monkeypatch: pytest.MonkeyPatch, version: str, api: str, *, is_fit: bool
 ) -> None:
     use(monkeypatch, docker_version=server(version, api=api), docker_buildx=BUILDX)
     if is_fit:

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.adapters.lists_files import read_lists
+from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import ListError
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.lists import BASE_DEBS, IMPLIED, PYTHON, R_DEBS, DebRequest, Lists, R, RRequest
 from pyrlab.model.locks import debs, python, r
+from pyrlab.model.settings import Settings
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 DEB_REMEDY = "write one lower-case package name a line, or name=version"
@@ -286,3 +288,19 @@ def test_order_of_lines_changes_neither_requests_nor_digests(
     assert debs.input_of(one, "trixie", ()) == debs.input_of(other, "trixie", ())
     assert python.input_of(one.all_python, "trixie") == python.input_of(other.all_python, "trixie")
     assert r.input_of(one, "trixie", ("debian",)) == r.input_of(other, "trixie", ("debian",))
+
+
+def test_lists_of_a_checkout_with_crlf_are_the_same(read_lists: ReadLists, project: Path) -> None:
+    """As git makes one on other systems, and editors there write it."""
+    texts = {BASE_DEBS: "# tools\ncurl\n", PYTHON: "numpy>=2  # fast\n", R_DEBS: "r-base=1\n", R: "zoo >= 1.8\n"}
+    wanted = read_lists(texts)
+    for name, text in texts.items():
+        (project / name).write_bytes(text.replace("\n", "\r\n").encode())
+    assert read_lists({}) == wanted
+
+
+def test_settings_with_crlf_are_the_same(project: Path, load_settings: Callable[..., Settings]) -> None:
+    """pyrlab.toml comes out of the same checkout."""
+    wanted = load_settings('[images]\nprefix = "team/"\n')
+    (project / "pyrlab.toml").write_bytes(b'[images]\r\nprefix = "team/"\r\n')
+    assert read_settings(project, {}) == wanted

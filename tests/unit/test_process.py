@@ -3,6 +3,9 @@
 import gc
 import os
 import shlex
+import signal
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -52,6 +55,91 @@ def test_a_timeout_holds_for_what_a_program_has_started() -> None:
     with pytest.raises(CommandError, match=r"^sh -c 'sleep 2; true' took more than 0 s$"):
         process.run(["sh", "-c", "sleep 2; true"], timeout=0.2)
     assert time.monotonic() - begun < 1.5
+
+
+def test_what_runs_over_its_time_fails_even_if_it_then_ends_well() -> None:
+    """It was told to end, and ended with 0: it has not done what it was asked."""
+    with pytest.raises(CommandError, match=r"took more than 0 s$"):
+        process.run(["sh", "-c", "trap 'exit 0' TERM; sleep 60 & wait"], timeout=0.3)
+
+
+def test_a_grandchild_that_keeps_the_output_does_not_keep_us() -> None:
+    """The command has ended, well: what it left running in the background is not waited for, nor ended."""
+    begun = time.monotonic()
+    printed = process.run(["sh", "-c", "sleep 5 & echo $!; echo done"], timeout=60)
+    assert time.monotonic() - begun < process.REST + 1
+    pid, done = printed.split()
+    assert done == "done"
+    os.kill(int(pid), signal.SIGTERM)  # it is alive
+
+
+def test_what_comes_after_the_programs_end_is_read_for_a_moment() -> None:
+    """A pipe's last lines may come from a child."""
+    assert process.run(["sh", "-c", "(sleep 0.2; echo late) & echo early"], timeout=60) == "early\nlate\n"
+
+
+def test_a_program_that_closes_its_output_is_still_in_time() -> None:
+    """Its end is waited for, but no longer than agreed."""
+    with pytest.raises(CommandError, match=r"took more than 0 s$"):
+        process.run(["sh", "-c", "exec >&- 2>&-; sleep 60"], timeout=0.3)
+
+
+PROGRAM = """
+import signal, sys
+from pyrlab.adapters import process
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGTERM, interrupt)
+process.PATIENCE = 3.0
+try:
+    process.run(["sh", "-c", sys.argv[1]], timeout=60, on_line=lambda line: print(line, flush=True))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def end_by_sigterm(script: str) -> tuple[float, list[str]]:
+    """Run a script by process.run, end its caller alone by SIGTERM, and return the seconds that took, and the lines."""
+    caller = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert caller.stdout is not None
+    with caller.stdout:
+        first = caller.stdout.readline()
+        caller.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        lines = [first.strip(), *caller.stdout.read().splitlines()]
+        caller.wait(timeout=30)
+    return time.monotonic() - begun, lines
+
+
+def is_gone(pid: str) -> bool:
+    """Tell whether a process has ended; init may not have heard of it yet."""
+    status = Path("/proc", pid, "stat")
+    return not status.exists() or ") Z" in status.read_text(encoding="utf-8")
+
+
+def test_sigterm_to_us_alone_ends_the_program_at_once() -> None:
+    """And what it has started, too."""
+    took, [pid, last] = end_by_sigterm("sleep 60 & echo $!; wait")
+    assert last == "interrupted"
+    assert took < process.REST + 1  # some systems keep the dead of others in their list for a while
+    assert is_gone(pid)
+
+
+def test_an_interrupted_program_may_clean_up(tmp_path: Path) -> None:
+    """It is asked first."""
+    cleaned = tmp_path / "cleaned"
+    end_by_sigterm(f"trap 'echo yes > {cleaned}; exit' TERM; echo begun; sleep 60 & wait")
+    assert cleaned.read_text(encoding="utf-8") == "yes\n"
+
+
+def test_one_that_will_not_end_is_killed_with_all_that_it_has_started() -> None:
+    """After the time that it has for that."""
+    took, [pid, last] = end_by_sigterm("trap '' TERM; sh -c 'while :; do sleep 1; done' & echo $!; wait; wait")
+    assert last == "interrupted"
+    assert 2.9 < took < 6
+    assert is_gone(pid)
 
 
 def test_a_missing_program_is_named() -> None:

@@ -90,12 +90,47 @@ def test_proxies_are_read_in_either_case(load_settings: Load) -> None:
     assert loaded.proxies == {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
 
 
-def test_prefix_goes_before_the_image_and_the_projects_own_tag_behind(load_settings: Load) -> None:
-    """A registry and a team, or nothing; a fixed tag, or one that no other project has."""
-    named = load_settings('[images]\nprefix = "registry.example/team/"\ntag = "latest"')
-    assert named.tag("pylab") == "registry.example/team/pylab:latest"
+def test_prefix_goes_before_the_image_and_a_tag_behind(load_settings: Load) -> None:
+    """A registry and a team, or nothing; a tag that people fix, or one of this project's own."""
+    fixed = load_settings('[images]\nprefix = "registry.example/team/"\ntag = "latest"')
+    assert fixed.tag("pylab") == "registry.example/team/pylab:latest"
     own = load_settings()
     assert own.tag("rlab") == f"rlab:{own.workspace.slug}-{own.workspace.identity}"
+
+
+def test_the_workspace_is_in_the_project_whatever_way_leads_to_it(load_settings: Load, project: Path) -> None:
+    """A link to a project is that project."""
+    load_settings()
+    link = project.parent / f"{project.name}-link"
+    link.symlink_to(project)
+    direct, linked = read_settings(project, {}).workspace, read_settings(link, {}).workspace
+    assert direct == linked
+    assert (direct.project, direct.work, direct.owner) == (project, project / ".pyrlab", os.getuid())
+
+
+@pytest.mark.parametrize("said", ["cache", "./cache", "", "../cache"])
+def test_a_relative_cache_folder_is_none(load_settings: Load, said: str) -> None:
+    """The XDG base directory specification wants it ignored."""
+    assert load_settings(XDG_CACHE_HOME=said).cache == Path("~/.cache/pyrlab").expanduser()
+    assert load_settings(XDG_CACHE_HOME="/var/cache/me").cache == Path("/var/cache/me/pyrlab")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "team/",
+        "a-b/c_d.e/f-",
+        "localhost/",
+        "localhost:5000/",
+        "Registry.Example/team/",
+        "host:5000/team/",
+        "team-",
+    ],
+)
+def test_prefixes_that_docker_takes(load_settings: Load, prefix: str) -> None:
+    """A registry with or without a port, teams, and a beginning of the name itself."""
+    assert load_settings(f'[images]\nprefix = "{prefix}"\ntag = "1"').tag("pylab") == f"{prefix}pylab:1"
 
 
 @pytest.mark.parametrize(

@@ -154,9 +154,11 @@ def main() -> int:
     try:
         cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort) as interrupt:
+        # click has made an Abort of it; what became of the work was noted on the interrupt itself.
+        known = getattr(interrupt.__cause__ or interrupt, "__notes__", ())
         # After SIGHUP there may be no terminal left to write to.
         with contextlib.suppress(OSError):
-            err.print("; ".join(["interrupted", *getattr(interrupt, "__notes__", ())]))
+            err.print("; ".join(["interrupted", *known]))
         return INTERRUPTED
     except click.ClickException as error:
         return _fail(UsageError(error.format_message(), remedy="nox -s SESSION -- --help"), debug=debug)

@@ -4,13 +4,12 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyrlab.adapters import network, process
+from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
 from pyrlab.errors import BuildError, HashMismatchError, PyrlabError, StaleLockError
 
@@ -46,7 +45,7 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
     The bake file stays in the work folder, for those who build by hand.
     Raises HashMismatchError, StaleLockError, NetworkError, or BuildError with the end of the failed step's output.
     """
-    with _secrets(call.secrets) as folder:
+    with _secrets(call) as folder:
         secret = [f"id={name},src={folder / name}" for name in sorted(call.secrets)]
         document = {
             "group": {"default": {"targets": sorted(call.targets)}},
@@ -149,11 +148,12 @@ def _host_network(call: Bake) -> list[str]:
 
 
 @contextlib.contextmanager
-def _secrets(texts: Mapping[str, str]) -> Iterator[Path]:
+def _secrets(call: Bake) -> Iterator[Path]:
     """Write secrets as files that only this user can read, for as long as one build runs."""
-    with tempfile.TemporaryDirectory(prefix="pyrlab-") as folder:
-        for name, text in texts.items():
-            path = Path(folder, name)
+    # In the work folder, where the next run sweeps what a killed one leaves.
+    with temporary.folder(call.work) as folder:
+        for name, text in call.secrets.items():
+            path = folder / name
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
-        yield Path(folder)
+        yield folder

@@ -1,0 +1,241 @@
+"""Workspaces: projects, users and variants never share a tag, a container or a work folder."""
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyrlab.adapters import temporary
+from pyrlab.errors import UsageError
+from pyrlab.model.workspace import Workspace
+from pyrlab.steps import workspace as steps
+from pyrlab.steps.workspace import busy, prepare
+
+# Source: the grammar of references, and the daemon's own check of a container's name.
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+def workspace(project: Path, owner: int = 1000, **given_: str) -> Workspace:
+    """Return a workspace of a project, as the settings make it."""
+    return Workspace(project, project / ".pyrlab", Path("/cache"), owner, **given_)
+
+
+def test_a_tag_names_the_project() -> None:
+    """So that a list of images says whose they are."""
+    assert workspace(Path("/home/me/analysis")).tag("pylab") == "pylab:analysis-d7188823"
+    assert workspace(Path("/home/me/analysis"), prefix="team/").tag("rlab") == "team/rlab:analysis-d7188823"
+    assert workspace(Path("/home/me/analysis"), fixed_tag="latest").tag("rlab") == "rlab:latest"
+
+
+def test_two_projects_and_two_users_share_nothing() -> None:
+    """Namesakes in other folders, and the same folder of two users."""
+    mine = workspace(Path("/home/me/analysis"))
+    others = [workspace(Path("/home/you/analysis")), workspace(Path("/home/me/analysis"), owner=1001)]
+    for other in others:
+        assert other.tag("pylab") != mine.tag("pylab")
+        assert other.container("pylab") != mine.container("pylab")
+        assert other.lab_labels("pylab") != mine.lab_labels("pylab")
+
+
+def test_a_variant_touches_nothing_of_the_project() -> None:
+    """Its images, labs and files are its own; lists, locks and cache are the project's."""
+    mine = workspace(Path("/home/me/analysis"))
+    candidate = mine.variant("candidate")
+    assert candidate.tag("pylab") == "pylab:analysis-d7188823-candidate"
+    assert workspace(Path("/a"), fixed_tag="latest").variant("candidate").tag("pylab") == "pylab:latest-candidate"
+    assert candidate.container("pylab") == "pyrlab-analysis-d7188823-candidate-pylab"
+    assert candidate.labels == {"io.pyrlab.project": "d7188823-candidate", "io.pyrlab.user": "1000"}
+    assert candidate.work == mine.work / "variants/candidate"
+    assert (candidate.project, candidate.cache) == (mine.project, mine.cache)
+    with pytest.raises(UsageError, match=r"^'../up' is no name of a variant$"):
+        mine.variant("../up")
+
+
+@pytest.mark.parametrize(
+    ("folder", "slug"),
+    [
+        pytest.param("Analysis", "analysis", id="upper-case"),
+        pytest.param("my data (2026)", "my-data-2026", id="spaces"),
+        pytest.param("données", "donnees", id="accents"),
+        pytest.param("анализ", "project", id="no-latin-letter"),
+        pytest.param("-", "project", id="only-a-dash"),
+        pytest.param("a" * 200, "a" * 30, id="long"),
+    ],
+)
+def test_the_slug_is_the_folders_name_made_fit(folder: str, slug: str) -> None:
+    assert workspace(Path("/home/me", folder)).slug == slug
+
+
+@given(folder=st.text(st.characters(exclude_characters="/\0"), min_size=1), variant=st.sampled_from(["", "candidate"]))
+def test_docker_takes_the_names_of_every_folder(folder: str, variant: str) -> None:
+    """Whatever people call their projects; a name in bytes that are no UTF-8, too."""
+    made = workspace(Path("/home/me") / folder)
+    made = made.variant(variant) if variant else made
+    assert TAG.fullmatch(made.tag_name)
+    assert CONTAINER.fullmatch(made.container("pyrlab-base"))
+
+
+def test_a_work_folder_is_made_and_git_never_sees_it(tmp_path: Path) -> None:
+    """Under any umask, others may read what is not secret."""
+    before = os.umask(0o077)
+    try:
+        prepare(workspace(tmp_path))
+    finally:
+        os.umask(before)
+    ignore = tmp_path / ".pyrlab/.gitignore"
+    assert (ignore.read_text(encoding="utf-8"), oct(ignore.stat().st_mode & 0o777)) == ("*\n", "0o644")
+
+
+def test_a_variants_work_folder_is_below_the_projects(tmp_path: Path) -> None:
+    prepare(workspace(tmp_path).variant("candidate"))
+    assert sorted(path.name for path in (tmp_path / ".pyrlab").iterdir()) == [".gitignore", "variants"]
+
+
+def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    """A folder of a run that is alive stays, and so does what only looks alike."""
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    work = tmp_path / ".pyrlab"
+    for name in (f".tmp-{dead}-abc", f"tmp-{dead}-abc", f".tmp-{os.getpid()}-abc", ".tmp-99999999999999999999-x"):
+        (work / name / "inside").mkdir(parents=True)
+    (work / "tmp-folder").mkdir()
+    with temporary.folder(work) as own:
+        prepare(workspace(tmp_path))
+        assert own.is_dir()
+    left = sorted(path.name for path in work.iterdir())
+    assert left == sorted([".gitignore", f".tmp-{os.getpid()}-abc", "tmp-folder"])
+
+
+def hold(project: Path, seconds: float) -> None:
+    """Hold a workspace, in a process of its own."""
+    with busy(workspace(project), "build", say=lambda _: None):
+        (project / "held").touch()
+        time.sleep(seconds)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> "Callable[[float], multiprocessing.process.BaseProcess]":
+    """Return a starter of another run, which holds the workspace for some seconds."""
+
+    def start(seconds: float) -> multiprocessing.process.BaseProcess:
+        other = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path, seconds))
+        other.start()
+        while not (tmp_path / "held").exists():
+            time.sleep(0.01)
+        return other
+
+    return start
+
+
+def test_who_waits_says_once_for_whom(
+    tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]"
+) -> None:
+    """What the other one does, since when, and its process."""
+    other = holder(1.0)
+    said: list[str] = []
+    with busy(workspace(tmp_path), "lock", say=said.append, timeout=30):
+        other.join(timeout=5)
+        assert other.exitcode == 0
+        assert json.loads((tmp_path / ".pyrlab" / steps.NOTE).read_text(encoding="utf-8"))["what"] == "lock"
+    [line] = said
+    assert re.fullmatch(
+        rf"waiting for another run in this project: build, process {other.pid}, since \d\d:\d\d:\d\d", line
+    )
+
+
+def test_waiting_has_an_end(tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]") -> None:
+    """And the other run goes on."""
+    other = holder(2.0)
+    with (
+        pytest.raises(
+            UsageError, match=rf"^another run still works in {tmp_path} after 0 s: build, process "
+        ) as caught,
+        busy(workspace(tmp_path), "lock", say=lambda _: None, timeout=0.3),
+    ):
+        pytest.fail("two runs at once")
+    assert caught.value.remedy == "wait for it, or end it; then run the same again"
+    other.join()
+    assert other.exitcode == 0
+
+
+def test_a_variant_waits_for_nobody(
+    tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]"
+) -> None:
+    """The candidate of an upgrade is built while the project is."""
+    other = holder(1.0)
+    said: list[str] = []
+    with busy(workspace(tmp_path).variant("candidate"), "build", say=said.append):
+        assert (other.exitcode, said) == (None, [])
+    other.join()
+
+
+def test_a_run_that_is_killed_holds_nothing(
+    tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]"
+) -> None:
+    """Its note stays behind, and misleads nobody."""
+    other = holder(60.0)
+    other.kill()
+    other.join()
+    said: list[str] = []
+    with busy(workspace(tmp_path), "lock", say=said.append):
+        assert said == []
+
+
+def test_the_lock_ends_with_an_error_of_the_work(tmp_path: Path) -> None:
+    with pytest.raises(LookupError), busy(workspace(tmp_path), "lock", say=lambda _: None):
+        raise LookupError
+    with filelock.FileLock(tmp_path / ".pyrlab" / steps.LOCK).acquire(timeout=0):
+        assert not (tmp_path / ".pyrlab" / steps.NOTE).exists()
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from pyrlab.errors import UsageError
+from pyrlab.model.workspace import Workspace
+from pyrlab.steps.workspace import busy
+os.setgid(65534); os.setuid(65534)
+project = Path(sys.argv[1])
+try:
+    with busy(Workspace(project, project / ".pyrlab", project, 65534), "lock", say=print):
+        print("held")
+except UsageError as error:
+    print(error, "|", error.remedy)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of root's")
+@pytest.mark.parametrize("made", ["by-root", "file-inside-by-root", "project-of-root"])
+def test_a_work_folder_of_roots_is_an_error_that_says_what_to_do(made: str) -> None:
+    """As after `sudo nox -s build`."""
+    # Not tmp_path, which is root's alone from its very top.
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    work = folder / ".pyrlab"
+    if made != "project-of-root":
+        os.chown(folder, 65534, 65534)
+        with busy(workspace(folder), "build", say=lambda _: None):
+            pass
+    if made == "file-inside-by-root":
+        os.chown(work, 65534, 65534)
+    done = subprocess.run([sys.executable, "-c", AS_NOBODY, str(folder)], capture_output=True, text=True, check=False)
+    shutil.rmtree(folder)
+    if made == "project-of-root":
+        expected = f"this user cannot write in {folder} | make {folder} a folder that you can write in"
+    else:
+        expected = f"this user cannot write in {work} | sudo chown -R 65534:65534 {work}\n"
+    assert (done.stdout.startswith(expected), done.stderr) == (True, ""), done.stdout
