@@ -18,7 +18,7 @@ URI = "http://mirror.example/debian"
 
 
 def ar(members: Mapping[str, bytes]) -> bytes:
-    """Return an ``ar`` archive. Source: ar(5)."""
+    """Pack members as ``ar`` does. Source: ar(5)."""
     parts = [b"!<arch>\n"]
     for name, content in members.items():
         head = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n"
@@ -72,6 +72,14 @@ def stanza(name: str, version: str = "1", **fields: str) -> str:
         **{key.replace("_", "-"): value for key, value in fields.items()},
     }
     return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+def packed(text: str, form: str) -> bytes:
+    """Return an index in the form that a suffix names."""
+    content = text.encode()
+    if form == ".xz":
+        return lzma.compress(content)
+    return gzip.compress(content) if form == ".gz" else content
 
 
 def packages(*stanzas: str) -> str:
@@ -129,7 +137,7 @@ class Mirror:
         folder = f"{uri}/dists/{suite}"
         sums = []
         for form in forms:
-            content = {".xz": lzma.compress, ".gz": gzip.compress, "": bytes}[form](text.encode())
+            content = packed(text, form)
             digest = hashlib.sha256(content).hexdigest()
             sums.append(f" {digest} {len(content)} {path}{form}")
             place = f"main/binary-{architecture}/by-hash/SHA256/{digest}" if by_hash else f"{path}{form}"

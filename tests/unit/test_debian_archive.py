@@ -25,7 +25,7 @@ PACKAGES = f"{FOLDER}/main/binary-amd64/Packages"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    """The source of an archive that signs with a key of the tests' own."""
+    """Return the source of an archive that signs with a key of the tests' own."""
     return Source(URI, "trixie", ("main",), signed_by=str(keyring(tmp_path, "archive")))
 
 
@@ -100,7 +100,7 @@ def test_a_release_file_without_a_valid_signature_is_refused(source: Source, cha
     changed = change(mirror.files[INRELEASE])
     assert changed != mirror.files[INRELEASE]
     mirror.files[INRELEASE] = changed
-    with pytest.raises(BuildError, match="no valid signature of .*archive.asc") as caught:
+    with pytest.raises(BuildError, match=r"no valid signature of .*archive.asc") as caught:
         read(source, mirror)
     assert "backtrace" not in caught.value.detail
     assert not any("Packages" in url for url in mirror.asked)
@@ -216,7 +216,10 @@ def test_packages_for_all_architectures_may_have_an_index_of_their_own(source: S
     mirror.publish("trixie", packages(stanza("curl")), architecture="all")
     every = mirror.files[INRELEASE].decode().split("SHA256:\n")[1].split("\n-----")[0]
     release = mirror.publish("trixie", TEXT)
-    for apart, expected in (("", {"apt", "dpkg", "curl"}), ("No-Support-for-Architecture-all: Packages\n", {"apt", "dpkg"})):
+    for apart, expected in (
+        ("", {"apt", "dpkg", "curl"}),
+        ("No-Support-for-Architecture-all: Packages\n", {"apt", "dpkg"}),
+    ):
         text = apart + release.replace("Architectures: amd64", "Architectures: all amd64") + every + "\n"
         mirror.files[INRELEASE] = sign(text, "archive")
         assert names(read(source, mirror)) == expected
@@ -238,7 +241,7 @@ def test_a_suite_that_is_not_there_is_left_out_only_where_it_is_optional(source:
     mirror = Mirror()
     mirror.publish("trixie", TEXT)
     security = dataclasses.replace(source, suite="trixie-security")
-    with pytest.raises(NetworkError, match="there is no .*/trixie-security/InRelease"):
+    with pytest.raises(NetworkError, match=r"there is no .*/trixie-security/InRelease"):
         archive.read([source, security], "amd64", mirror.get, now=NOW)
     optional = dataclasses.replace(security, optional=True)
     assert archive.read([source, optional], "amd64", mirror.get, now=NOW).missing == (optional,)
@@ -283,10 +286,10 @@ def test_no_message_shows_a_password(source: Source) -> None:
 def test_a_keyring_that_cannot_be_read_is_named(source: Source, tmp_path: Path) -> None:
     mirror = Mirror()
     mirror.publish("trixie", TEXT)
-    with pytest.raises(UsageError, match="nowhere.gpg cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"nowhere.gpg cannot be read: No such file"):
         read(dataclasses.replace(source, signed_by=str(tmp_path / "nowhere.gpg")), mirror)
     (tmp_path / "text.gpg").write_text("not a key", encoding="utf-8")
-    with pytest.raises(UsageError, match="text.gpg is no keyring"):
+    with pytest.raises(UsageError, match=r"text.gpg is no keyring"):
         read(dataclasses.replace(source, signed_by=str(tmp_path / "text.gpg")), mirror)
 
 

@@ -46,7 +46,9 @@ def versions(records: tuple[Record, ...]) -> dict[str, str]:
         pytest.param(
             "deb [trusted=yes] file:///debs ./", Source("file:///debs", "./", trusted=True), "file:///debs", id="flat"
         ),
-        pytest.param("deb http://m/x sub/dir/", Source("http://m/x", "sub/dir/"), "http://m/x/sub/dir", id="flat-below"),
+        pytest.param(
+            "deb http://m/x sub/dir/", Source("http://m/x", "sub/dir/"), "http://m/x/sub/dir", id="flat-below"
+        ),
     ],
 )
 def test_a_source_is_read_from_its_line(line: str, source: Source, folder: str) -> None:
@@ -148,7 +150,11 @@ def test_a_kept_version_moves_where_another_package_needs_a_newer_one() -> None:
     index = index_of(
         stanza("libc", "1"), stanza("libc", "2"), stanza("tool", "2", Depends="libc (= 2)"), stanza("a", Depends="libc")
     )
-    assert versions(closure(index, ["a", "tool"], keep=[("libc", "1"), ("a", "1")])) == {"a": "1", "libc": "2", "tool": "2"}
+    assert versions(closure(index, ["a", "tool"], keep=[("libc", "1"), ("a", "1")])) == {
+        "a": "1",
+        "libc": "2",
+        "tool": "2",
+    }
 
 
 def test_a_newest_version_that_cannot_be_installed_yet_gives_way() -> None:
@@ -197,7 +203,7 @@ VERSIONS = ("1", "1.9", "1.10", "2~rc1")
 
 @st.composite
 def worlds(draw: st.DrawFn) -> list[str]:
-    """Packages that depend on each other by all kinds of relations, some in several versions."""
+    """Draw packages that depend on each other by all kinds of relations, some in several versions."""
 
     def relation() -> str:
         name = draw(st.sampled_from((*NAMES, "v", "w")))

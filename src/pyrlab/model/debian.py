@@ -18,8 +18,18 @@ PRIORITY, AUTOMATIC_UPGRADES, NOT_AUTOMATIC = 500, 100, 1
 # deb-control(5): of two packages that provide the same, the more important one is the better guess.
 _IMPORTANCE = ("required", "important", "standard", "optional", "extra")
 _FIELDS = (
-    "Package Version Architecture Essential Priority Depends Pre-Depends Provides Filename Size SHA256"
-).split()
+    "Package",
+    "Version",
+    "Architecture",
+    "Essential",
+    "Priority",
+    "Depends",
+    "Pre-Depends",
+    "Provides",
+    "Filename",
+    "Size",
+    "SHA256",
+)
 _REMEDY = "write base.apt_sources in pyrlab.toml as in sources.list(5): deb [options] URI suite component…"
 # Options that change nothing about which packages there are, or whether they are to be trusted.
 _HARMLESS_OPTIONS = frozenset({"lang", "target", "pdiffs"})
@@ -38,7 +48,7 @@ def without_user(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One ``deb`` line. ``uri`` has no slash at its end; a ``suite`` that ends with one is the folder of a flat archive.
+    """One ``deb`` line. ``uri`` has no slash at its end; a ``suite`` with one is the folder of a flat archive.
 
     ``signed_by`` is the path of a keyring instead of Debian's own keys, and ``trusted`` wants no signature at all.
     An ``optional`` source is left out where the archive does not have its suite.
@@ -307,9 +317,7 @@ class _DeadEndError(Exception):
         self.culprit = culprit
 
 
-def closure(
-    index: Index, roots: Iterable[str], *, keep: Iterable[tuple[str, str]] = ()
-) -> tuple[Record, ...]:
+def closure(index: Index, roots: Iterable[str], *, keep: Iterable[tuple[str, str]] = ()) -> tuple[Record, ...]:
     """Return the essential and required packages, the ``roots``, and all that these depend on, sorted by name.
 
     ``keep`` are versions, by name, that stay where there still is such a version and nothing else forbids it. The
@@ -388,9 +396,7 @@ class _Attempt:
 
     def _candidates(self, name: str) -> list[Record]:
         """Return the versions that may be chosen, a kept one first."""
-        records = [
-            record for record in self._index.versions(name) if (record.name, record.version) not in self._banned
-        ]
+        records = [record for record in self._index.versions(name) if (record.name, record.version) not in self._banned]
         return sorted(records, key=lambda record: record.version != self._pins.get(name))
 
     def _dead_end(self, clause: Clause, wanting: Record | None) -> _DeadEndError:

@@ -209,7 +209,7 @@ class _Reader:
             verified = pysequoia.verify(bytes=signed, store=lambda _: certs, signature=detached)
             text = signed if detached else verified.bytes
         # pysequoia has no error of its own. Its texts go on with a stack of calls.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             reason = str(error).partition("\n")[0]
             raise self._bad_signature(reason) from None
         if not verified.valid_sigs or text is None:
@@ -231,7 +231,7 @@ class _Reader:
         except NotThereError:
             pass
         try:
-            lines = self._get("InRelease").splitlines()
+            lines = iter(self._get("InRelease").splitlines())
         except NotThereError:
             if self.source.flat:
                 return None
