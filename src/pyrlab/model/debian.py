@@ -17,7 +17,7 @@ from pyrlab.errors import BuildError, UsageError
 PRIORITY, AUTOMATIC_UPGRADES, NOT_AUTOMATIC = 500, 100, 1
 # deb-control(5): of two packages that provide the same, the more important one is the better guess.
 _IMPORTANCE = ("required", "important", "standard", "optional", "extra")
-_FIELDS = (
+_FIELDS = [
     "Package",
     "Version",
     "Architecture",
@@ -29,7 +29,7 @@ _FIELDS = (
     "Filename",
     "Size",
     "SHA256",
-)
+]
 _REMEDY = "write base.apt_sources in pyrlab.toml as in sources.list(5): deb [options] URI suite component…"
 # Options that change nothing about which packages there are, or whether they are to be trusted.
 _HARMLESS_OPTIONS = frozenset({"lang", "target", "pdiffs"})
@@ -321,8 +321,8 @@ def closure(index: Index, roots: Iterable[str], *, keep: Iterable[tuple[str, str
     """Return the essential and required packages, the ``roots``, and all that these depend on, sorted by name.
 
     ``keep`` are versions, by name, that stay where there still is such a version and nothing else forbids it. The
-    newest is taken otherwise. This is what debootstrap's variant ``minbase`` holds: no recommended package, but all of priority
-    ``required``. Conflicts are not looked at: dpkg does so when it installs.
+    newest is taken otherwise. This is what debootstrap's variant ``minbase`` holds: no recommended package, but all
+    that have the priority ``required``. Conflicts are not looked at: dpkg does so when it installs.
 
     Raises BuildError that names what is missing, and who wants it.
     """
