@@ -18,7 +18,7 @@ URI = "http://mirror.example/debian"
 
 
 def ar(members: Mapping[str, bytes]) -> bytes:
-    """Pack members into one archive. Source: ar(5), deb(5)."""
+    """Pack members into one archive, as a .deb is. Source: deb(5)."""
     parts = [b"!<arch>\n"]
     for name, content in members.items():
         head = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n"
