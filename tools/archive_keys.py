@@ -1,4 +1,4 @@
-"""Write src/pyrlab/data/debian-archive-keys.asc, the keys that sign Debian's archives, from Debian's own package of them.
+"""Write src/pyrlab/data/debian-archive-keys.asc, the keys that sign Debian's archives, from Debian's package of them.
 
     apt-get download debian-archive-keyring
     python tools/archive_keys.py debian-archive-keyring_*_all.deb
@@ -31,7 +31,7 @@ def minimal(cert: pysequoia.Cert) -> bytes:
 def main(deb: str) -> None:
     """Write the keys of one package."""
     keyring = DebFile(deb).data.get_content(KEYRING)
-    certs = sorted(pysequoia.Cert.split_bytes(keyring), key=lambda cert: cert.fingerprint)
+    certs = sorted(pysequoia.Cert.split_bytes(keyring or b""), key=lambda cert: cert.fingerprint)
     keys = b"".join(minimal(cert) for cert in certs)
     KEYS.write_text(pysequoia.armor(keys, pysequoia.ArmorKind.PublicKey), encoding="ascii")
     for cert in certs:

@@ -2,10 +2,11 @@
 FROM scratch AS root-unpacked
 ADD root.tar /
 
+# Mounted in /dev, which is not part of the image: elsewhere the folder above a mount gets the time of the build.
 FROM root-unpacked AS root-configured
-RUN --network=none --mount=type=bind,from=recipe,source=root,target=/run/recipe \
-    --mount=type=bind,from=sections,source=root,target=/run/section \
-    /run/recipe/configure-root /run/section
+RUN --network=none --mount=type=bind,from=recipe,source=root,target=/dev/recipe \
+    --mount=type=bind,from=sections,source=root,target=/dev/section \
+    /dev/recipe/configure-root /dev/section
 
 FROM scratch AS root
 COPY --from=root-configured / /

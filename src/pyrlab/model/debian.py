@@ -48,7 +48,7 @@ def without_user(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One ``deb`` line. ``uri`` has no slash at its end; a ``suite`` that ends with one is the folder of a flat archive.
+    """One ``deb`` line. ``uri`` has no slash at its end; a ``suite`` with one is the folder of a flat archive.
 
     ``signed_by`` is the path of a keyring instead of Debian's own keys, and ``trusted`` wants no signature at all.
     An ``optional`` source is left out where the archive does not have its suite.
@@ -321,8 +321,8 @@ def closure(index: Index, roots: Iterable[str], *, keep: Iterable[tuple[str, str
     """Return the essential and required packages, the ``roots``, and all that these depend on, sorted by name.
 
     ``keep`` are versions, by name, that stay where there still is such a version and nothing else forbids it. The
-    newest is taken otherwise. This is what debootstrap's variant ``minbase`` holds: no recommended package, but all of priority
-    ``required``. Conflicts are not looked at: dpkg does so when it installs.
+    newest is taken otherwise. This is what debootstrap's variant ``minbase`` holds: no recommended package, but all
+    that have the priority ``required``. Conflicts are not looked at: dpkg does so when it installs.
 
     Raises BuildError that names what is missing, and who wants it.
     """

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import logging
 import lzma
 import re
 import zlib
@@ -22,6 +23,8 @@ from pyrlab.model.debian import PRIORITY, Index, Record, Source, closure, parse_
 from pyrlab.model.debian_release import IndexFile, Release
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # Gives the bytes of a URL. Raises NotThereError where the server has no such file, and NetworkError.
 Get = Callable[[str], bytes]
@@ -65,6 +68,8 @@ def choose_root(settings: Settings, kept: Iterable[DebPin], *, architecture: str
         lambda url: web.get(url, agent=AGENT).path.read_bytes(),
         check_valid_until=settings.check_valid_until == "true",
     )
+    for source in archive.missing:
+        log.warning("there is no %s: nothing is taken from it", public(source.folder))
     records = closure(archive.index, ["apt", *roots], keep=[(pin.name, pin.version) for pin in kept])
     return tuple(pin_of(record, requested=record.name in roots) for record in records)
 
@@ -209,7 +214,7 @@ class _Reader:
             verified = pysequoia.verify(bytes=signed, store=lambda _: certs, signature=detached)
             text = signed if detached else verified.bytes
         # pysequoia has no error of its own. Its texts go on with a stack of calls.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             reason = str(error).partition("\n")[0]
             raise self._bad_signature(reason) from None
         if not verified.valid_sigs or text is None:
@@ -231,7 +236,7 @@ class _Reader:
         except NotThereError:
             pass
         try:
-            lines = self._get("InRelease").splitlines()
+            lines = iter(self._get("InRelease").splitlines())
         except NotThereError:
             if self.source.flat:
                 return None
