@@ -92,7 +92,8 @@ def one_more_package(project: Path) -> list[tuple[str, float]]:
         assert 'prefix = ""' in toml.read_text(encoding="utf-8"), (
             "a prefix is set: the copy would build over its images"
         )
-        toml.write_text(toml.read_text(encoding="utf-8").replace('prefix = ""', 'prefix = "pyrlab-bench/"'), "utf-8")
+        text = toml.read_text(encoding="utf-8").replace('prefix = ""', 'prefix = "pyrlab-bench/"')
+        toml.write_text(text.replace('tag = ""', 'tag = "latest"'), "utf-8")
         pyrlab(copy, "build", "pylab")
         with (copy / "requirements.in").open("a", encoding="utf-8") as file:
             file.write(f"{NEW_PACKAGE}\n")

@@ -30,7 +30,7 @@ ROOTS = 160
 SEED = 20261123
 BUILDER = "pyrlab-bench/r-build"
 TIMEOUT = 3600
-SETTINGS = '[images]\nprefix = "pyrlab-bench/"\n[r]\nrepositories = ["cran={url}"]\n'
+SETTINGS = '[images]\nprefix = "pyrlab-bench/"\ntag = "latest"\n[r]\nrepositories = ["cran={url}"]\n'
 LISTS = {
     "r_debs.txt": "r-recommended\nr-base-dev\n",
     "r_packages.txt": "dplyr\nggplot2\n",

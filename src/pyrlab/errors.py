@@ -1,4 +1,8 @@
-"""Every failure that a user can meet: what went wrong, why, what to do, and the exit status."""
+"""Every failure that a user can meet: what went wrong, why, what to do, and the exit status.
+
+2 usage, 3 a list, 4 a stale or drifted lock, 5 the engine, 6 the network, 7 a build, 8 a hash, 9 a lab; 70 a fault of
+pyrlab itself; 130 after Ctrl-C, SIGTERM or SIGHUP; 1 for what the operating system refused.
+"""
 
 from collections.abc import Sequence
 
@@ -60,6 +64,12 @@ class LabError(PyrlabError):
     """A lab did not start, or did not answer."""
 
     exit_code = 9
+
+
+class InternalError(PyrlabError):
+    """An error that pyrlab does not know: a fault of its own. 70 is EX_SOFTWARE of sysexits(3)."""
+
+    exit_code = 70
 
 
 class GoneError(PyrlabError):

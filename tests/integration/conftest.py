@@ -21,7 +21,7 @@ LISTS = {
     "r_debs.txt": "",
     "requirements.in": "tabulate==0.9.0\n",
     "r_packages.txt": "\n# dates\nzoo\n",
-    "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\n',
+    "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n',
 }
 TIMEOUT = 900.0
 

@@ -128,7 +128,7 @@ def proxy() -> Iterator[str]:
 
 def test_a_proxy_is_used_and_leaves_no_trace(built_project: Project, project: Project, proxy: str) -> None:
     project.write("base_debs.txt", "ed\nless\n")
-    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/proxied-"\n')
+    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/proxied-"\ntag = "latest"\n')
     project.succeed("lock", "debs", APTPROXY=proxy)
     project.succeed("--debug", "build", "pyrlab-base", APTPROXY=proxy)
     assert ForwardingHandler.seen

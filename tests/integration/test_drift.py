@@ -112,7 +112,10 @@ def locked_drift(built_project: Project, tmp_path_factory: pytest.TempPathFactor
     with served(archive.folder) as url:
         sources = [*own.decode().splitlines(), f"deb [trusted=yes] {url} ./"]
         quoted = ", ".join(f'"{source}"' for source in sources if source.startswith("deb"))
-        project.write("pyrlab.toml", f'[base]\napt_sources = [{quoted}]\n[images]\nprefix = "pyrlab-test/drift-"\n')
+        project.write(
+            "pyrlab.toml",
+            f'[base]\napt_sources = [{quoted}]\n[images]\nprefix = "pyrlab-test/drift-"\ntag = "latest"\n',
+        )
         project.succeed("lock", "debs")
         yield Drift(archive, project)
 

@@ -63,7 +63,7 @@ def test_a_deb_that_is_dropped_leaves_with_what_only_it_needed(project: Project)
 
 
 def test_the_other_release_is_one_line_away(project: Project) -> None:
-    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n[images]\nprefix = "pyrlab-test/"\n')
+    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n')
     stale = project.run("build")
     assert stale.status == 4
     assert "debs.lock is for trixie, and the settings want forky" in stale.output

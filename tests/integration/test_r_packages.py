@@ -17,7 +17,7 @@ from pyrlab.adapters.docker import engine
 
 CONTRIB = "src/contrib"
 PREFIX = "pyrlab-test/r-"
-DEBIAN_FIRST = '[images]\nprefix = "pyrlab-test/r-"\n[r]\nrepositories = ["debian", "lab={url}"]\n'
+DEBIAN_FIRST = '[images]\nprefix = "pyrlab-test/r-"\ntag = "latest"\n[r]\nrepositories = ["debian", "lab={url}"]\n'
 
 
 class Lab:

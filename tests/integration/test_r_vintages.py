@@ -13,7 +13,7 @@ from pyrlab.adapters.docker import engine
 from pyrlab.model.locks.r import RLock
 
 IMAGE = "pyrlab-test/vintage-rlab:latest"
-SETTINGS = '[images]\nprefix = "pyrlab-test/vintage-"\n[r]\nrepositories = ["cran={url}"]\n'
+SETTINGS = '[images]\nprefix = "pyrlab-test/vintage-"\ntag = "latest"\n[r]\nrepositories = ["cran={url}"]\n'
 NOTEBOOK = "dplyr_ggplot2.ipynb"
 
 

@@ -24,10 +24,10 @@ from debian.deb822 import Deb822
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine
-from pyrlab.adapters.docker.buildkit import secret_files
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import HashMismatchError
 from pyrlab.model.cran.record import Record
+from pyrlab.model.secrets import lock_secrets
 
 SOURCE = Path(__file__).parents[2]
 FILE = Path(__file__).with_suffix(".json")
@@ -49,7 +49,7 @@ TIMEOUT = 900.0
 # One package that the archive lacks must not keep apt from fetching the others.
 GET = """
 set -eu
-. /debs/net.sh
+. /debs/apt-net.sh
 . /etc/os-release
 suite=$1 at=/tmp/$1
 shift
@@ -275,7 +275,7 @@ def _archive(project: Path, environment: Mapping[str, str]) -> Iterator[Download
             auto_remove=True,
             network_mode="host" if own.uses_loopback else "bridge",
             environment={form: url for name, url in own.proxies.items() for form in (name, name.lower())},
-            volumes=_volumes(folder, secret_files(own)),
+            volumes=_volumes(folder, lock_secrets(own, own.ca_file.read_text("utf-8") if own.ca_file else "")),
         )
         stack.callback(container.kill)
 
@@ -294,7 +294,7 @@ def _volumes(folder: Path, secrets: Mapping[str, str]) -> list[str]:
         (folder / name).mkdir()
     for name, text in secrets.items():
         (folder / "secrets" / name).write_text(text, encoding="utf-8")
-    return [f"{folder}:/out", f"{folder}/secrets:/run/secrets:ro", f"{SOURCE}/docker/debs:/debs:ro"]
+    return [f"{folder}:/out", f"{folder}/secrets:/run/secrets:ro", f"{SOURCE}/docker/lock:/debs:ro"]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from graphs import GRAPH, TEXT
 
 from pyrlab.adapters import lists_files, process
 from pyrlab.adapters.settings_file import read as read_settings
@@ -26,7 +27,9 @@ hypothesis.settings.load_profile("unit")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project whose four lists are empty."""
+    """Return a project whose four lists are empty, with the image graph."""
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/images.toml").write_text(TEXT, encoding="utf-8")
     for name in (BASE_DEBS, R_DEBS, PYTHON, R):
         (tmp_path / name).touch()
     return tmp_path
@@ -39,7 +42,7 @@ def read_lists(project: Path) -> Callable[[Mapping[str, str]], Lists]:
     def read(texts: Mapping[str, str]) -> Lists:
         for name, text in texts.items():
             (project / name).write_text(text, encoding="utf-8")
-        return lists_files.read_lists(project)
+        return lists_files.read_lists(project, GRAPH)
 
     return read
 

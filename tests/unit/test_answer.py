@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from debian.deb822 import Deb822
+from graphs import GRAPH
 
 from pyrlab.adapters.debian.apt import Answer, parse_uris
 from pyrlab.errors import ListError
@@ -12,7 +14,7 @@ from pyrlab.model.locks.debs import DebPin
 
 Ask = Callable[..., Answer]
 
-AVAILABLE = {
+AVAILABLE: dict[tuple[str, str, str], str] = {
     ("ca-certificates", "2025", "all"): "c0",
     ("curl", "8.14.1-2", "amd64"): "c1",
     ("curl", "8.15.0-1", "amd64"): "c2",
@@ -25,12 +27,13 @@ AVAILABLE = {
     ("r-cran-repr", "1.1.7-1", "all"): "c9",
     ("tini", "1:0.19.0-2", "amd64"): "ca",
 }
-LIBC = DebPin("libc6", "2.41-12", "amd64", "c3")
+PATH = "pool/main/x.deb"
+LIBC = DebPin("libc6", "2.41-12", "amd64", "c3", 10, PATH)
 FIELDS = {
-    "r-cran-irkernel.description": "Package: IRkernel\nVersion: 1.3.2.9000\n"
+    "r-cran-irkernel": "Package: IRkernel\nVersion: 1.3.2.9000\n"
     "Imports: repr (>= 0.4.99), methods,\n  crayon\nSuggests: limma\n",
-    "r-cran-repr.description": "Package: repr\nVersion: 1.1.7\nImports: utils, IRkernel\n",
-    "r-bioc-limma.description": "Package: limma\nVersion: 3.64\nDepends: R (>= 3.6.0)\nLinkingTo: repr\n",
+    "r-cran-repr": "Package: repr\nVersion: 1.1.7\nImports: utils, IRkernel\n",
+    "r-bioc-limma": "Package: limma\nVersion: 3.64\nDepends: R (>= 3.6.0)\nLinkingTo: repr\n",
 }
 
 
@@ -70,14 +73,14 @@ def ask(tmp_path: Path, read_lists: Callable[[Mapping[str, str]], Lists]) -> Ask
     """Return a maker of answers: apt's files by name beside the usual archive, and lists by theirs."""
 
     def make(files: Mapping[str, str] | None = None, **lists: str) -> Answer:
-        rows = [" ".join([*package, sha256]) for package, sha256 in AVAILABLE.items()]
-        fields = {f"fields/{name}": text for name, text in FIELDS.items()}
+        rows = [" ".join([*package, sha256, "10", PATH]) for package, sha256 in AVAILABLE.items()]
         folder = tmp_path / "answer"
-        (folder / "fields").mkdir(parents=True, exist_ok=True)
-        for name, text in {"available": "\n".join(rows), "stanzas": STANZAS, **fields, **(files or {})}.items():
+        folder.mkdir(exist_ok=True)
+        for name, text in {"available": "\n".join(rows), "stanzas": STANZAS, **(files or {})}.items():
             (folder / name).write_text(text, encoding="utf-8")
         names = {"base": BASE_DEBS, "r_debs": R_DEBS, "r": R}
-        return Answer(folder, read_lists({names[key]: text for key, text in lists.items()}))
+        descriptions = {deb: dict(Deb822(text)) for deb, text in FIELDS.items()}
+        return Answer(folder, read_lists({names[key]: text for key, text in lists.items()}), GRAPH, descriptions)
 
     return make
 
@@ -146,19 +149,21 @@ def test_uris_are_read_as_names_versions_and_architectures() -> None:
 def test_a_section_is_what_an_image_adds(ask: Ask) -> None:
     """With the archive's hashes, marked when asked for by name, and without what is held at that very version."""
     uris = "'x' tini_1%3a0.19.0-2_amd64.deb 1\n'x' libc6_2.41-12_amd64.deb 1\n'x' curl_8.15.0-1_amd64.deb 1\n"
-    below = [LIBC, DebPin("curl", "8.14.1-2", "amd64", "c1")]
+    below = [LIBC, DebPin("curl", "8.14.1-2", "amd64", "c1", 10, PATH)]
     assert ask({"pyrlab-base.uris": uris}).section("pyrlab-base", below, {"tini"}) == (
-        DebPin("curl", "8.15.0-1", "amd64", "c2"),
-        DebPin("tini", "1:0.19.0-2", "amd64", "ca", requested=True),
+        DebPin("curl", "8.15.0-1", "amd64", "c2", 10, PATH),
+        DebPin("tini", "1:0.19.0-2", "amd64", "ca", 10, PATH, requested=True),
     )
 
 
 def test_an_image_that_adds_nothing_has_no_pins(ask: Ask) -> None:
     """Its file may be missing, too."""
-    assert ask().section("rlab", [], set()) == ()
+    assert ask().section("rlab-system", [], set()) == ()
 
 
-@pytest.mark.parametrize("file", [pytest.param("rlab.err", id="run"), pytest.param("rlab-build.err", id="compile")])
+@pytest.mark.parametrize(
+    "file", [pytest.param("rlab-system.err", id="run"), pytest.param("rlab-build.err", id="compile")]
+)
 def test_what_r_packages_want_is_checked_when_they_are_chosen(ask: Ask, file: str) -> None:
     """Not before: another choice may have a solution."""
     answer = ask({file: "E: Unable to correct problems\n"})
@@ -173,12 +178,12 @@ def test_what_r_packages_want_is_checked_when_they_are_chosen(ask: Ask, file: st
 
 def test_r_packages_that_can_be_had_pass(ask: Ask) -> None:
     """An image without packages of its own has no file at all."""
-    ask({"rlab.err": ""}).check_r()
+    ask({"rlab-system.err": ""}).check_r()
 
 
 def test_descriptions_are_records_by_deb(ask: Ask) -> None:
-    """R's own names, versions and dependencies; a deb without a DESCRIPTION has no R package."""
-    answer = ask({"fields/r-cran-empty.description": ""})
+    """R's own names, versions and dependencies."""
+    answer = ask()
     assert sorted(answer.r_records) == ["r-bioc-limma", "r-cran-irkernel", "r-cran-repr"]
     record = answer.r_records["r-cran-irkernel"]
     assert (record.name, str(record.version), record.file) == ("IRkernel", "1.3.2.9000", "r-cran-irkernel")
@@ -215,12 +220,12 @@ def test_what_apt_would_install_is_known_by_image(ask: Ask) -> None:
     answer = ask(
         {
             "rlab-base.uris": "'x' r-base-core_4.5.0-3_amd64.deb 1\n",
-            "rlab.uris": "'x' r-cran-repr_1.1.7-1_all.deb 1\n'x' libc6_2.41-12_amd64.deb 1\n",
-            "rlab.names": "r-cran-repr\n",
+            "rlab-system.uris": "'x' r-cran-repr_1.1.7-1_all.deb 1\n'x' libc6_2.41-12_amd64.deb 1\n",
+            "names": "r-cran-repr\n",
         }
     )
     assert answer.version("r-base-core") == "4.5.0-3"
     assert answer.version("curl") == ""
-    assert answer.closure("rlab") == {"r-cran-repr", "libc6"}
+    assert answer.closure("rlab-system") == {"r-cran-repr", "libc6"}
     assert answer.closure("rlab-build") == set()
     assert answer.r_debs() == ["r-cran-repr"]

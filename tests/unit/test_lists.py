@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from graphs import GRAPH
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import ListError
 from pyrlab.model.cran.version import RVersion
-from pyrlab.model.graph import REQUIRED_DEBS, REQUIRED_PYTHON, REQUIRED_R, REQUIRED_R_DEBS
 from pyrlab.model.lists import BASE_DEBS, IMPLIED, PYTHON, R_DEBS, DebRequest, Lists, R, RRequest
 from pyrlab.model.locks import debs, python, r
 
@@ -156,7 +156,7 @@ def test_two_pins_of_one_package_contradict_each_other(
 )
 def test_python_lines_that_can_both_hold_are_no_contradiction(read_lists: ReadLists, text: str) -> None:
     """Only what no resolver could satisfy is refused here."""
-    assert "numpy" in {request.name for request in read_lists({PYTHON: text}).python}
+    assert "numpy" in {request.name for request in read_lists({PYTHON: text}).all_python}
 
 
 @pytest.mark.parametrize("file", [BASE_DEBS, R_DEBS, PYTHON, R])
@@ -164,7 +164,7 @@ def test_a_missing_list_is_named(project: Path, file: str) -> None:
     """Every one of the four has to be there, if only empty."""
     (project / file).unlink()
     with pytest.raises(ListError) as caught:
-        read_lists(project)
+        read_lists(project, GRAPH)
     remedy = f"create it, empty if you want nothing: {project / file}"
     assert (str(caught.value), caught.value.remedy) == (f"{file} is missing", remedy)
 
@@ -173,7 +173,7 @@ def test_a_list_that_is_not_utf_8_is_named(project: Path) -> None:
     """The message says where the bad byte is."""
     (project / BASE_DEBS).write_bytes(b"curl\n\xff")
     with pytest.raises(ListError) as caught:
-        read_lists(project)
+        read_lists(project, GRAPH)
     message = "base_debs.txt is not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 5: invalid start byte"
     assert (str(caught.value), caught.value.remedy) == (message, "save it as UTF-8")
 
@@ -181,25 +181,25 @@ def test_a_list_that_is_not_utf_8_is_named(project: Path) -> None:
 def test_empty_lists_hold_what_the_images_need(read_lists: ReadLists) -> None:
     """What nobody asked for says that pyrlab did."""
     lists = read_lists({})
-    assert [request.name for request in lists.base_debs] == sorted(REQUIRED_DEBS)
-    assert [request.name for request in lists.r_debs] == sorted(REQUIRED_R_DEBS)
-    assert [request.name for request in lists.python] == sorted(REQUIRED_PYTHON)
-    assert [request.name for request in lists.r] == sorted(REQUIRED_R)
-    assert {request.where for request in lists.python} == {IMPLIED}
+    assert [request.name for request in lists.debs["pyrlab-base"]] == sorted(GRAPH.images["pyrlab-base"].debs_needed)
+    assert [request.name for request in lists.debs["rlab-base"]] == sorted(GRAPH.images["rlab-base"].debs_needed)
+    assert [request.name for request in lists.all_python] == sorted(GRAPH.shared_python)
+    assert [request.name for request in lists.r] == sorted(GRAPH.images["rlab"].r_needed)
+    assert {request.where for request in lists.all_python} == {IMPLIED}
 
 
 def test_comments_blank_lines_and_spaces_are_skipped(read_lists: ReadLists) -> None:
     """Line numbers count what is skipped, too."""
     lists = read_lists({BASE_DEBS: "# tools\n\n  curl  # for downloads\ng++\n", R: "\tzoo #\n"})
-    assert DebRequest("curl", None, "base_debs.txt:3") in lists.base_debs
-    assert DebRequest("g++", None, "base_debs.txt:4") in lists.base_debs
+    assert DebRequest("curl", None, "base_debs.txt:3") in lists.debs["pyrlab-base"]
+    assert DebRequest("g++", None, "base_debs.txt:4") in lists.debs["pyrlab-base"]
     assert RRequest("zoo", "", "", "r_packages.txt:1") in lists.r
 
 
 def test_a_users_own_line_replaces_the_implied_one(read_lists: ReadLists) -> None:
     """A pin for what the images need anyway is kept, and stands alone."""
     lists = read_lists({PYTHON: "JupyterLab==4.5", R: "IRkernel >= 1.3"})
-    assert [str(request) for request in lists.python if request.name == "jupyterlab"] == ["JupyterLab==4.5"]
+    assert [str(request) for request in lists.all_python if request.name == "jupyterlab"] == ["JupyterLab==4.5"]
     assert [str(request) for request in lists.r] == ["IRkernel >= 1.3"]
 
 
@@ -275,10 +275,14 @@ def test_order_of_lines_changes_neither_requests_nor_digests(
         folder = tmp_path_factory.mktemp("project")
         for name, lines in zip((BASE_DEBS, R_DEBS, PYTHON, R), lists, strict=True):
             (folder / name).write_text("\n".join(lines), encoding="utf-8")
-        read.append(read_lists(folder))
+        read.append(read_lists(folder, GRAPH))
     one, other = read
-    for requests, others in ((one.base_debs, other.base_debs), (one.python, other.python), (one.r, other.r)):
-        assert list(map(str, requests)) == list(map(str, others))
+    for requests, others in (
+        (one.all_debs, other.all_debs),
+        (one.all_python, other.all_python),
+        (one.r, other.r),
+    ):
+        assert [str(request) for request in requests] == [str(request) for request in others]
     assert debs.input_of(one, "trixie", ()) == debs.input_of(other, "trixie", ())
-    assert python.input_of(one, "trixie") == python.input_of(other, "trixie")
+    assert python.input_of(one.all_python, "trixie") == python.input_of(other.all_python, "trixie")
     assert r.input_of(one, "trixie", ("debian",)) == r.input_of(other, "trixie", ("debian",))

@@ -3,7 +3,8 @@
 import pytest
 
 from pyrlab.model.locks.debs import DebPin, DebsLock
-from pyrlab.steps.locking import Wish, python_of, r_of
+from pyrlab.model.locks.lockset import glibc_of, python_of, r_of
+from pyrlab.model.wish import Wish
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,9 @@ def test_the_languages_versions_are_read_from_their_debs(name: str, version: str
     """Python's in two parts, R's in three; nothing where there is none."""
     lock = DebsLock("", "trixie", "amd64", {"root": (DebPin(name, version, "amd64", "a" * 64),)})
     assert (python_of(lock), r_of(lock)) == (python, r)
+
+
+def test_the_c_library_is_known_by_its_upstream_version() -> None:
+    """What wheels name as manylinux_2_41."""
+    lock = DebsLock("", "trixie", "amd64", {"root": (DebPin("libc6", "2.41-12+deb13u1", "amd64", "a" * 64),)})
+    assert glibc_of(lock) == "2.41"

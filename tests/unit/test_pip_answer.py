@@ -6,7 +6,7 @@ import pytest
 
 from pyrlab.adapters.python.pip_compile import explain
 from pyrlab.errors import BuildError, ListError, NetworkError, PyrlabError
-from pyrlab.model.lists import PYTHON, Lists
+from pyrlab.model.lists import PYTHON, Lists, PythonRequest
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 LIST = "# arrays\nnumpy==99\nScikit_Learn\npandas<2"
@@ -27,6 +27,11 @@ OFFLINE = (
 )
 BROKEN = "  error: subprocess-exited-with-error\n" + TRACEBACK + "pip.InstallationSubprocessError: metadata failed\n"
 COMPILER = "      src/ta.c:12:5: error: conflicting types for 'open'\n" + BROKEN
+
+
+def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
+    """Return what a list of Python packages asks for."""
+    return read_lists({PYTHON: text}).python["pylab"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_a_failure_is_traced_to_its_cause(
     read_lists: ReadLists, log: str, kind: type[PyrlabError], message: str, remedy: str
 ) -> None:
     """Class, message and remedy."""
-    error = explain(log, read_lists({PYTHON: LIST}))
+    error = explain(log, requests(read_lists, LIST), PYTHON)
     assert (type(error), str(error), error.remedy) == (kind, message, remedy)
 
 
@@ -98,25 +103,25 @@ def test_a_failure_is_traced_to_its_cause(
 )
 def test_a_conflict_names_the_lines_with_versions(read_lists: ReadLists, text: str, message: str) -> None:
     """Even though pip, on its way, did not find a distribution."""
-    error = explain(UNKNOWN.format("numpy") + CONFLICT, read_lists({PYTHON: text}))
+    error = explain(UNKNOWN.format("numpy") + CONFLICT, requests(read_lists, text), PYTHON)
     assert (type(error), str(error)) == (ListError, message)
 
 
 def test_a_line_that_is_spelled_in_capitals_is_no_suspect(read_lists: ReadLists) -> None:
     """Only a version, an extra or a marker can be loosened."""
-    error = explain(CONFLICT, read_lists({PYTHON: "Scikit_Learn\nQuantLib"}))
+    error = explain(CONFLICT, requests(read_lists, "Scikit_Learn\nQuantLib"), PYTHON)
     assert str(error) == "no set of versions satisfies all of requirements.in"
 
 
-def test_pips_own_words_are_shown_without_the_traceback(read_lists: ReadLists) -> None:
+def test_pips_own_words_are_shown_without_the_traceback() -> None:
     """The end of what it said before, and the last line."""
     said = "\n".join(map(str, range(100)))
-    error = explain(f"{said}\n{CONFLICT}", read_lists({}))
+    error = explain(f"{said}\n{CONFLICT}", (), PYTHON)
     assert error.detail.splitlines() == [*map(str, range(76, 100)), REASONS.rstrip(), IMPOSSIBLE]
 
 
-def test_without_a_traceback_no_line_is_shown_twice(read_lists: ReadLists) -> None:
+def test_without_a_traceback_no_line_is_shown_twice() -> None:
     """Such as when pip-compile refuses an option."""
-    assert explain("Usage: pip-compile\nError: no such option\n", read_lists({})).detail == (
+    assert explain("Usage: pip-compile\nError: no such option\n", (), PYTHON).detail == (
         "Usage: pip-compile\nError: no such option"
     )

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from graphs import GRAPH
 
 from pyrlab.adapters import process
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model import settings
-from pyrlab.model.graph import LABS
 from pyrlab.model.settings import RRepository, Settings
 
 Load = Callable[..., Settings]
@@ -23,7 +23,7 @@ def test_every_setting_has_a_default(load_settings: Load, project: Path) -> None
     assert (loaded.source, loaded.suite, loaded.apt_sources) == ("bootstrap", "trixie", ())
     assert (loaded.apt_proxy, loaded.python_index, loaded.python_trusted_host, loaded.ca_file) == ("", "", "", None)
     assert (loaded.r_repositories, loaded.prefix, loaded.proxies) == ((RRepository("debian"),), "", {})
-    assert loaded.ports == {lab.image: lab.port for lab in LABS.values()}
+    assert loaded.ports == {lab.image: lab.port for lab in GRAPH.labs.values()}
     assert loaded.notebooks == Path("~/notebooks").expanduser()
     assert not loaded.uses_loopback
 
@@ -90,13 +90,12 @@ def test_proxies_are_read_in_either_case(load_settings: Load) -> None:
     assert loaded.proxies == {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
 
 
-def test_prefix_goes_before_the_image(load_settings: Load) -> None:
-    """A registry and a team, or nothing."""
-    assert (
-        load_settings('[images]\nprefix = "registry.example/team/"').tag("pylab")
-        == "registry.example/team/pylab:latest"
-    )
-    assert load_settings().tag("rlab") == "rlab:latest"
+def test_prefix_goes_before_the_image_and_the_projects_own_tag_behind(load_settings: Load) -> None:
+    """A registry and a team, or nothing; a fixed tag, or one that no other project has."""
+    named = load_settings('[images]\nprefix = "registry.example/team/"\ntag = "latest"')
+    assert named.tag("pylab") == "registry.example/team/pylab:latest"
+    own = load_settings()
+    assert own.tag("rlab") == f"rlab:{own.workspace.slug}-{own.workspace.identity}"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from pyrlab.model.settings import Settings
 
 Load = Callable[..., Settings]
 REPOSITORY = 'write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"'
+URL = "write it as http://HOST:PORT; in a password, write special characters as %XX"
+PREFIX = 'use lower-case letters, digits and single . _ - between them, as in "registry.example.org/team/"'
 TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the lab's link"
 
 
@@ -61,6 +64,72 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             "choose one from 1 to 65535",
             id="port-negative",
         ),
+        pytest.param(
+            "",
+            {"PORT": "1" * 5000},
+            "PORT is a number of many digits, which is no port",
+            "choose one from 1 to 65535",
+            id="port-of-5000-digits",
+        ),
+        pytest.param(
+            f"[serve]\nport = 0x{'f' * 5000}",
+            {},
+            "pyrlab.toml: serve.port (PORT) is a number of many digits, which is no port",
+            "choose one from 1 to 65535",
+            id="port-of-5000-hex-digits",
+        ),
+        pytest.param(
+            "", {"APTPROXY": "http://[::1"}, "APTPROXY is no URL that can be read", URL, id="proxy-without-bracket"
+        ),
+        pytest.param(
+            "",
+            {"https_proxy": "http://me:pa/ss@proxy.example:3128"},
+            "HTTPS_PROXY is no URL that can be read",
+            URL,
+            id="proxy-with-slash-in-its-password",
+        ),
+        pytest.param(
+            '[network]\npython_index = "http://host:port/"',
+            {},
+            "pyrlab.toml: network.python_index (PIPPROXY) is no URL that can be read",
+            URL,
+            id="index-with-a-word-as-port",
+        ),
+        pytest.param(
+            '[base]\napt_sources = ["deb http://[::1 trixie main"]',
+            {},
+            "pyrlab.toml: base.apt_sources is no URL that can be read",
+            URL,
+            id="source-without-bracket",
+        ),
+        pytest.param(
+            '[images]\nprefix = "Team/"',
+            {},
+            "pyrlab.toml: images.prefix is 'Team/', which cannot start the name of an image",
+            PREFIX,
+            id="prefix-in-upper-case",
+        ),
+        pytest.param(
+            '[images]\nprefix = "my team/"',
+            {},
+            "pyrlab.toml: images.prefix is 'my team/', which cannot start the name of an image",
+            PREFIX,
+            id="prefix-with-a-space",
+        ),
+        pytest.param(
+            '[images]\nprefix = "team//"',
+            {},
+            "pyrlab.toml: images.prefix is 'team//', which cannot start the name of an image",
+            PREFIX,
+            id="prefix-with-two-slashes",
+        ),
+        pytest.param(
+            '[images]\ntag = "my tag"',
+            {},
+            "pyrlab.toml: images.tag is 'my tag', which is no tag of an image",
+            'use at most 128 letters, digits and . _ -, as in "latest", or "" for one of this project',
+            id="tag-with-a-space",
+        ),
         pytest.param("", {"PORT": "http"}, "PORT is 'http'", "it must be a number", id="port-is-a-word"),
         pytest.param(
             "[serve]\nport = true", {}, "pyrlab.toml: serve.port is True", "it must be a number", id="port-is-a-boolean"
@@ -94,7 +163,11 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             id="unknown-key",
         ),
         pytest.param(
-            "[images]\nzzz = 1", {}, "pyrlab.toml: 'zzz' is no key of [images]", "choose from: prefix", id="no-such-key"
+            "[images]\nzzz = 1",
+            {},
+            "pyrlab.toml: 'zzz' is no key of [images]",
+            "choose from: prefix, tag",
+            id="no-such-key",
         ),
         pytest.param(
             "[netwrk]", {}, "pyrlab.toml: 'netwrk' is no section", "did you mean 'network'?", id="unknown-section"
@@ -261,3 +334,32 @@ def test_a_port_of_the_command_line_is_checked_like_the_others(load_settings: Lo
     """Zero is a port that was asked for, not one that was left out."""
     with pytest.raises(UsageError, match=rf"^--port is {port}, which is "):
         load_settings().serving("pylab", port=port, notebooks=None)
+
+
+def test_a_number_that_python_cannot_read_is_a_mistake_in_the_file(load_settings: Load) -> None:
+    """Python reads no more than 4300 digits."""
+    with pytest.raises(UsageError, match=r"^pyrlab\.toml cannot be read: ") as caught:
+        load_settings(f"[serve]\nport = {'1' * 5000}")
+    assert caught.value.remedy == "mend that line; it is TOML"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, load_settings: Load) -> None:
+    """As in a container that runs under a number: no entry in the user database, and no HOME."""
+
+    def no_home(path: Path) -> Path:
+        if str(path).startswith("~"):
+            message = "Could not determine home directory."
+            raise RuntimeError(message)
+        return path
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    monkeypatch.setattr("os.path.expanduser", str)
+    with pytest.raises(UsageError, match=r"^there is no home folder for ~/\.cache: ") as caught:
+        load_settings()
+    assert caught.value.remedy == "export HOME=…, or XDG_CACHE_HOME=… with a full path"
+    # With a cache of its own such a user can lock and build; a lab wants a folder.
+    loaded = load_settings(XDG_CACHE_HOME="/cache")
+    with pytest.raises(UsageError, match=r"^there is no home folder for ~/notebooks: ") as caught:
+        loaded.serving("pylab", port=None, notebooks=None)
+    assert caught.value.remedy == "export HOME=…, or FILES=… with a full path"
+    assert loaded.serving("pylab", port=None, notebooks=Path("/notebooks")).notebooks == Path("/notebooks")

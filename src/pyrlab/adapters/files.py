@@ -16,6 +16,11 @@ def read(path: Path, *, remedy: str) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise StaleLockError(f"there is no {path.name}", remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        raise StaleLockError(
+            f"{path.name} is not UTF-8 text: {error.reason} at byte {error.start}",
+            remedy=f"git checkout -- {path.name}; or save it as UTF-8",
+        ) from error
 
 
 def write(texts: Mapping[Path, str]) -> None:

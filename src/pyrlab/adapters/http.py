@@ -4,24 +4,26 @@ import hashlib
 import json
 import logging
 import os
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import requests
+import stamina
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.utils import address_in_network, is_ipv4_address, is_valid_cidr
 from urllib3 import exceptions, util
 
-from pyrlab.errors import NetworkError
+from pyrlab.adapters.store import Store
+from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ CHUNK = 2**18
 THREADS = 8
 BACKOFF = 0.2
 LONGEST_WAIT = 10.0
+Answer = TypeVar("Answer")
 _hidden: set[str] = set()
 
 
@@ -56,6 +59,16 @@ class Download:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file by its hash, and who may have it; ``size`` in bytes, or 0 where it is not known."""
+
+    urls: tuple[str, ...]
+    sha256: str
+    size: int
+    name: str
+
+
 class Web:
     """Downloads into ``cache``, for any number of threads.
 
@@ -69,10 +82,11 @@ class Web:
         *,
         ca_file: Path | None = None,
         proxies: Mapping[str, str] = {},
+        unverified_hosts: Collection[str] = (),
         timeout: float = 30.0,
         retries: int = 3,
     ) -> None:
-        self._files = cache / "files"
+        self._store = Store(cache / "files")
         self._urls = cache / "urls"
         self._timeout = timeout
         self._retries = retries
@@ -80,9 +94,9 @@ class Web:
         # Threads share the session, and cookies would be the one thing in it that changes.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(ca_file, proxies))
+            self._session.mount(scheme, _Adapter(ca_file, proxies, unverified_hosts))
 
-    def get(self, url: str, *, agent: str) -> Download:
+    def get(self, url: str, *, agent: str, accept: str = "*/*") -> Download:
         """Return what ``url`` (http, https, file) holds now; from the cache, where the server says it is the same.
 
         Credentials are those in the URL, else those of netrc. Raises NotThereError, RefusedError, NetworkError, and
@@ -90,41 +104,104 @@ class Web:
         """
         if local := local_path(url):
             return self._copy(local, url)
-        for attempt in range(self._retries + 1):
-            try:
-                return self._ask(url, agent)
-            except _AgainError as again:
-                reason, wait = str(again), again.wait
-            log.debug("GET %s: %s", public(url), reason)
-            if attempt < self._retries:
-                time.sleep(BACKOFF * 2**attempt if wait is None else wait)
-        raise NetworkError(
-            f"{public(url)} {reason}, {self._retries + 1} times",
-            remedy="check the network and the proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), then run the same again",
-        )
+        return self._patiently(url, lambda: self._ask(url, agent, accept))
+
+    def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
+        """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""
+        try:
+            for attempt in stamina.retry_context(
+                on=_wait_before_again, attempts=self._retries + 1, timeout=None, wait_initial=BACKOFF
+            ):
+                with attempt:
+                    return ask()
+        except _AgainError as again:
+            raise NetworkError(
+                f"{public(url)} {again}, {self._retries + 1} times",
+                remedy="check the network and the proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), then run the same again",
+            ) from None
+        raise AssertionError(url)
 
     def cached(self, sha256: str) -> Path | None:
         """Return the file in the cache that has this hash, computed anew; None if there is none."""
-        path = self._files / sha256
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return path if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else None
+        return self._store.get(sha256)
 
-    def _ask(self, url: str, agent: str) -> Download:
+    def fetch(self, wanted: "Wanted", *, agent: str) -> Path:
+        """Return the file that is wanted: from the store, or from the first of its URLs that has these very bytes.
+
+        Raises HashMismatchError when only other bytes are to be had, NotThereError when none are, NetworkError.
+        """
+        kept = self._store.get(wanted.sha256)
+        if kept:
+            return kept
+        problems: list[PyrlabError] = []
+        for url in wanted.urls:
+            try:
+                return self._fetch(url, wanted, agent)
+            except (NetworkError, HashMismatchError) as error:
+                problems.append(error)
+        raise _gravest(problems, wanted.name)
+
+    def fetch_all(
+        self, wanted: Sequence["Wanted"], *, agent: str, progress: Callable[[int], None] = lambda _: None
+    ) -> list["Wanted"]:
+        """Fetch many files, eight at a time, and return those that are nowhere any more.
+
+        ``progress`` is told the bytes of each file that has come. The first other failure cancels what has not begun.
+        Raises HashMismatchError, NetworkError.
+        """
+        gone = []
+        with ThreadPoolExecutor(THREADS) as pool:
+            futures = {pool.submit(self.fetch, file, agent=agent): file for file in wanted}
+            try:
+                for future in as_completed(futures):
+                    try:
+                        future.result()
+                        progress(futures[future].size)
+                    except NotThereError:
+                        gone.append(futures[future])
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return gone
+
+    def _fetch(self, url: str, wanted: "Wanted", agent: str) -> Path:
+        """Download one file whose hash is known. No note of it is kept: its hash is all that is to be known of it."""
+        local = local_path(url)
+        if local:
+            if not local.is_file():
+                raise _not_there(url)
+            with local.open("rb") as file:
+                return self._keep_wanted(iter(lambda: file.read(CHUNK), b""), wanted)
+        return self._patiently(url, lambda: self._download(url, wanted, agent))
+
+    def _download(self, url: str, wanted: "Wanted", agent: str) -> Path:
+        bare, auth = _split_user(url)
+        headers = {"User-Agent": agent, "Accept-Encoding": "identity"}
+        with (
+            _explained(url, self._timeout),
+            self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
+        ):
+            log.debug("GET %s: %d", public(url), response.status_code)
+            _check(response, url)
+            return self._keep_wanted(response.raw.stream(CHUNK, decode_content=False), wanted)
+
+    def _keep_wanted(self, chunks: Iterable[bytes], wanted: "Wanted") -> Path:
+        return self._store.add(chunks, sha256=wanted.sha256, size=wanted.size, name=wanted.name)[0]
+
+    def _ask(self, url: str, agent: str, accept: str) -> Download:
         """Ask the server once. Raises _AgainError for what is worth another attempt."""
         bare, auth = _split_user(url)
-        note = self._urls / f"{hashlib.sha256(f'{agent} {bare}'.encode()).hexdigest()}.json"
+        note = self._urls / f"{hashlib.sha256(f'{agent} {accept} {bare}'.encode()).hexdigest()}.json"
         known, conditions = self._known(note)
         # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
-        headers = {"User-Agent": agent, "Accept-Encoding": "identity", **conditions}
+        headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity", **conditions}
         with (
             _explained(url, self._timeout),
             self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
             if response.status_code == requests.codes.not_modified and known:
-                return Download(self._files / known, known)
+                return known
             _check(response, url)
             return self._keep_answer(response, note)
 
@@ -136,7 +213,7 @@ class Web:
             for condition, validator in (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
             if validator in response.headers
         }
-        answer = {"sha256": download.sha256, "size": download.path.stat().st_size, "conditions": conditions}
+        answer = {"sha256": download.sha256, "conditions": conditions}
         with _part(note.parent) as file:
             file.write(json.dumps(answer).encode())
             _settle(file, note)
@@ -149,28 +226,25 @@ class Web:
             return self._keep(iter(lambda: file.read(CHUNK), b""))
 
     def _keep(self, chunks: Iterable[bytes]) -> Download:
-        digest = hashlib.sha256()
-        with _part(self._files) as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
-            return Download(_settle(file, self._files / digest.hexdigest()), digest.hexdigest())
+        return Download(*self._store.add(chunks))
 
-    def _known(self, note: Path) -> tuple[str, dict[str, str]]:
-        """Return the hash of the last answer and the headers that ask whether it still holds; none without its file."""
+    def _known(self, note: Path) -> tuple[Download | None, dict[str, str]]:
+        """Return the last answer and the headers that ask whether it still holds; none without its whole file."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             answer = json.loads(note.read_bytes())
-            if answer["conditions"] and (self._files / answer["sha256"]).stat().st_size == answer["size"]:
-                return answer["sha256"], answer["conditions"]
-        return "", {}
+            path = self._store.get(answer["sha256"]) if answer["conditions"] else None
+            if path:
+                return Download(path, answer["sha256"]), answer["conditions"]
+        return None, {}
 
 
 class _Adapter(HTTPAdapter):
     """What decides for each request, redirected ones too, which proxy it takes and whose certificates it trusts."""
 
-    def __init__(self, ca_file: Path | None, proxies: Mapping[str, str]) -> None:
-        super().__init__(pool_maxsize=THREADS)
+    def __init__(self, ca_file: Path | None, proxies: Mapping[str, str], unverified_hosts: Collection[str]) -> None:
         self._ca_file = ca_file
+        self._unverified = frozenset(unverified_hosts)
+        super().__init__(pool_maxsize=THREADS)
         self._no_proxy = proxies.get("NO_PROXY", "")
         self._proxies = {
             name.removesuffix("_PROXY").lower(): url for name, url in proxies.items() if name != "NO_PROXY"
@@ -182,7 +256,33 @@ class _Adapter(HTTPAdapter):
         kwargs["proxies"] = {} if _bypasses(str(request.url), self._no_proxy) else self._proxies
         if self._ca_file:
             kwargs["verify"] = str(self._ca_file)
+        if self._unverified & _names_of(str(request.url)):
+            kwargs["verify"] = False
         return super().send(request, *args, **kwargs)
+
+
+def _names_of(url: str) -> set[str]:
+    """Return a URL's host, and its host with the port."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return {host, f"{host}:{parts.port}"} if parts.port else {host}
+
+
+def _wait_before_again(error: Exception) -> bool | float:
+    """Tell whether to ask again, or after how many seconds, where the server said so."""
+    if not isinstance(error, _AgainError):
+        return False
+    return True if error.wait is None else error.wait
+
+
+def _gravest(problems: Sequence[PyrlabError], name: str) -> PyrlabError:
+    """Return the error to show of several places that were asked: other bytes first, then a broken network."""
+    for kind in (HashMismatchError, RefusedError):
+        for problem in problems:
+            if isinstance(problem, kind):
+                return problem
+    reachable = [problem for problem in problems if not isinstance(problem, NotThereError)]
+    return reachable[0] if reachable else NotThereError(f"{name} is nowhere to be had", remedy="nox -s lock")
 
 
 def hide(values: Iterable[str]) -> None:

@@ -1,14 +1,27 @@
-"""The lists of a project, read from their files."""
+"""The lists of a project, and the image graph that says which there are, read from their files."""
 
 from pathlib import Path
 
-from pyrlab.errors import ListError
-from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
+from pyrlab.errors import ListError, UsageError
+from pyrlab.model.graph import FILE, Graph
+from pyrlab.model.lists import Lists
 
 
-def read_lists(project: Path) -> Lists:
+def read_graph(project: Path) -> Graph:
+    """Read the project's docker/images.toml. Raises UsageError."""
+    path = project / FILE
+    try:
+        return Graph.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{project} is no pyrlab project: it has no {FILE}", remedy="go to the project's folder, and try again"
+        ) from error
+
+
+def read_lists(project: Path, graph: Graph) -> Lists:
     """Read the lists of a project. Raises ListError with file and line."""
-    return Lists.parse({name: _read(project / name) for name in (BASE_DEBS, R_DEBS, PYTHON, R)})
+    names = [name for image in graph.images.values() for name in image.lists]
+    return Lists.parse(graph, {name: _read(project / name) for name in names})
 
 
 def _read(path: Path) -> str:

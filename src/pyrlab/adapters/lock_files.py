@@ -1,30 +1,53 @@
 """The locks of a project, read from their files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pyrlab.adapters import files
+from pyrlab.model.graph import DEBS_LOCK, lock_of
 from pyrlab.model.locks import debs, python, r
 from pyrlab.model.locks.debs import DebsLock
-from pyrlab.model.locks.lockset import Locks
+from pyrlab.model.locks.lockset import Earlier, Locks
 from pyrlab.model.locks.python import PythonLock
 from pyrlab.model.locks.r import RLock
+from pyrlab.model.settings import Settings
 
 
-def read_debs(project: Path) -> DebsLock:
-    """Read the project's debs.lock. Raises StaleLockError."""
-    return DebsLock.parse(files.read(project / debs.FILE, remedy=debs.REMEDY))
+def read_locks(settings: Settings) -> Locks:
+    """Read all locks of a project. Raises StaleLockError for one that is missing, cannot be read or was edited."""
+    project, graph = settings.project, settings.graph
+    return Locks(
+        debs=DebsLock.parse(files.read(project / DEBS_LOCK, remedy=debs.REMEDY)),
+        python={
+            image.name: PythonLock.parse(
+                files.read(project / lock_of(image.python), remedy=python.REMEDY), name=lock_of(image.python)
+            )
+            for image in graph.with_python
+        },
+        r=RLock.parse(files.read(project / lock_of(graph.with_r.r), remedy=r.REMEDY)) if graph.with_r else None,
+    )
 
 
-def read_python(project: Path) -> PythonLock:
-    """Read the project's requirements.lock. Raises StaleLockError."""
-    return PythonLock.parse(files.read(project / python.FILE, remedy=python.REMEDY))
+def read_earlier(settings: Settings, *, warn: Callable[[str], None]) -> Earlier:
+    """Read what there is of a project's locks, for making new ones that keep its pins. Raises StaleLockError.
+
+    ``warn`` is told of locks that were edited: their pins are taken as they are.
+    """
+    project, graph = settings.project, settings.graph
+    debs_text = _text(project / DEBS_LOCK)
+    r_text = _text(project / lock_of(graph.with_r.r)) if graph.with_r else None
+    python_texts = {image.name: _text(project / lock_of(image.python)) for image in graph.with_python}
+    return Earlier(
+        debs=DebsLock.earlier(debs_text, warn=warn) if debs_text is not None else None,
+        python={
+            name: PythonLock.earlier(text, warn=warn, name=lock_of(graph.images[name].python))
+            for name, text in python_texts.items()
+            if text is not None
+        },
+        r=RLock.earlier(r_text, warn=warn) if r_text is not None else None,
+    )
 
 
-def read_r(project: Path) -> RLock:
-    """Read the project's r_packages.lock. Raises StaleLockError."""
-    return RLock.parse(files.read(project / r.FILE, remedy=r.REMEDY))
-
-
-def read_locks(project: Path) -> Locks:
-    """Read all locks of the project. Raises StaleLockError."""
-    return Locks(read_debs(project), read_python(project), read_r(project))
+def _text(path: Path) -> str | None:
+    """Return a lock's text, or None where there is none."""
+    return files.read(path, remedy="") if path.exists() else None

@@ -1,12 +1,16 @@
 """The one place that starts other programs: quiet until they fail, then the command and the end of its output."""
 
+import contextlib
 import logging
+import os
 import queue
 import shlex
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
 from pathlib import Path
 
 from pyrlab.errors import PyrlabError
@@ -14,6 +18,10 @@ from pyrlab.errors import PyrlabError
 log = logging.getLogger(__name__)
 
 TAIL_LINES = 40
+# Seconds that an interrupted program has to end by itself.
+PATIENCE = 10.0
+# Seconds that the rest of a program's output, or of what it has started, gets after its own end.
+REST = 1.0
 
 
 class CommandError(PyrlabError):
@@ -50,8 +58,9 @@ def run(
 ) -> str:
     """Run ``command`` and return what it printed, standard error included.
 
-    ``timeout`` is in seconds. ``on_line`` sees each line as it comes. Ctrl-C reaches the program too (it is in our
-    process group); we then wait for it, so that it can clean up, before the interrupt goes on.
+    ``timeout`` is in seconds. ``on_line`` sees each line as it comes. The program gets a session of its own: a
+    terminal's Ctrl-C reaches only us, and whatever interrupts us (Ctrl-C, SIGTERM, SIGHUP) ends the program with all
+    that it has started, before the interrupt goes on.
     Raises CommandError, or MissingProgramError when there is no such program.
     """
     log.debug("$ %s", shlex.join(command))
@@ -65,6 +74,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         if cwd and not cwd.is_dir():
@@ -73,50 +83,100 @@ def run(
     output: list[str] = []
     try:
         expired = _follow(process, timeout, output, on_line)
-        status = process.wait()
+        if expired:
+            _end(process)
     except BaseException:
         _end(process)
         raise
+    status = process.wait()
+    # A program that ran over its time did not do what it was asked, even if it then ended well.
+    if expired:
+        raise CommandError(command, f"took more than {timeout:.0f} s", "".join(output))
     if status:
-        reason = f"took more than {timeout:.0f} s" if expired else f"ended with status {status}"
-        raise CommandError(command, reason, "".join(output))
+        raise CommandError(command, f"ended with status {status}", "".join(output))
     return "".join(output)
+
+
+class _Event(Enum):
+    """What can happen to a program beside that it prints a line."""
+
+    CLOSED = auto()  # its output has ended
+    EXITED = auto()
+
+
+_Happening = str | _Event
 
 
 def _follow(
     process: "subprocess.Popen[str]", timeout: float, output: list[str], on_line: Callable[[str], None] | None
 ) -> bool:
-    """Collect what a program prints, until it ends or its time is over; return whether it had to be ended."""
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    # A thread reads, so that the time limit holds even where a grandchild keeps the pipe open.
-    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    """Collect what a program prints, until it ends or its time is over; return whether its time was over.
+
+    What a program has started in the background may keep the output open long after it has ended: then what is there
+    is read for a moment, and no longer.
+    """
+    happenings: queue.SimpleQueue[_Happening] = queue.SimpleQueue()
+    enough = threading.Event()
+    # Threads wait for the two things that may happen, so that the first one wakes us, and so that the time holds.
+    threading.Thread(target=_read, args=(process, happenings, enough), daemon=True).start()
+    threading.Thread(target=_await_exit, args=(process, happenings), daemon=True).start()
     deadline = time.monotonic() + timeout
-    while True:
-        try:
-            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            process.kill()
-            return True
-        if line is None:
-            return False
-        log.debug("%s", line.rstrip("\n"))
-        output.append(line)
-        if on_line:
-            on_line(line.rstrip("\n"))
+    open_things = set(_Event)
+    try:
+        while open_things:
+            try:
+                happening = happenings.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return _Event.EXITED in open_things
+            if isinstance(happening, _Event):
+                open_things.discard(happening)
+                if happening is _Event.EXITED:
+                    deadline = min(deadline, time.monotonic() + REST)
+                continue
+            log.debug("%s", happening.rstrip("\n"))
+            output.append(happening)
+            if on_line:
+                on_line(happening.rstrip("\n"))
+        return False
+    finally:
+        enough.set()
 
 
-def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str | None]") -> None:
+def _read(
+    process: "subprocess.Popen[str]", happenings: "queue.SimpleQueue[_Happening]", enough: threading.Event
+) -> None:
     assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
     with process.stdout:
         for line in process.stdout:
-            lines.put(line)
-    lines.put(None)
+            if enough.is_set():
+                return
+            happenings.put(line)
+    happenings.put(_Event.CLOSED)
+
+
+def _await_exit(process: "subprocess.Popen[str]", happenings: "queue.SimpleQueue[_Happening]") -> None:
+    process.wait()
+    happenings.put(_Event.EXITED)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Give an interrupted program ten seconds to end by itself, then end it."""
+    """End a program and all that it has started: politely, and after ten seconds for certain."""
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=PATIENCE)
+        # It ended by itself. What it has started may still be at it, and gets a moment.
+        deadline = time.monotonic() + REST
+        while _signal_group(process, None) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals | None) -> bool:
+    """Send a signal to a program's whole group; return whether anybody is in it. ``None`` only asks."""
     try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        # start_new_session gave the group the program's own id.
+        os.killpg(process.pid, number or 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,21 +1,31 @@
 """The only reader of pyrlab.toml and of the environment."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pyrlab.adapters import process
+from pyrlab.adapters.lists_files import read_graph
 from pyrlab.errors import UsageError
 from pyrlab.model.settings import FILE, Settings, parse
 
 
 def read(project: Path, environment: Mapping[str, str]) -> Settings:
     """Read the settings of ``project``; a missing file is an empty one. Raises UsageError."""
+    project = project.resolve()
     path = project / FILE
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
     except UnicodeDecodeError as error:
         raise UsageError(f"{FILE} cannot be read: {error}", remedy="save it as UTF-8") from error
-    settings = parse(project, text, environment, host_checks_valid_until=_host_checks_valid_until())
+    settings = parse(
+        project,
+        read_graph(project),
+        text,
+        environment,
+        owner=os.getuid(),
+        host_checks_valid_until=_host_checks_valid_until(),
+    )
     if settings.ca_file and not settings.ca_file.is_file():
         raise UsageError(
             f"the certificate file {settings.ca_file} does not exist",

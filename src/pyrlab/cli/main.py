@@ -1,33 +1,35 @@
 """Arguments to a use case, and its outcome to an exit status."""
 
+import contextlib
 import logging
 import os
+import platform
 import signal
 import sys
 import traceback
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 from docker.errors import DockerException
 from rich.console import Console
 
-from pyrlab.adapters.docker import buildkit as bake
-from pyrlab.adapters.docker import engine as engines
-from pyrlab.adapters.lists_files import read_lists
-from pyrlab.adapters.lock_files import read_locks
+from pyrlab import __version__
+from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
+from pyrlab.commands import lock as locking
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import PyrlabError, UsageError
+from pyrlab.errors import InternalError, PyrlabError, UsageError
 from pyrlab.model import settings
-from pyrlab.model.locks import Change
-from pyrlab.model.locks.lockset import KINDS
-from pyrlab.steps import locking
+from pyrlab.model.changes import Change
+from pyrlab.model.wish import KINDS, Wish
+from pyrlab.steps.workspace import busy
 
 INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A log file has no width of its own: there, tables are as wide as they need to be.
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -49,7 +51,7 @@ def cli() -> None:
 @cli.command()
 def engine() -> None:
     """Make sure that a Docker engine with BuildKit answers."""
-    out.print(engines.ensure())
+    out.print(engine_install.ensure())
 
 
 @cli.command()
@@ -61,13 +63,29 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
     """Pin every list: all three locks, or those of KINDS."""
     current = _settings()
     if check:
-        locks = read_locks(current.project)
-        locks.check(read_lists(current.project), current, kinds=kinds or KINDS)
+        locking.check(current, kinds or KINDS)
         out.print("The locks agree with the lists.")
         return
-    wish = locking.Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages))
-    with bake.alone(current):
-        out.print(report.changes(locking.lock(current, wish, say=_say)))
+    wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages))
+    with busy(current.workspace, "lock", say=_say), _locks_all_or_none(current.project):
+        changes = locking.lock(current, wish, say=_say)
+    out.print(report.changes(changes))
+
+
+@contextlib.contextmanager
+def _locks_all_or_none(project: Path) -> Iterator[None]:
+    """Let the message of an interrupt say what became of the locks, which are replaced all at once."""
+    before = _lock_bytes(project)
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        untouched = _lock_bytes(project) == before
+        interrupt.add_note("the locks are as they were" if untouched else "the new locks are written")
+        raise
+
+
+def _lock_bytes(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.glob("*.lock")}
 
 
 @cli.command()
@@ -81,7 +99,7 @@ def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
 
 
 def _build(current: settings.Settings, images: Sequence[str], *, locked: bool) -> None:
-    with bake.alone(current):
+    with busy(current.workspace, "build", say=_say):
         build_images(current, images, locked=locked, say=_say, warn=_warn)
 
 
@@ -124,17 +142,21 @@ def _warn(changes: dict[str, list[Change]]) -> None:
 
 
 def main() -> int:
-    """Run the command line. Returns the exit status: 0, an error's own one, or 130 after Ctrl-C or SIGTERM."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    """Run the command line. Returns the exit status: 0, an error's own one, or 130 after an interrupt."""
+    for number in SIGNALS:
+        # Whoever started us with nohup wants us to outlive the terminal.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pyrlab").setLevel(logging.DEBUG if debug else logging.WARNING)
     try:
         cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
-    except (KeyboardInterrupt, click.Abort):
-        err.print("interrupted; nothing is half done")
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        # After SIGHUP there may be no terminal left to write to.
+        with contextlib.suppress(OSError):
+            err.print("; ".join(["interrupted", *getattr(interrupt, "__notes__", ())]))
         return INTERRUPTED
     except click.ClickException as error:
         return _fail(UsageError(error.format_message(), remedy="nox -s SESSION -- --help"), debug=debug)
@@ -142,7 +164,21 @@ def main() -> int:
         return _fail(error, debug=debug)
     except (OSError, DockerException) as error:
         return _fail(PyrlabError(str(error), remedy="mend that, and run the same again"), debug=debug)
+    except Exception as error:  # noqa: BLE001 - the last net: whatever else happens is one message, too
+        return _fail(_unknown(error, arguments), debug=debug)
     return 0
+
+
+def _unknown(error: Exception, arguments: Sequence[str]) -> InternalError:
+    """Return the message for an error that nobody foresaw."""
+    said = " ".join(str(error).split())
+    shown = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    verb = arguments[0] if arguments else ""
+    return InternalError(
+        f"pyrlab {verb} failed by a fault of its own: {shown}",
+        remedy="run the same with --debug to see where, and please report it with what that shows "
+        f"(pyrlab {__version__}, Python {platform.python_version()}, {platform.system()})",
+    )
 
 
 def _interrupt(*_: object) -> None:
@@ -150,7 +186,7 @@ def _interrupt(*_: object) -> None:
 
     Nox, too, sends more than one signal when Ctrl-C is pressed.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pyrlab.errors import PyrlabError
-from pyrlab.model.locks import Change
+from pyrlab.model.changes import Change
 
 _STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow"}
 

@@ -1,13 +1,16 @@
-"""The use cases `serve` and `stop`: one container a lab, on this machine's loopback only, with a random token."""
+"""The use cases `serve` and `stop`: one container a lab, on the engine's loopback only, with a random token.
+
+A lab is known by its labels, which say whose it is. What another project or user runs is never looked into, stopped
+or removed.
+"""
 
 import contextlib
 import os
-import re
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +21,17 @@ from docker.types import Mount
 
 from pyrlab.adapters.docker import engine
 from pyrlab.errors import LabError, UsageError
-from pyrlab.model import graph
 from pyrlab.model.graph import Lab
 from pyrlab.model.settings import Settings
+from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL, RUN_LABEL, USER_LABEL, Workspace
 
-LABEL = "io.pyrlab.lab"
 INSIDE = "/home/notebook/notebooks"
 # The image's own user, for a folder that belongs to root: a lab never runs as root.
 NOTEBOOK_ID = 1000
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 10
+# Seconds in which an engine that was interrupted in making a container may still finish it.
+CREATE_REST = 2.0
 Say = Callable[[str], None]
 
 
@@ -47,30 +51,44 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
     Raises UsageError for a port or a folder that will not do, and LabError when the lab does not answer: its container
     is removed then.
     """
-    lab = graph.find_lab(name)
+    lab = current.graph.find_lab(name)
     engine.find()
-    earlier = _find(current, lab)
+    workspace = current.workspace
+    earlier = _find(workspace, lab)
     if earlier is not None and earlier.status == "running":
         say(f"{name} runs already; stop it first if it should change: nox -s stop -- {name}")
         _wait(earlier, lab)
         return _link_of(earlier)
     port = current.ports[name]
-    folder = _folder(current.notebooks)
-    _need_free(port, lab)
+    folder = _folder(current.notebooks, rootless=engine.is_rootless())
+    elsewhere = engine.other_machine(engine.address())
+    if elsewhere:
+        say(_advice(elsewhere, port, folder))
+    _need_free(port, lab, here=not elsewhere)
     build()
     if earlier is not None:
+        say(f"removing the {name} of before, which does not run")
         earlier.remove(force=True)
     say(f"starting {name}")
     with _started(current, lab, port, folder) as container:
-        _wait(container, lab)
+        _wait(container, lab, elsewhere=elsewhere)
         return _link_of(container)
+
+
+def _advice(machine: str, port: int, folder: Folder) -> str:
+    """Return what to do when the engine is on another machine: its loopback is not this one's."""
+    return (
+        f"the Docker engine is on {machine}: the lab will work in {folder.path} of that machine and answer on its "
+        f"127.0.0.1:{port}, while serve waits on this machine's. Bring the port over, in another terminal: "
+        f"ssh -NL {port}:127.0.0.1:{port} {machine}"
+    )
 
 
 def stop(current: Settings, name: str) -> bool:
     """Stop a lab and remove its container; the notebooks stay. Returns whether it was there."""
-    lab = graph.find_lab(name)
+    lab = current.graph.find_lab(name)
     engine.find()
-    container = _find(current, lab)
+    container = _find(current.workspace, lab)
     if container is None:
         return False
     container.stop(timeout=STOP_TIMEOUT)
@@ -78,18 +96,26 @@ def stop(current: Settings, name: str) -> bool:
     return True
 
 
-def _find(current: Settings, lab: Lab) -> Container | None:
-    found = engine.client().containers.list(all=True, filters={"label": f"{LABEL}={current.tag(lab.image)}"})
+def _find(workspace: Workspace, lab: Lab) -> Container | None:
+    found = _labelled(workspace.lab_labels(lab.image))
     return found[0] if found else None
 
 
-def _folder(path: Path) -> Folder:
+def _labelled(labels: Mapping[str, str]) -> list[Container]:
+    """Return the containers, stopped ones too, that carry all these labels."""
+    wanted = [f"{name}={value}" for name, value in labels.items()]
+    found: list[Container] = engine.client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
+    return found
+
+
+def _folder(path: Path, *, rootless: bool) -> Folder:
     """Make the notebooks' folder if it is missing, and decide whose files the lab will write: its owner's."""
     if path.exists() and not path.is_dir():
         raise UsageError(f"the notebooks folder {path} is a file", remedy="name a folder by --notebooks or FILES")
     try:
         if not path.exists():
             path.mkdir(parents=True)
+            path.chmod(0o755)  # a umask of 077 says nothing about a folder to share with a lab
             if os.geteuid() == 0:
                 os.chown(path, NOTEBOOK_ID, NOTEBOOK_ID)
         status = path.stat()
@@ -98,6 +124,13 @@ def _folder(path: Path) -> Folder:
             f"the notebooks folder {path} cannot be used: {error.strerror}",
             remedy="name another by --notebooks or FILES",
         ) from error
+    if rootless and not status.st_mode & 0o002:
+        # In its containers this user is root, which a lab never is; everybody else there is a stranger to the folder:
+        # see the chapter on rootless mode in Docker's manual.
+        raise UsageError(
+            f"the Docker engine is rootless, and its labs could not write in the notebooks folder {path}",
+            remedy=f"chmod -R o+rwX {path}, or name another folder by --notebooks or FILES",
+        )
     if status.st_uid != 0:
         return Folder(path, status.st_uid, status.st_gid)
     if not status.st_mode & 0o002:
@@ -108,39 +141,58 @@ def _folder(path: Path) -> Folder:
     return Folder(path, NOTEBOOK_ID, NOTEBOOK_ID)
 
 
-def _need_free(port: int, lab: Lab) -> None:
+def _need_free(port: int, lab: Lab, *, here: bool) -> None:
+    """Raise UsageError when somebody has the port; ``here`` says that the engine is on this machine."""
+    remedy = f"choose another by --port or {lab.port_variable}"
+    for container in engine.client().containers.list(filters={"label": LAB_LABEL}, ignore_removed=True):
+        if port in _published(container):
+            raise UsageError(f"port {port} has {_whose(container)}", remedy=remedy)
+    if not here:
+        return  # this machine's port may well be the tunnel to the lab
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise UsageError(
-                f"port {port} cannot be had: {error.strerror}",
-                remedy=f"choose another by --port or {lab.port_variable}",
-            ) from error
+            raise UsageError(f"port {port} cannot be had: {error.strerror}", remedy=remedy) from error
+
+
+def _published(container: Container) -> set[int]:
+    """Return the ports of the engine's machine that a running container has."""
+    ports = container.attrs["NetworkSettings"]["Ports"] or {}
+    return {int(binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
+
+
+def _whose(container: Container) -> str:
+    """Return a running lab and its owner, as a message says it. Nothing of it but labels and name is looked at."""
+    labels = container.labels
+    return (
+        f"the {labels[LAB_LABEL]} of project {labels.get(PROJECT_LABEL, '?')}, user {labels.get(USER_LABEL, '?')}: "
+        f"container {container.name}"
+    )
 
 
 @contextlib.contextmanager
 def _started(current: Settings, lab: Lab, port: int, folder: Folder) -> Iterator[Container]:
     """Start a lab's container, and remove it again when what follows fails."""
-    tag = current.tag(lab.image)
+    workspace = current.workspace
+    run = secrets.token_hex(8)
+    answered = False
     try:
         container = engine.client().containers.create(
-            tag,
-            name=re.sub(r"[^A-Za-z0-9_.-]+", "-", current.prefix + lab.image),
-            labels={LABEL: tag},
+            current.tag(lab.image),
+            name=workspace.container(lab.image),
+            labels={**workspace.lab_labels(lab.image), RUN_LABEL: run},
             environment={"PORT": str(port), "JUPYTER_TOKEN": secrets.token_hex(24)},
             ports={f"{port}/tcp": ("127.0.0.1", port)},
             mounts=[Mount(INSIDE, str(folder.path), type="bind")],
             user=f"{folder.uid}:{folder.gid}",
         )
+        answered = True
         container.start()
         yield container
     except BaseException as error:
-        # Asked for by its label: an interrupt can come before create has answered.
-        left = _find(current, lab)
-        if left is not None:
-            left.remove(force=True)
+        _remove_run(run, surely_there=answered, surely_not=not answered and isinstance(error, APIError))
         if isinstance(error, APIError):
             raise LabError(
                 f"{lab.image} could not be started", remedy="the engine's words say why", detail=error.explanation or ""
@@ -148,7 +200,22 @@ def _started(current: Settings, lab: Lab, port: int, folder: Folder) -> Iterator
         raise
 
 
-def _wait(container: Container, lab: Lab) -> None:
+def _remove_run(run: str, *, surely_there: bool, surely_not: bool) -> None:
+    """Remove the container that this very run has made, and never another one.
+
+    An interrupt can come before ``create`` has answered; the engine may then still be making it.
+    """
+    deadline = time.monotonic() + (0 if surely_there or surely_not else CREATE_REST)
+    while True:
+        found = _labelled({RUN_LABEL: run})
+        for container in found:
+            container.remove(force=True)
+        if found or time.monotonic() >= deadline:
+            return
+        time.sleep(0.1)
+
+
+def _wait(container: Container, lab: Lab, *, elsewhere: str = "") -> None:
     """Poll ``/api/status`` with the token until it answers 200: then the server is up and the link's token is right."""
     address, token = _address(container), _token(container)
     session = requests.Session()
@@ -165,7 +232,7 @@ def _wait(container: Container, lab: Lab) -> None:
         time.sleep(0.1)
     raise LabError(
         f"{lab.image} did not answer on {address}",
-        remedy="the end of its log says why",
+        remedy=f"bring the port over from {elsewhere}, as said above" if elsewhere else "the end of its log says why",
         detail=container.logs(tail=30).decode(errors="replace").replace(token, "…"),
     )
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from pyrlab.model import graph
 from pyrlab.model.settings import Settings
 
 
@@ -16,6 +15,6 @@ def smoke(settings: Settings, arguments: Sequence[str]) -> int:
     names = list(arguments)
     labs = []
     while names and not names[0].startswith("-"):
-        labs.append(graph.find_lab(names.pop(0)).image)
+        labs.append(settings.graph.find_lab(names.pop(0)).image)
     chosen = [option for lab in labs for option in ("--lab", lab)]
     return int(pytest.main([str(settings.project / "tests/smoke"), *chosen, *names]))

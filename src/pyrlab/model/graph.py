@@ -1,28 +1,18 @@
-"""The four images, their parents and what each lab offers: the only place where the graph is written."""
+"""The image graph: which images there are, what each stands on and installs, and which of them are labs."""
 
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any, Self
 
 from pyrlab.errors import UsageError
 
-# What the images cannot do without, whether or not the lists name it.
-REQUIRED_DEBS = ("ca-certificates", "locales", "tini")
-REQUIRED_R_DEBS = ("r-base-core",)
-REQUIRED_PYTHON = ("ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip")
-REQUIRED_R = ("IRkernel",)
-# What the bootstrapped root holds beside Debian's essential packages: enough to run pip-compile in it.
-ROOT_DEBS = ("ca-certificates", "python3", "python3-venv")
+FILE = "docker/images.toml"
+DEBS_LOCK = "debs.lock"
 # TensorBoard's default: a lab on it would hide TensorBoard behind the lab's proxy, or the other way round.
 RESERVED_PORT = 6006
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image, the one it stands on, the locks that are named on it, and the sections of locks that it installs."""
-
-    name: str
-    parent: str | None
-    locks: tuple[str, ...]
-    sections: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,67 +23,136 @@ class Lab:
     """
 
     image: str
-    kernels: dict[str, str]
+    kernels: Mapping[str, str]
     port: int
     port_key: str
     port_variable: str
 
 
-# As many as docker/Dockerfile has `part-N` stages.
-PARTS = 6
-IMAGES = {
-    image.name: image
-    for image in (
-        Image("pyrlab-base", parent=None, locks=("debs.lock",), sections=("pyrlab-base.debs", "jupyter.txt")),
-        Image(
-            "pylab",
-            parent="pyrlab-base",
-            locks=("requirements.lock",),
-            sections=tuple(f"part-{part}.txt" for part in range(PARTS)),
-        ),
-        Image("rlab-base", parent="pyrlab-base", locks=("debs.lock",), sections=("rlab-base.debs",)),
-        Image(
-            "rlab",
-            parent="rlab-base",
-            locks=("r_packages.lock",),
-            sections=("rlab.debs", "rlab-build.debs", "r-plan.json", "r-library.txt"),
-        ),
-    )
-}
-LABS = {
-    lab.image: lab
-    for lab in (
-        Lab("pylab", kernels={"python3": "python"}, port=8888, port_key="port", port_variable="PORT"),
-        Lab("rlab", kernels={"python3": "python", "ir": "R"}, port=9999, port_key="r_port", port_variable="RPORT"),
-    )
-}
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, the one it stands on, and the file names of the lists that it installs; empty where it has none."""
+
+    name: str
+    parent: str | None = None
+    debs: str = ""
+    debs_needed: tuple[str, ...] = ()
+    python: str = ""
+    r: str = ""
+    r_needed: tuple[str, ...] = ()
+    lab: Lab | None = None
+
+    @classmethod
+    def parse(cls, name: str, table: Mapping[str, Any]) -> Self:
+        """Parse one ``[image.NAME]``. Raises TypeError for a key that an image does not have."""
+        fields = dict(table)
+        lab = fields.pop("lab", None)
+        for key in ("debs_needed", "r_needed"):
+            fields[key] = tuple(fields.get(key, ()))
+        return cls(name=name, lab=Lab(image=name, **lab) if lab else None, **fields)
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The file names of its own lists."""
+        return tuple(filter(None, (self.debs, self.python, self.r)))
 
 
-def lineage(name: str) -> list[Image]:
-    """Return the image called ``name`` and all that it stands on, the root's side first."""
-    image = IMAGES[name]
-    return [*(lineage(image.parent) if image.parent else []), image]
+@dataclass(frozen=True)
+class Graph:
+    """All images, parents before children. ``shared_python`` is in all of them, as ``shared_image``'s lock has it."""
+
+    images: Mapping[str, Image]
+    root_debs: tuple[str, ...]
+    shared_image: str
+    shared_python: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse docker/images.toml. Raises UsageError."""
+        try:
+            document = tomllib.loads(text)
+            return cls(
+                images=_in_order({name: Image.parse(name, table) for name, table in document["image"].items()}),
+                root_debs=tuple(document["root"]["debs"]),
+                shared_image=document["shared"]["image"],
+                shared_python=tuple(document["shared"]["python"]),
+            )
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{FILE} cannot be read: {error}", remedy=f"restore it from version control: git checkout -- {FILE}"
+            ) from error
+
+    @cached_property
+    def labs(self) -> dict[str, Lab]:
+        """The labs by their image."""
+        return {image.name: image.lab for image in self.images.values() if image.lab}
+
+    @property
+    def with_debs(self) -> list[Image]:
+        """The images that have a list of Debian packages."""
+        return [image for image in self.images.values() if image.debs]
+
+    @property
+    def with_python(self) -> list[Image]:
+        """The images that have a list of Python packages; the one whose lock the shared packages are in comes first."""
+        images = [image for image in self.images.values() if image.python]
+        return sorted(images, key=lambda image: image.name != self.shared_image)
+
+    @property
+    def with_r(self) -> Image | None:
+        """The image that has the list of R packages, if one has."""
+        return next((image for image in self.images.values() if image.r), None)
+
+    def lineage(self, name: str) -> list[Image]:
+        """Return the image called ``name`` and all that it stands on, the root's side first."""
+        image = self.images[name]
+        return [*(self.lineage(image.parent) if image.parent else []), image]
+
+    def locks_of(self, name: str) -> list[str]:
+        """Return the file names of the locks that decide what the image holds."""
+        lineage = self.lineage(name)
+        own = {lock_of(file) for image in lineage for file in (image.python, image.r) if file}
+        return sorted({DEBS_LOCK, lock_of(self.images[self.shared_image].python), *own})
+
+    def find_image(self, name: str) -> Image:
+        """Return the image called ``name``. Raises UsageError with the names that there are."""
+        if name not in self.images:
+            raise UsageError(f"there is no image called {name!r}", remedy=f"choose from: {', '.join(self.images)}")
+        return self.images[name]
+
+    def find_lab(self, name: str) -> Lab:
+        """Return the lab called ``name``. Raises UsageError with the names that there are."""
+        if name not in self.labs:
+            raise UsageError(f"there is no lab called {name!r}", remedy=f"choose from: {', '.join(self.labs)}")
+        return self.labs[name]
 
 
-def locks_of(name: str) -> list[str]:
-    """Return the file names of the locks that decide what the image holds."""
-    return sorted({lock for image in lineage(name) for lock in image.locks})
+def lock_of(list_file: str) -> str:
+    """Return the name of the lock that a list of Python or R packages is pinned in: ``requirements.lock``."""
+    return PurePath(list_file).with_suffix(".lock").name
 
 
-def sections_of(name: str) -> list[str]:
-    """Return the file names of all sections that the image and those below it install."""
-    return [section for image in lineage(name) for section in image.sections]
+def _in_order(images: Mapping[str, Image]) -> dict[str, Image]:
+    """Return the images with parents before children. Raises ValueError for a graph that cannot be built."""
+    if sum(bool(image.r) for image in images.values()) > 1:
+        raise ValueError("two images have a list of R packages, and there is one r_packages.lock")
+    if [image.name for image in images.values() if image.parent is None and not image.debs]:
+        raise ValueError("an image without a parent needs a list of Debian packages")
+    return {image.name: image for root in _roots(images) for image in _below(root, images)}
 
 
-def find_image(name: str) -> Image:
-    """Return the image called ``name``. Raises UsageError with the names that there are."""
-    if name not in IMAGES:
-        raise UsageError(f"there is no image called {name!r}", remedy=f"choose from: {', '.join(IMAGES)}")
-    return IMAGES[name]
+def _roots(images: Mapping[str, Image]) -> list[Image]:
+    for image in images.values():
+        if image.parent is not None and image.parent not in images:
+            raise ValueError(f"{image.name} stands on {image.parent}, which is no image")
+    roots = [image for image in images.values() if image.parent is None]
+    if len(roots) != 1:
+        raise ValueError("exactly one image stands on the root itself")
+    return roots
 
 
-def find_lab(name: str) -> Lab:
-    """Return the lab called ``name``. Raises UsageError with the names that there are."""
-    if name not in LABS:
-        raise UsageError(f"there is no lab called {name!r}", remedy=f"choose from: {', '.join(LABS)}")
-    return LABS[name]
+def _below(image: Image, images: Mapping[str, Image]) -> Iterator[Image]:
+    yield image
+    for child in images.values():
+        if child.parent == image.name:
+            yield from _below(child, images)

@@ -1,4 +1,4 @@
-"""The four lists, each line with the file and the number that an error message needs."""
+"""The lists, each line with the file and the number that an error message needs."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from pyrlab.errors import ListError
-from pyrlab.model import graph
 from pyrlab.model.cran.record import Dependency
 from pyrlab.model.cran.version import RVersion
+from pyrlab.model.graph import Graph, Image
 
 BASE_DEBS = "base_debs.txt"
 R_DEBS = "r_debs.txt"
@@ -159,28 +159,49 @@ Request = TypeVar("Request", DebRequest, RRequest, PythonRequest)
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What the four files of a project want, with what the images need on their own."""
+    """What the lists of a project want, with what the images need on their own: by image, but for R's."""
 
-    base_debs: tuple[DebRequest, ...]
-    r_debs: tuple[DebRequest, ...]
-    python: tuple[PythonRequest, ...]
+    debs: Mapping[str, tuple[DebRequest, ...]]
+    python: Mapping[str, tuple[PythonRequest, ...]]
     r: tuple[RRequest, ...]
 
     @classmethod
-    def parse(cls, texts: Mapping[str, str]) -> Self:
+    def parse(cls, graph: Graph, texts: Mapping[str, str]) -> Self:
         """Parse the texts of the lists, by file name. Raises ListError with file and line."""
-        base = [DebRequest.parse(line, where=where) for where, line in _lines(BASE_DEBS, texts)]
-        r_debs = [DebRequest.parse(line, where=where) for where, line in _lines(R_DEBS, texts)]
-        python = [PythonRequest.parse(line, where=where) for where, line in _lines(PYTHON, texts)]
-        r_packages = [RRequest.parse(line, where=where) for where, line in _lines(R, texts)]
-        _no_contradiction([*base, *r_debs])
-        _no_contradiction(python)
+        debs = {image.name: _debs(image, texts) for image in graph.with_debs}
+        _no_contradiction([request for requests in debs.values() for request in requests])
         return cls(
-            base_debs=_with_implied(base, [DebRequest(name, None, IMPLIED) for name in graph.REQUIRED_DEBS]),
-            r_debs=_with_implied(r_debs, [DebRequest(name, None, IMPLIED) for name in graph.REQUIRED_R_DEBS]),
-            python=_with_implied(python, [PythonRequest(name, name, IMPLIED) for name in graph.REQUIRED_PYTHON]),
-            r=_with_implied(r_packages, [RRequest(name, "", "", IMPLIED) for name in graph.REQUIRED_R]),
+            debs=debs,
+            python={image.name: _python(image, graph, texts) for image in graph.with_python},
+            r=_r(graph.with_r, texts) if graph.with_r else (),
         )
+
+    @property
+    def all_debs(self) -> list[DebRequest]:
+        """The Debian packages of all images, lower images first."""
+        return [request for requests in self.debs.values() for request in requests]
+
+    @property
+    def all_python(self) -> list[PythonRequest]:
+        """The Python packages of all images."""
+        return [request for requests in self.python.values() for request in requests]
+
+
+def _debs(image: Image, texts: Mapping[str, str]) -> tuple[DebRequest, ...]:
+    wanted = [DebRequest.parse(line, where=where) for where, line in _lines(image.debs, texts)]
+    return _with_implied(wanted, [DebRequest(name, None, IMPLIED) for name in image.debs_needed])
+
+
+def _python(image: Image, graph: Graph, texts: Mapping[str, str]) -> tuple[PythonRequest, ...]:
+    wanted = [PythonRequest.parse(line, where=where) for where, line in _lines(image.python, texts)]
+    _no_contradiction(wanted)
+    needed = graph.shared_python if image.name == graph.shared_image else ()
+    return _with_implied(wanted, [PythonRequest(name, name, IMPLIED) for name in needed])
+
+
+def _r(image: Image, texts: Mapping[str, str]) -> tuple[RRequest, ...]:
+    wanted = [RRequest.parse(line, where=where) for where, line in _lines(image.r, texts)]
+    return _with_implied(wanted, [RRequest(name, "", "", IMPLIED) for name in image.r_needed])
 
 
 def _lines(name: str, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ RECIPE = "1"
 _COMPILER = re.compile(r"(?:gcc|g\+\+|gfortran)-\d+")
 
 
-def plan(debs: DebsLock, lock: RLock) -> str:
+def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
     """Return, as JSON, the packages that docker/r/install_packages.py puts into rlab's library.
 
     Each has a key for the cache of compiled packages: equal keys mean equal inputs, whatever else the lock holds.

@@ -2,9 +2,10 @@
 
 import dataclasses
 import difflib
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,20 +13,21 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from pyrlab.errors import UsageError
-from pyrlab.model import graph
+from pyrlab.model.graph import RESERVED_PORT, Graph
+from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
 FILE = "pyrlab.toml"
-# Every key with its default, by section; the type of the default is the type of the key.
+# Every key with its default, by section; the type of the default is the type of the key. Labs add their ports.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
     "r": {"repositories": ["debian"], "allow_moving": False},
-    "images": {"prefix": ""},
-    "serve": {**{lab.port_key: lab.port for lab in graph.LABS.values()}, "notebooks": "~/notebooks"},
+    "images": {"prefix": "", "tag": ""},
+    "serve": {"notebooks": "~/notebooks"},
+    "build": {"jobs": 0, "timeout": 3600},
 }
 # Names that users of such projects' Makefiles know, and the key that each one overrides.
 VARIABLES = {
-    **{lab.port_variable: ("serve", lab.port_key) for lab in graph.LABS.values()},
     "FILES": ("serve", "notebooks"),
     "APTPROXY": ("network", "apt_proxy"),
     "PIPPROXY": ("network", "python_index"),
@@ -34,6 +36,7 @@ VARIABLES = {
 }
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
+_LONGEST_NUMBER = 20
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 DEBIAN = "debian"
 _REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?P<url>(?:https?|file)://\S+)")
@@ -54,6 +57,7 @@ class Settings:
     """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name."""
 
     project: Path
+    graph: Graph
     cache: Path
     source: str
     suite: str
@@ -67,7 +71,11 @@ class Settings:
     prefix: str
     ports: Mapping[str, int]
     notebooks: Path
+    jobs: int
+    compile_timeout: int
     proxies: Mapping[str, str]
+    owner: int
+    image_tag: str
 
     @property
     def uses_loopback(self) -> bool:
@@ -76,34 +84,61 @@ class Settings:
         urls += [word for line in self.apt_sources for word in line.split() if "://" in word]
         return any(urlsplit(url if "://" in url else f"//{url}").hostname in LOOPBACK for url in urls)
 
+    @property
+    def workspace(self) -> Workspace:
+        """Where a run with these settings works, and what its images and labs are called."""
+        return Workspace(
+            project=self.project,
+            work=self.project / WORK,
+            cache=self.cache,
+            owner=self.owner,
+            prefix=self.prefix,
+            fixed_tag=self.image_tag,
+        )
+
     def tag(self, image: str) -> str:
-        """Return the full name of an image, such as ``team/pylab:latest``."""
-        return f"{self.prefix}{image}:latest"
+        """Return the full name of an image, such as ``team/pylab:analysis-3f2a91b0``."""
+        return self.workspace.tag(image)
 
     def serving(self, lab: str, *, port: int | None, notebooks: Path | None) -> Self:
         """Return the settings with what the command line says of one lab. Raises UsageError for a bad port."""
         ports = {**self.ports, lab: check_port(port, "--port")} if port is not None else self.ports
-        folder = (notebooks or self.notebooks).expanduser().resolve()
+        folder = _expanded(notebooks or self.notebooks, "FILES").resolve()
         return dataclasses.replace(self, ports=ports, notebooks=folder)
 
 
-def parse(project: Path, text: str, environment: Mapping[str, str], *, host_checks_valid_until: bool) -> Settings:
+def parse(
+    project: Path,
+    graph: Graph,
+    text: str,
+    environment: Mapping[str, str],
+    *,
+    owner: int,
+    host_checks_valid_until: bool,
+) -> Settings:
     """Read settings out of the text of pyrlab.toml. Raises UsageError that names the key or the variable.
 
-    ``host_checks_valid_until`` is what ``check_valid_until = "host"`` means on this machine.
+    ``project`` is resolved, ``owner`` the id of the user who runs pyrlab, and ``host_checks_valid_until`` what
+    ``check_valid_until = "host"`` means on this machine.
     """
-    values = _read(text)
-    for variable, (section, key) in VARIABLES.items():
+    ports = {lab.port_key: lab.port for lab in graph.labs.values()}
+    defaults = {**DEFAULTS, "serve": {**ports, **DEFAULTS["serve"]}}
+    variables = VARIABLES | {lab.port_variable: ("serve", lab.port_key) for lab in graph.labs.values()}
+    values = _read(text, defaults)
+    for variable, (section, key) in variables.items():
         if environment.get(variable):
-            values[section][key] = _typed(environment[variable], DEFAULTS[section][key], variable)
+            values[section][key] = _typed(environment[variable], defaults[section][key], variable)
     base, network, serve = values["base"], values["network"], values["serve"]
     for key, choices in CHOICES.items():
         if base[key] not in choices:
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
+    proxies = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
+    _check_urls(environment, base["apt_sources"], network, proxies)
     return Settings(
         project=project,
-        cache=Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pyrlab",
+        graph=graph,
+        cache=_cache(environment),
         source=base["source"],
         suite=base["suite"],
         apt_sources=tuple(base["apt_sources"]),
@@ -111,29 +146,71 @@ def parse(project: Path, text: str, environment: Mapping[str, str], *, host_chec
         apt_proxy=network["apt_proxy"],
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
-        ca_file=Path(network["ca_file"]).expanduser() if network["ca_file"] else None,
+        ca_file=_expanded(Path(network["ca_file"]), "SSL_CERT_FILE") if network["ca_file"] else None,
         r_repositories=_r_repositories(values["r"], environment),
-        prefix=values["images"]["prefix"],
+        prefix=check_prefix(values["images"]["prefix"], f"{FILE}: images.prefix"),
         ports={
-            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable))
-            for name, lab in graph.LABS.items()
+            name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable, ("serve", lab.port_key)))
+            for name, lab in graph.labs.items()
         },
-        notebooks=Path(serve["notebooks"]).expanduser(),
-        proxies={
-            name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))
-        },
+        # Only a lab needs it, so that a user without a home can still lock and build.
+        notebooks=Path(os.path.expanduser(serve["notebooks"])),  # noqa: PTH111 - this one never fails
+        jobs=values["build"]["jobs"],
+        compile_timeout=values["build"]["timeout"],
+        proxies=proxies,
+        owner=owner,
+        image_tag=check_tag(values["images"]["tag"], f"{FILE}: images.tag"),
     )
+
+
+def _cache(environment: Mapping[str, str]) -> Path:
+    """Return this user's cache folder. A relative one is no one: the XDG base directory specification ignores it."""
+    said = Path(environment.get("XDG_CACHE_HOME") or "")
+    return (said if said.is_absolute() else _expanded(Path("~/.cache"), "XDG_CACHE_HOME")) / "pyrlab"
+
+
+def _expanded(path: Path, variable: str) -> Path:
+    """Return ``path`` with the home folder in the place of ~. ``variable`` could name another path instead."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"there is no home folder for {path}: this user has no entry in the user database, and HOME is not set",
+            remedy=f"export HOME=…, or {variable}=… with a full path",
+        ) from error
+
+
+def _check_urls(
+    environment: Mapping[str, str], apt_sources: Sequence[str], network: Mapping[str, str], proxies: Mapping[str, str]
+) -> None:
+    """Raise UsageError for a URL that cannot be read. Messages show where it was set, not the URL: it may be secret."""
+    urls = [
+        (_origin(environment, name, VARIABLES[name]), network[VARIABLES[name][1]]) for name in ("APTPROXY", "PIPPROXY")
+    ]
+    urls += [(name, url) for name, url in proxies.items() if name != "NO_PROXY"]
+    urls += [(f"{FILE}: base.apt_sources", word) for line in apt_sources for word in line.split() if "://" in word]
+    for origin, url in urls:
+        try:
+            # The port is only read when it is asked for.
+            _ = urlsplit(url if "://" in url else f"//{url}").port
+        except ValueError as error:
+            raise UsageError(
+                f"{origin} is no URL that can be read",
+                remedy="write it as http://HOST:PORT; in a password, write special characters as %XX",
+            ) from error
 
 
 def check_port(port: int, origin: str) -> int:
     """Return ``port``. Raises UsageError when no lab can have it; ``origin`` says where it was set."""
-    if port == graph.RESERVED_PORT:
+    if port == RESERVED_PORT:
         raise UsageError(
             f"{origin} is {port}, which is TensorBoard's port inside the lab",
             remedy="choose another port; TensorBoard is then at /proxy/6006/ of the lab's link",
         )
     if not 0 < port < 2**16:
-        raise UsageError(f"{origin} is {port}, which is no port", remedy="choose one from 1 to 65535")
+        # Python refuses to write numbers of thousands of digits, and nobody wants to read them.
+        shown = str(port) if abs(port) < 10**_LONGEST_NUMBER else "a number of many digits"
+        raise UsageError(f"{origin} is {shown}, which is no port", remedy="choose one from 1 to 65535")
     return port
 
 
@@ -212,19 +289,19 @@ def _without_user(text: str) -> str:
     return re.sub(r"\?.*", "", re.sub(r"//\S*@", "//", text))
 
 
-def _read(text: str) -> dict[str, dict[str, Any]]:
+def _read(text: str, defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
         raise UsageError(f"{FILE} cannot be read: {error}", remedy="mend that line; it is TOML") from error
-    values = {section: dict(defaults) for section, defaults in DEFAULTS.items()}
+    values = {section: dict(keys) for section, keys in defaults.items()}
     for section, table in found.items():
-        _known(section, DEFAULTS, "section")
+        _known(section, defaults, "section")
         if not isinstance(table, dict):
             raise UsageError(f"{FILE}: {section} is a section, not a value", remedy=f"write it as [{section}]")
         for key, value in table.items():
-            _known(key, DEFAULTS[section], f"key of [{section}]")
-            values[section][key] = _typed(value, DEFAULTS[section][key], f"{FILE}: {section}.{key}")
+            _known(key, defaults[section], f"key of [{section}]")
+            values[section][key] = _typed(value, defaults[section][key], f"{FILE}: {section}.{key}")
     return values
 
 
@@ -238,7 +315,8 @@ def _known(name: str, names: Mapping[str, object], what: str) -> None:
 def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML holds any of several types
     """Return ``value`` in the type of ``default``: numbers in the environment come as text."""
     if type(default) is int and isinstance(value, str) and value.isdecimal():
-        return int(value)
+        # No number here has more digits than that, and Python refuses to read thousands of them.
+        return int(value[: _LONGEST_NUMBER + 1])
     if type(value) is not type(default) or (
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
@@ -247,6 +325,6 @@ def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML
     return value
 
 
-def _origin(environment: Mapping[str, str], variable: str) -> str:
-    section, key = VARIABLES[variable]
-    return variable if environment.get(variable) else f"{FILE}: {section}.{key} ({variable})"
+def _origin(environment: Mapping[str, str], variable: str, key: tuple[str, str]) -> str:
+    """Return where a value was set: the variable, or the key that it overrides."""
+    return variable if environment.get(variable) else f"{FILE}: {'.'.join(key)} ({variable})"

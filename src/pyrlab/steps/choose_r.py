@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from pyrlab.adapters.cran import repository
 from pyrlab.adapters.cran.headers import included_headers
@@ -43,6 +44,11 @@ class Choice:
     files: Mapping[str, tuple[RFile, ...]]
     needs: Mapping[str, Needs]
     left_out: tuple[str, ...]
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return the choice of a project without R packages."""
+        return cls({}, {}, {}, ())
 
     def asked(
         self, before: Asked, roots: Collection[str], carried: Collection[str], below: Collection[str] = ()
@@ -135,7 +141,7 @@ class Chooser:
         installed = {
             record.name: Candidate(debian.NAME, record)
             for deb, record in answer.r_records.items()
-            if deb in answer.closure("rlab-base")
+            if deb in answer.closure(answer.r_below)
         }
         locked = {name: one for name, pin in self.old.items() if (one := self._locked(pin, own))}
         universe = Universe(RVersion.parse(r), self._sources(own), installed, locked)

@@ -1,65 +1,125 @@
-"""The files of R packages that a build needs, brought by the lock's hashes into a folder that the build is given.
+"""Fetching: brings every file that sections of the locks pin into the store, by SHA-256, before anything is built.
 
-This machine downloads them, not the build: so a repository may be a folder, and credentials never enter a build.
+This machine fetches, not the build: so build steps need no network, a repository may be a folder, and no proxy,
+certificate or password ever enters a build. Who gives a file does not matter: its hash decides.
 """
 
-import os
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pyrlab.adapters.cran import repository
-from pyrlab.adapters.cran.repository import Repository
-from pyrlab.adapters.docker import buildkit as bake
-from pyrlab.adapters.http import THREADS
-from pyrlab.errors import HashMismatchError, NetworkError
-from pyrlab.model.locks.r import RFile, RLock, RPin
+from pyrlab.adapters.debian.archive import bases
+from pyrlab.adapters.http import Wanted, Web
+from pyrlab.adapters.python.index import PythonIndex
+from pyrlab.adapters.store import Store
+from pyrlab.errors import GoneError, HashMismatchError, NetworkError
+from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.python import PythonFile, PythonPin
+from pyrlab.model.locks.r import RPin
+from pyrlab.model.sections import PinnedFile, Section
 from pyrlab.model.settings import Settings
 
-FOLDER = "r-files"
+Say = Callable[[str], None]
+AGENT = "pyrlab"
 
 
-def provide(settings: Settings, lock: RLock, *, r: str, architecture: str, say: Callable[[str], None]) -> None:
-    """Fill the folder with exactly what the lock names, each file called by its SHA-256.
+def store_of(settings: Settings) -> Store:
+    """Return the store of files that all projects of this user share."""
+    return Store(settings.cache / "files")
 
-    Raises NetworkError, or HashMismatchError where a repository has other bytes under the same name.
+
+def debian_web(settings: Settings) -> Web:
+    """Return what downloads from Debian's archives: by the proxy for Debian packages, where there is one."""
+    proxies = dict(settings.proxies)
+    if settings.apt_proxy:
+        proxies = {"HTTP_PROXY": settings.apt_proxy, "HTTPS_PROXY": settings.apt_proxy}
+    return Web(settings.cache, ca_file=settings.ca_file, proxies=proxies)
+
+
+def python_index(settings: Settings) -> PythonIndex:
+    """Return the Python index of the settings."""
+    web = Web(
+        settings.cache,
+        ca_file=settings.ca_file,
+        proxies=settings.proxies,
+        unverified_hosts=tuple(filter(None, [settings.python_trusted_host])),
+    )
+    return PythonIndex(web, settings.python_index)
+
+
+def fetch(settings: Settings, sections: Iterable[Section], *, r: str, architecture: str, say: Say) -> None:
+    """Make sure that the store has every file of these sections.
+
+    ``r`` is R's version as in 4.5.0. Raises GoneError for debs that no archive has any more, HashMismatchError where
+    only other bytes are to be had, and NetworkError.
     """
-    folder = settings.project / bake.WORK / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    store = store_of(settings)
+    missing = {file.sha256: file for section in sections for file in section.files if store.get(file.sha256) is None}
+    debs = [file for file in missing.values() if isinstance(file.pin, DebPin)]
+    python = [file for file in missing.values() if isinstance(file.pin, PythonPin)]
+    of_r = {file.pin.name: file.pin for file in missing.values() if isinstance(file.pin, RPin)}
+    if debs:
+        say(f"downloading {_amount(debs)} of Debian")
+        _fetch_debs(settings, debs)
+    if python:
+        say(f"downloading {_amount(python)} for Python")
+        _fetch_python(settings, python)
+    lacking = [pin for pin in of_r.values() if not any(store.get(file.sha256) for file in pin.files)]
+    if lacking:
+        say(f"downloading {len(lacking)} R packages")
+        _fetch_r(settings, lacking, r=r, architecture=architecture)
+
+
+def _amount(files: Sequence[PinnedFile]) -> str:
+    megabytes = sum(file.size for file in files) / 1e6
+    return f"{len(files)} packages ({megabytes:.0f} MB)"
+
+
+def _fetch_debs(settings: Settings, files: Sequence[PinnedFile]) -> None:
+    places = bases(settings.suite, settings.apt_sources)
+    wanted = [
+        Wanted(
+            urls=tuple(f"{base}/{file.pin.path}" for base in places),
+            sha256=file.sha256,
+            size=file.size,
+            name=f"{file.pin.name} {file.pin.version}",
+        )
+        for file in files
+        if isinstance(file.pin, DebPin)
+    ]
+    gone = debian_web(settings).fetch_all(wanted, agent=AGENT)
+    if gone:
+        raise GoneError(sorted(file.name for file in gone))
+
+
+def _fetch_python(settings: Settings, files: Sequence[PinnedFile]) -> None:
+    index = python_index(settings)
+    pairs = [
+        (file.pin, file.file) for file in files if isinstance(file.pin, PythonPin) and isinstance(file.file, PythonFile)
+    ]
+    index.fetch_all(pairs)
+
+
+def _fetch_r(settings: Settings, pins: Sequence[RPin], *, r: str, architecture: str) -> None:
     repositories = repository.connect(settings, r=r, architecture=architecture)
-    ours = [pin for pin in lock.packages if pin.files]
-    if not all(any((folder / file.sha256).exists() for file in pin.files) for pin in ours):
-        say("downloading R packages")
-    with ThreadPoolExecutor(THREADS) as pool:
-        brought = list(pool.map(lambda pin: _bring(repositories[pin.repository], pin, folder), ours))
-    wanted = {name for names in brought for name in names}
-    for path in folder.iterdir():
-        if path.name not in wanted:
-            path.unlink()
+    for pin in pins:
+        _bring(repositories, pin)
 
 
-def _bring(source: Repository, pin: RPin, folder: Path) -> list[str]:
-    """Bring the package's binary, or where that is not to be had any more, its source; return the file's name."""
+def _bring(repositories: Mapping[str, repository.Repository], pin: RPin) -> None:
+    """Bring a package's binary, or where that is not to be had any more, its source."""
     *others, last = sorted(pin.files, key=lambda file: file.kind)
+    source = repositories[pin.repository]
     for file in others:
         try:
-            return [_link(source, pin.name, file, folder)]
+            source.fetch(pin.name, file)
         except (NetworkError, HashMismatchError):
             continue
-    return [_link(source, pin.name, last, folder)]
+        return
+    source.fetch(pin.name, last)
 
 
-def _link(source: Repository, name: str, file: RFile, folder: Path) -> str:
-    target = folder / file.sha256
-    if not target.exists():
-        path = source.fetch(name, file)
-        part = target.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        try:
-            os.link(path, part)
-        except OSError:
-            # Another file system than the cache's.
-            shutil.copyfile(path, part)
-        part.replace(target)
-    return target.name
+def names_in_store(store: Store, section: Section) -> Iterator[tuple[str, str]]:
+    """Yield (name, SHA-256) of the files of a section that the store has: of R packages one of their files will do."""
+    for file in section.files:
+        if not isinstance(file.pin, RPin) or store.get(file.sha256):
+            yield file.name, file.sha256

@@ -1,44 +1,79 @@
-"""Questions that are answered where the packages will live: docker's lock stages, with files in and files out."""
+"""Questions that are answered where the packages will live: lock stages, with files in and files out."""
 
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
-from pyrlab.adapters.docker import buildkit as bake
+from pyrlab.adapters.docker import buildkit
+from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
-from pyrlab.steps.root import Root
+from pyrlab.steps.materials import ROOT, Materials, cache_id
 
 Say = Callable[[str], None]
+DOCKERFILE = "lock.Dockerfile"
 
 
-def ask(settings: Settings, kind: str, request: Mapping[str, str], *options: str, below: Root, say: Say) -> Path:
-    """Put ``request``, as files, to docker's lock stage of this kind, and return the folder of the answer.
+@dataclass(frozen=True)
+class Below:
+    """The root that questions are put in: its packages, which are fetched already, and its architecture."""
 
-    ``below`` is the root that the stage runs in. Raises what ``bake`` raises.
-    """
-    work = settings.project / bake.WORK
-    folder = work / f"lock-{kind}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, text in request.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    variables = {
-        # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
-        "RUN": uuid.uuid4().hex,
-        "OPTIONS": " ".join(options),
-    }
-    bake.bake(settings, [f"lock-{kind}"], below=below.folder, variables=variables, say=say)
-    return folder / "answer"
+    settings: Settings
+    pins: tuple[DebPin, ...]
+    architecture: str
+
+    def ask(self, kind: str, request: Mapping[str, str], *options: str, say: Say) -> Path:
+        """Put ``request``, as files, to the lock stage of this kind, and return the folder of the answer.
+
+        Raises what ``buildkit.bake`` raises.
+        """
+        materials = Materials(self.settings)
+        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        materials.provide(sections, r="", architecture=self.architecture, say=say)
+        folder = materials.work / f"lock-{kind}"
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "request").mkdir(parents=True)
+        for name, text in request.items():
+            (folder / "request" / name).write_text(text, encoding="utf-8")
+        (materials.work / DOCKERFILE).write_text(self._dockerfile(materials), encoding="utf-8")
+        proxies = self.settings.proxies
+        target = {
+            "context": ROOT,
+            "dockerfile": f"../{DOCKERFILE}",
+            "target": f"lock-{kind}",
+            "contexts": {**materials.contexts(), "request": f"lock-{kind}/request"},
+            # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
+            "args": {"run": uuid.uuid4().hex, "options": " ".join(options), **proxies},
+            "output": [f"type=local,dest=lock-{kind}/answer"],
+        }
+        call = buildkit.Bake(
+            materials.work,
+            {f"lock-{kind}": target},
+            secrets=lock_secrets(self.settings, _certificates(self.settings)),
+            reach=self.settings.uses_loopback,
+        )
+        buildkit.bake(call, say=say)
+        return folder / "answer"
+
+    def _dockerfile(self, materials: Materials) -> str:
+        lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
+        return "\n".join([materials.template("root"), materials.template("tools"), lock])
 
 
-def find_files(settings: Settings, files: Sequence[str], *, below: Root, say: Say) -> dict[str, set[str]]:
+def find_files(below: Below, files: Sequence[str], *, say: Say) -> dict[str, set[str]]:
     """Return, by file, the Debian packages that have it; files are written as in ``include/zlib.h``."""
     found: dict[str, set[str]] = {}
     if files:
         say(f"looking up in Debian's Contents: {', '.join(files[:3])}{' …' if files[3:] else ''}")
-        folder = ask(settings, "files", {"files": "".join(f"{one}\n" for one in files)}, below=below, say=say)
+        folder = below.ask("files", {"files": "".join(f"{file}\n" for file in files)}, say=say)
         for line in (folder / "files").read_text(encoding="utf-8").splitlines():
             file, _, deb = line.partition(" ")
             found.setdefault(file, set()).add(deb)
     return found
+
+
+def _certificates(settings: Settings) -> str:
+    return settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else ""

@@ -37,7 +37,7 @@ _BUILT = re.compile(r"R (?P<minor>[0-9]+\.[0-9]+)\.\S+;\s*(?P<platform>[^;]*?)\s
 def connect(settings: Settings, *, r: str, architecture: str) -> dict[str, "Repository"]:
     """Return the CRAN-like repositories of the settings, by name; nothing is asked of them yet."""
     hide(one for repository in settings.r_repositories for one in repository.secrets)
-    web = Web(settings.cache / "r", ca_file=settings.ca_file, proxies=settings.proxies)
+    web = Web(settings.cache, ca_file=settings.ca_file, proxies=settings.proxies)
     return {
         one.name: Repository(one.name, one.url, web, r=r, architecture=architecture)
         for one in settings.r_repositories

@@ -2,31 +2,41 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-
-from debian.deb822 import Deb822
 
 from pyrlab.errors import ListError
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Record
-from pyrlab.model.lists import BASE_DEBS, R_DEBS, DebRequest, Lists, R
+from pyrlab.model.graph import Graph
+from pyrlab.model.lists import DebRequest, Lists
 from pyrlab.model.locks.debs import DebPin
+
+Identity = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The folder that docker/debs/lock-debs wrote, with the lists that it was asked for."""
+    """The folder that docker/lock/lock-debs wrote, with the lists that it was asked for.
+
+    ``descriptions`` are the DESCRIPTION fields of R packages by deb, as far as they were read from the debs themselves.
+    """
 
     folder: Path
     lists: Lists
+    graph: Graph
+    descriptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
-    def available(self) -> dict[tuple[str, str, str], str]:
-        """SHA-256 by name, version and architecture: all that the archive offers."""
-        rows = (line.split() for line in self._read("available").splitlines())
-        return {(name, version, architecture): sha256 for name, version, architecture, sha256 in rows}
+    def available(self) -> dict[Identity, DebPin]:
+        """All that the archive offers, by name, version and architecture, as pins that nobody requested."""
+        pins = {}
+        for line in self._read("available").splitlines():
+            name, version, architecture, sha256, size, path = line.split()
+            path = path.removeprefix("./")
+            pins[name, version, architecture] = DebPin(name, version, architecture, sha256, int(size), path)
+        return pins
 
     @cached_property
     def names(self) -> set[str]:
@@ -35,13 +45,15 @@ class Answer:
 
     def check(self) -> None:
         """Raise ListError for a package that Debian does not have, or when apt found no solution below R."""
-        for request in (*self.lists.base_debs, *self.lists.r_debs):
+        for request in self.lists.all_debs:
             self._check_deb(request)
-        self._check_closures({"pyrlab-base": BASE_DEBS, "rlab-base": R_DEBS})
+        self._check_closures({image.name: image.debs for image in self.graph.with_debs})
 
     def check_r(self) -> None:
         """Raise ListError when apt found no solution for what R packages want. Sensible once these are chosen."""
-        self._check_closures({"rlab": R, "rlab-build": R})
+        image = self.graph.with_r
+        if image:
+            self._check_closures({f"{image.name}-system": image.r, f"{image.name}-build": image.r})
 
     def _check_closures(self, files: Mapping[str, str]) -> None:
         for image, file in files.items():
@@ -54,13 +66,12 @@ class Answer:
                 )
 
     def section(self, image: str, below: Sequence[DebPin], requested: Collection[str]) -> tuple[DebPin, ...]:
-        """Return what ``image`` adds to the pins below it, with hashes, sorted."""
+        """Return what ``image`` adds to the pins below it, sorted."""
         held = {(pin.name, pin.version) for pin in below}
         pins = []
-        for name, version, architecture in parse_uris(self._read(f"{image}.uris")):
-            if (name, version) not in held:
-                sha256 = self.available[name, version, architecture]
-                pins.append(DebPin(name, version, architecture, sha256, name in requested))
+        for identity in parse_uris(self._read(f"{image}.uris")):
+            if identity[:2] not in held:
+                pins.append(self.available[identity].requested_by(identity[0] in requested))
         return tuple(sorted(pins))
 
     @cached_property
@@ -74,34 +85,42 @@ class Answer:
         return list(debian.parse_stanzas(self._read("sources")).values())
 
     @cached_property
-    def descriptions(self) -> dict[str, dict[str, str]]:
-        """The DESCRIPTION of each R package in rlab's closure, by deb."""
-        paths = sorted((self.folder / "fields").glob("*.description"))
-        read = {
-            path.name.removesuffix(".description"): dict(Deb822(self._read(f"fields/{path.name}"))) for path in paths
-        }
-        return {deb: fields for deb, fields in read.items() if fields}
-
-    @cached_property
     def r_records(self) -> dict[str, Record]:
-        """The same as records, by deb."""
+        """The descriptions as records, by deb."""
         return {deb: Record.of(fields, file=deb) for deb, fields in self.descriptions.items()}
 
     def version(self, deb: str) -> str:
-        """Return the version of a deb in rlab-base, or nothing."""
-        found = {name: version for name, version, _ in parse_uris(self._read("rlab-base.uris"))}
+        """Return the version of a deb in the image below the R packages, or nothing."""
+        found = {name: version for name, version, _ in parse_uris(self._read(f"{self.r_below}.uris"))}
         return found.get(deb, "")
+
+    @property
+    def r_below(self) -> str:
+        """The image with a list of debs that R packages stand on, or nothing."""
+        image = self.graph.with_r
+        return below(self.graph, image.name) if image else ""
+
+    @property
+    def r_system(self) -> str:
+        """What the closure of R packages' debs is called."""
+        image = self.graph.with_r
+        return f"{image.name}-system" if image else ""
 
     def r_debs(self) -> list[str]:
         """Return the debs that apt was asked for because they carry R packages."""
-        return self._read("rlab.names").split()
+        return self._read("names").split()
+
+    def r_pins(self) -> list[DebPin]:
+        """Return the debs in the closure of R packages that carry one."""
+        found = parse_uris(self._read(f"{self.r_system}.uris"))
+        return [self.available[identity] for identity in found if debian.is_r_deb(identity[0])]
 
     def closure(self, image: str) -> set[str]:
         """Return the names of the debs that apt would have in an image, but for the root's."""
         return {name for name, _, _ in parse_uris(self._read(f"{image}.uris"))}
 
     def system(self, held: Collection[str]) -> dict[str, list[str]]:
-        """Return what each R package's deb depends on beside R, of the debs that rlab holds; by deb."""
+        """Return what each R package's deb depends on beside R, of the debs that are held; by deb."""
         depends = {deb: debian.names_in(self.stanzas[deb].get("Depends", "")) for deb in self.descriptions}
         return {
             deb: [name for name in names if name in held and not name.startswith("r-")]
@@ -127,7 +146,12 @@ class Answer:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-def parse_uris(text: str) -> list[tuple[str, str, str]]:
+def below(graph: Graph, name: str) -> str:
+    """Return the nearest image below ``name`` that has a list of debs, or nothing."""
+    return next((image.name for image in reversed(graph.lineage(name)[:-1]) if image.debs), "")
+
+
+def parse_uris(text: str) -> list[Identity]:
     """Parse ``apt-get install --print-uris`` into name, version and architecture.
 
     Each line is ``'URI' name_version_arch.deb size checksum``; the file name alone has the epoch, as ``%3a``. What

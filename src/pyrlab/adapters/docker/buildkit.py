@@ -1,65 +1,69 @@
-"""The door to BuildKit: runs targets of docker/docker-bake.hcl, and turns what they print into errors with a remedy."""
+"""BuildKit: runs targets of a bake file, and turns what they print into errors with a remedy."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pyrlab.adapters import network, process
 from pyrlab.adapters.docker import r_output
-from pyrlab.errors import BuildError, GoneError, HashMismatchError, PyrlabError, StaleLockError
-from pyrlab.model.settings import Settings
+from pyrlab.errors import BuildError, HashMismatchError, PyrlabError, StaleLockError
 
-FILE = "docker/docker-bake.hcl"
-NETWORK_FILE = "docker/host-network.yaml"
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
 _ENTITLEMENTS = (0, 18)
-TIMEOUT = 3600.0
-WORK = ".pyrlab"
-# Folders in it that every build is given, whether or not they hold something.
-CONTEXTS = ("pins", "r-files")
+TIMEOUT = 4 * 3600.0
+BAKE_FILE = "bake.json"
+NETWORK_FILE = "host-network.json"
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
 _DONE = re.compile(r"#(?P<number>\d+) DONE (?P<seconds>[\d.]+)s")
-_MARKED = re.compile(r"pyrlab-(?P<kind>gone|mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
-_HASHES = re.compile(r"Hash mismatch for `?(?P<name>[^`\n]+)|Hash Sum mismatch|DO NOT MATCH THE HASHES")
+_MARKED = re.compile(r"pyrlab-(?P<kind>mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
+_BROKEN = re.compile(r"pyrlab-python broken (?P<reason>.+)$", re.MULTILINE)
+_UNBUILT = re.compile(r"pyrlab-python unbuilt (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
 
 
-def bake(
-    settings: Settings,
-    targets: Sequence[str],
-    *,
-    below: Path,
-    variables: Mapping[str, str],
-    say: Callable[[str], None],
-) -> None:
-    """Build ``targets`` of the project's bake file on the root in the folder ``below``.
+@dataclass(frozen=True)
+class Bake:
+    """One call of bake, in the folder ``work``: the targets as the bake file's, and what steps may see of this machine.
 
-    ``variables`` are the bake file's; ``say`` is told each step that ran, with its time.
-
-    Raises GoneError, HashMismatchError, NetworkError, or BuildError with the end of the failed step's output.
+    ``secrets`` are texts by id; ``reach`` lets steps use this machine's own network, for servers on its loopback.
     """
-    _link(settings.project / WORK / "root", below)
-    for context in CONTEXTS:
-        (settings.project / WORK / context).mkdir(exist_ok=True)
-    with _secrets(settings) as secrets:
+
+    work: Path
+    targets: Mapping[str, Mapping[str, Any]]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reach: bool = False
+
+
+def bake(call: Bake, *, say: Callable[[str], None]) -> None:
+    """Build all targets of a call; ``say`` is told each step that ran, with its time.
+
+    The bake file stays in the work folder, for those who build by hand.
+    Raises HashMismatchError, StaleLockError, NetworkError, or BuildError with the end of the failed step's output.
+    """
+    with _secrets(call.secrets) as folder:
+        secret = [f"id={name},src={folder / name}" for name in sorted(call.secrets)]
+        document = {
+            "group": {"default": {"targets": sorted(call.targets)}},
+            "target": {name: {**target, "secret": secret} for name, target in call.targets.items()},
+        }
+        (call.work / BAKE_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
         environment = {
             **os.environ,
-            **settings.proxies,
-            "SECRETS": str(secrets),
-            "PREFIX": settings.prefix,
+            **call.environment,
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
-            # Newer buildx wants leave for every path outside the project; the root and the secrets are such.
+            # Newer buildx wants to be allowed each path outside the project; the secrets are such.
             "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
-            **variables,
         }
-        reach = _host_network() if settings.uses_loopback else []
-        command = ["docker", "buildx", "bake", *reach, "--file", FILE, "--progress", "plain", *targets]
+        reach = _host_network(call) if call.reach else []
+        command = ["docker", "buildx", "bake", *reach, "--file", BAKE_FILE, "--progress", "plain"]
         try:
-            process.run(command, timeout=TIMEOUT, env=environment, cwd=settings.project, on_line=_steps(say))
+            process.run(command, timeout=TIMEOUT, env=environment, cwd=call.work, on_line=_steps(say))
         except process.CommandError as error:
             raise explain(error.output) from error
 
@@ -73,25 +77,26 @@ def explain(output: str) -> PyrlabError:
     mismatched = [f"{name} {version}" for kind, name, version in marked if kind == "mismatch"]
     if mismatched:
         return HashMismatchError(
-            f"the archive has other bytes than debs.lock for {', '.join(mismatched)}",
-            remedy="find out why before you trust them; nox -s lock -- --upgrade-package NAME takes them as they are",
+            f"the bytes of {', '.join(mismatched)} are not those that the lock names",
+            remedy="something changed files while they were built from: run the same again, and find out what it was",
         )
     unlocked = [name for kind, name, _ in marked if kind == "unlocked"]
     if unlocked:
         return StaleLockError(
             f"no lock has {', '.join(unlocked)}, which pinned packages need", remedy="nox -s lock -- debs"
         )
-    gone = [f"{name} {version}" for _, name, version in marked]
-    if gone:
-        return GoneError(gone)
     said = _failed_step(output)
-    mismatch = _HASHES.search(output)
-    if mismatch:
-        name = mismatch["name"] or ("a Debian package" if "Hash Sum" in mismatch[0] else "a Python package")
-        return HashMismatchError(
-            f"{name} is not the file that was locked: its hash differs",
-            remedy="restore the lock from version control, or lock that package anew: "
-            "nox -s lock -- --upgrade-package NAME",
+    broken = list(dict.fromkeys(match["reason"] for match in _BROKEN.finditer(output)))
+    if broken:
+        return BuildError(
+            f"the Python packages do not fit together: {'; '.join(broken)}",
+            remedy="nox -s lock -- python --upgrade; or ask for other versions in the list",
+        )
+    unbuilt = _UNBUILT.search(output)
+    if unbuilt:
+        return BuildError(
+            f"{unbuilt['name']} {unbuilt['version']} comes as source only, and could not be built",
+            remedy="its last lines say why; what is missing may be a Debian package for the list of debs",
             detail=said,
         )
     return network.explain(said, said) or BuildError(
@@ -125,8 +130,15 @@ def _steps(say: Callable[[str], None]) -> Callable[[str], None]:
     return read
 
 
-def _host_network() -> list[str]:
-    """Return the options that let build steps reach servers on this machine's loopback."""
+def _host_network(call: Bake) -> list[str]:
+    """Return the options that let build steps reach servers on this machine's loopback.
+
+    They are a compose file's: older buildx knows a target's network from nowhere else.
+    """
+    services = {
+        name: {"build": {"context": target["context"], "network": "host"}} for name, target in call.targets.items()
+    }
+    (call.work / NETWORK_FILE).write_text(json.dumps({"services": services}), encoding="utf-8")
     shown = process.run(["docker", "buildx", "version"], timeout=30)
     version = re.search(r"(\d+)\.(\d+)", shown)
     asks_leave = version is not None and (int(version[1]), int(version[2])) >= _ENTITLEMENTS
@@ -134,55 +146,11 @@ def _host_network() -> list[str]:
 
 
 @contextlib.contextmanager
-def _secrets(settings: Settings) -> Iterator[Path]:
-    """Write the network settings as files that only this user can read, for as long as one build runs."""
+def _secrets(texts: Mapping[str, str]) -> Iterator[Path]:
+    """Write secrets as files that only this user can read, for as long as one build runs."""
     with tempfile.TemporaryDirectory(prefix="pyrlab-") as folder:
-        for name, text in secret_files(settings).items():
+        for name, text in texts.items():
             path = Path(folder, name)
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
         yield Path(folder)
-
-
-def secret_files(settings: Settings) -> dict[str, str]:
-    """Return the text of each build secret: configuration for apt, pip and uv, apt's sources, and certificates."""
-    apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
-    if settings.apt_proxy:
-        apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
-    if settings.ca_file:
-        apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
-    if settings.apt_sources:
-        apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']
-    pip, uv = ["[global]"], []
-    if settings.python_index:
-        pip.append(f"index-url = {settings.python_index}")
-        uv.append(f"[[index]]\nurl = {json.dumps(settings.python_index)}\ndefault = true")
-    if settings.python_trusted_host:
-        pip.append(f"trusted-host = {settings.python_trusted_host}")
-        uv.insert(0, f"allow-insecure-host = [{json.dumps(settings.python_trusted_host)}]")
-    return {
-        "apt": "\n".join([*apt, ""]),
-        "sources": "\n".join([*settings.apt_sources, ""]),
-        "pip": "\n".join([*pip, ""]),
-        "uv": "\n".join([*uv, ""]),
-        "ca": settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else "",
-    }
-
-
-def _link(link: Path, target: Path) -> None:
-    """Point the bake file's main context at the root in use; it stays, for those who call bake by hand."""
-    link.parent.mkdir(exist_ok=True)
-    new = link.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    new.symlink_to(target)
-    new.replace(link)
-
-
-@contextlib.contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Wait until no other pyrlab builds or locks in this project: both work in the same folder."""
-    work = settings.project / WORK
-    work.mkdir(exist_ok=True)
-    with (work / "busy").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,32 +1,39 @@
-"""The door to Docker: is there an engine that can build these images, and how one gets onto Debian or Ubuntu."""
+"""The door to Docker: is there an engine that can build these images, which kind is it, and where is it."""
 
 import functools
 import json
 import os
-import platform
-import shutil
-import subprocess
-import time
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 
 from pyrlab.adapters import process
 from pyrlab.errors import EngineError
 
-# COPY --link needs the BuildKit that came with engine 23.
+# COPY --link needs the BuildKit that came with engine 23, whose API is 1.42.
 OLDEST_ENGINE = 23
-PACKAGES = ("docker.io", "docker-cli", "docker-buildx")
-# Debian 12's own engine is too old. These of Debian 13 run on its C library; runc, iptables and tini would not, so
-# only these are named, and all that they depend on stays Debian 12's.
-DONOR_SUITES = {"bookworm": "trixie"}
-DONATED = (*PACKAGES, "containerd")
-DAEMON_LOG = Path("/var/log/pyrlab-dockerd.log")
-PID_FILES = {Path("/var/run/docker.pid"): "dockerd", Path("/run/docker/containerd/containerd.pid"): "containerd"}
-START_TIMEOUT = 60.0
-APT_TIMEOUT = 900.0
+_OLDEST_API = (1, 42)
+# The bake file has matrices, which came with buildx 0.11.
+OLDEST_BUILDX = (0, 11)
+# What Docker, which uses Go's words, and the kernel call an architecture; and Debian's word for it.
+# Source: wiki.debian.org/SupportedArchitectures, go.dev/doc/install/source#environment
+_ARCHITECTURES = {
+    "386": "i386",
+    "aarch64": "arm64",
+    "amd64": "amd64",
+    "arm": "armhf",
+    "arm64": "arm64",
+    "loong64": "loong64",
+    "mips64le": "mips64el",
+    "ppc64le": "ppc64el",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+    "x86_64": "amd64",
+}
 
 
 class UnfitEngineError(EngineError):
@@ -44,10 +51,26 @@ class Engine:
 def find() -> Engine:
     """Return the engine that answers, without changing anything.
 
-    Raises EngineError when there is none, when it is older than 23, or when the buildx plugin is missing.
+    Its architecture is the engine's own, which may be on another machine than this one.
+    Raises EngineError when there is none, when it is older than 23, or when buildx is missing or older than 0.11.
     """
+    server = _server()
+    version = str(server.get("Version") or "unknown")
+    if not _is_new(version, str(server.get("ApiVersion") or "")):
+        raise UnfitEngineError(
+            f"the Docker engine is version {version}, and COPY --link needs {OLDEST_ENGINE} or newer",
+            remedy="install a newer engine, or remove this one and run: nox -s engine",
+        )
+    _check_buildx()
+    return Engine(version=version, architecture=debian_architecture(str(server.get("Arch") or "")))
+
+
+def _server() -> Mapping[str, Any]:
+    """Return what `docker version` tells of the engine."""
     try:
-        server = json.loads(process.run(["docker", "version", "--format", "{{json .Server}}"], timeout=30))
+        shown = process.run(["docker", "version", "--format", "{{json .Server}}"], timeout=30)
+        # Warnings come before it, on standard error.
+        server = json.loads(shown.strip().splitlines()[-1]) if shown.strip() else None
     except process.MissingProgramError as error:
         raise EngineError("no docker command on the PATH", remedy="nox -s engine") from error
     except (process.CommandError, json.JSONDecodeError) as error:
@@ -59,179 +82,112 @@ def find() -> Engine:
         raise EngineError(
             "no Docker engine answers", remedy="nox -s engine", detail=getattr(error, "detail", "")
         ) from error
-    version = str(server["Version"])
-    if int(version.partition(".")[0]) < OLDEST_ENGINE:
-        raise UnfitEngineError(
-            f"the Docker engine is version {version}, and COPY --link needs {OLDEST_ENGINE} or newer",
-            remedy="install a newer engine, or remove this one and run: nox -s engine",
-        )
+    if not isinstance(server, dict):
+        raise EngineError("no Docker engine answers", remedy="nox -s engine")
+    return server
+
+
+def _is_new(version: str, api: str) -> bool:
+    """Tell whether an engine is new enough: by its version, or where that is no number ("dev"), by its API's."""
+    match = re.match(r"v?(\d+)\.", version)
+    if match:
+        return int(match[1]) >= OLDEST_ENGINE
+    known = re.match(r"(\d+)\.(\d+)", api)
+    # An engine that says neither was built by hand, by somebody who knows what it is.
+    return known is None or (int(known[1]), int(known[2])) >= _OLDEST_API
+
+
+def _check_buildx() -> None:
     try:
-        process.run(["docker", "buildx", "version"], timeout=30)
+        shown = process.run(["docker", "buildx", "version"], timeout=30)
     except process.CommandError as error:
         raise EngineError("the docker command has no buildx plugin", remedy="nox -s engine") from error
-    return Engine(version=version, architecture=str(server["Arch"]))
+    version = buildx_version(shown)
+    if version is not None and version < OLDEST_BUILDX:
+        raise UnfitEngineError(
+            f"buildx is version {version[0]}.{version[1]}, and the bake file's matrices need "
+            f"{OLDEST_BUILDX[0]}.{OLDEST_BUILDX[1]} or newer",
+            remedy="install a newer one: the package docker-buildx or docker-buildx-plugin, or the file docker-buildx "
+            "of github.com/docker/buildx/releases into ~/.docker/cli-plugins",
+        )
+
+
+def buildx_version(shown: str) -> tuple[int, int] | None:
+    """Return the version out of what `docker buildx version` prints; None for a build without one.
+
+    Such as ``github.com/docker/buildx v0.12.0-desktop.2 9a5…``. Builds from a checkout say ``v0.0.0+unknown``, a
+    commit, or ``(devel)``.
+    """
+    match = re.search(r"\bbuildx v?(\d+)\.(\d+)", shown)
+    if not match or (match[1], match[2]) == ("0", "0"):
+        return None
+    return int(match[1]), int(match[2])
+
+
+def debian_architecture(name: str) -> str:
+    """Return Debian's name of an architecture. Raises UnfitEngineError for one that Debian does not know."""
+    if name not in _ARCHITECTURES:
+        raise UnfitEngineError(
+            f"the Docker engine's architecture is {name or 'not told'}, for which Debian has no packages",
+            remedy=f"use an engine on one of: {', '.join(sorted(set(_ARCHITECTURES.values())))}",
+        )
+    return _ARCHITECTURES[name]
+
+
+def kind() -> str:
+    """Return what is special about the engine: ``rootless``, ``Docker Desktop``, both, or nothing."""
+    shown = process.run(["docker", "info", "--format", "{{json .}}"], timeout=30)
+    try:
+        info = json.loads(shown.strip().splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        return ""
+    return describe(info if isinstance(info, dict) else {})
+
+
+def describe(info: Mapping[str, Any]) -> str:
+    """Return what is special about an engine, out of what `docker info` says in JSON."""
+    options = " ".join(info.get("SecurityOptions") or [])
+    found = {
+        "rootless": "name=rootless" in options,
+        "Docker Desktop": str(info.get("OperatingSystem") or "").startswith("Docker Desktop"),
+    }
+    return ", ".join(name for name, is_so in found.items() if is_so)
+
+
+def is_rootless() -> bool:
+    """Tell whether the engine runs as an ordinary user, who is then the only one that its containers can be."""
+    return "rootless" in kind()
+
+
+@functools.cache
+def address() -> str:
+    """Return where the engine is that the docker command talks to, contexts included, as in ``unix:///…``."""
+    told = os.environ.get("DOCKER_HOST")
+    if told:
+        return told
+    shown = process.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], timeout=30)
+    return shown.strip()
+
+
+def other_machine(address: str) -> str:
+    """Return the name of the machine that an engine's address points to, or nothing when it is this one."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""  # the docker command says what is wrong with it
+    host = parts.hostname or ""
+    is_local = parts.scheme not in {"tcp", "http", "https", "ssh"} or host in {"localhost", "::1"}
+    return "" if is_local or host.startswith("127.") else host
 
 
 @functools.cache
 def client() -> docker.DockerClient:
     """Return the SDK's client for the very engine that the docker command talks to, contexts included."""
-    if os.environ.get("DOCKER_HOST"):
-        return docker.from_env()
-    shown = process.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], timeout=30)
-    return docker.DockerClient(base_url=shown.strip())
-
-
-def ensure() -> str:
-    """Make sure that an engine answers, and say in one sentence what was done.
-
-    Does nothing when one answers. On Debian or Ubuntu as root it installs the distribution's engine and starts it.
-    Raises EngineError with what to do everywhere else.
-    """
-    try:
-        return f"Docker {find().version} answers; nothing to do."
-    except UnfitEngineError:
-        raise
-    except EngineError as missing:
-        elsewhere = os.environ.get("DOCKER_HOST")
-        if elsewhere:
-            raise UnfitEngineError(
-                f"{missing} at DOCKER_HOST={elsewhere}",
-                remedy="start that engine, or unset DOCKER_HOST to use one on this machine",
-                detail=missing.detail,
-            ) from missing
-        system = _os_release()
-        if system.get("ID") not in {"debian", "ubuntu"} and "debian" not in system.get("ID_LIKE", "").split():
-            raise EngineError(
-                f"{missing}, and {system.get('PRETTY_NAME', platform.system())} is not Debian or Ubuntu",
-                remedy="install Docker Engine 23 or newer with buildx (docs.docker.com/engine/install), "
-                "start it, and run this again",
-            ) from missing
-        if os.geteuid() != 0:
-            raise EngineError(
-                f"{missing}, and only root can install or start one",
-                remedy="sudo nox -s engine, or: sudo apt-get install docker.io docker-buildx "
-                "&& sudo usermod -aG docker $USER, then log in again",
-                detail=missing.detail,
-            ) from missing
-    _install()
-    _start()
-    return f"Docker {find().version} is installed and running."
-
-
-def _os_release() -> dict[str, str]:
-    try:
-        return platform.freedesktop_os_release()
-    except OSError:
-        return {}
-
-
-def _install() -> None:
-    if all(_is_installed(package) for package in ("docker.io", "docker-buildx")) and _daemon_is_new():
-        return
-    if shutil.which("dockerd") and not _is_installed("docker.io"):
+    where = address()
+    if where.startswith("ssh://"):
         raise UnfitEngineError(
-            "a Docker engine that is not the distribution's is installed, but it does not answer or has no buildx",
-            remedy="start it (systemctl start docker), or add its buildx plugin",
+            f"the Docker engine is at {where}, and pyrlab does not speak ssh to it",
+            remedy="bring its socket over: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST & "
+            "export DOCKER_HOST=unix:///tmp/docker.sock",
         )
-    _apt("update")
-    uris = _archives()
-    own = next((suite for suite in DONOR_SUITES if suite in uris), None)
-    if own:
-        donor = DONOR_SUITES[own]
-        _add_suite(own, donor, uris)
-        _apt("update")
-        packages = [f"{package}/{donor}" for package in DONATED]
-    else:
-        packages = [package for package in PACKAGES if _has_candidate(package)]
-    _apt("install", "--yes", "--no-remove", "--no-install-recommends", *packages)
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        status = process.run(["dpkg-query", "-W", "-f", "${db:Status-Abbrev}", package], timeout=30)
-    except process.CommandError:
-        return False
-    return status.startswith("ii")
-
-
-def _daemon_is_new() -> bool:
-    shown = process.run(["dpkg-query", "-W", "-f", "${Version}", "docker.io"], timeout=30)
-    return int(shown.partition(".")[0]) >= OLDEST_ENGINE
-
-
-def _has_candidate(package: str) -> bool:
-    """Tell whether apt knows the package: docker-cli is a package of its own only in newer releases."""
-    return bool(process.run(["apt-cache", "madison", package], timeout=60).strip())
-
-
-def _archives() -> dict[str, str]:
-    """Return the archives that apt knows, as {release: URI}."""
-    fields = ["--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
-    shown = process.run(["apt-get", "indextargets", *fields], timeout=60)
-    return {release: uri for uri, release in (line.split() for line in shown.splitlines())}
-
-
-def _add_suite(own: str, donor: str, uris: Mapping[str, str]) -> None:
-    """Add the donor suite from the mirrors that serve our own, pinned so low that nothing else comes from it."""
-    stanzas = [
-        f"Types: deb\nURIs: {uris[release]}\nSuites: {release.replace(own, donor)}\nComponents: main\n"
-        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-        for release in (own, f"{own}-security")
-        if release in uris
-    ]
-    Path("/etc/apt/preferences.d/pyrlab-engine").write_text(
-        f"Package: *\nPin: release n={donor}*\nPin-Priority: 50\n", encoding="utf-8"
-    )
-    Path("/etc/apt/sources.list.d/pyrlab-engine.sources").write_text("\n".join(stanzas), encoding="utf-8")
-
-
-def _apt(*arguments: str) -> None:
-    process.run(
-        ["apt-get", "--quiet", *arguments], timeout=APT_TIMEOUT, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    )
-
-
-def _start() -> None:
-    """Start the engine by the service manager, or by hand where none runs, and wait until it answers."""
-    if Path("/run/systemd/system").is_dir():
-        process.run(["systemctl", "enable", "--now", "docker"], timeout=120)
-    elif not _answers():
-        remove_stale_pid_files()
-        with DAEMON_LOG.open("ab") as daemon_log:
-            # A session of its own: it must outlive this process and its terminal.
-            subprocess.Popen(
-                ["dockerd"],  # noqa: S607 - apt has just put it on the PATH
-                stdin=subprocess.DEVNULL,
-                stdout=daemon_log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _answers():
-        if time.monotonic() > deadline:
-            raise EngineError(
-                f"dockerd did not answer within {START_TIMEOUT:.0f} s",
-                remedy=f"read {DAEMON_LOG}",
-                detail=process.tail(DAEMON_LOG.read_text(errors="replace")) if DAEMON_LOG.exists() else "",
-            )
-        time.sleep(0.2)
-
-
-def _answers() -> bool:
-    try:
-        process.run(["docker", "info"], timeout=30)
-    except process.CommandError:
-        return False
-    return True
-
-
-def remove_stale_pid_files() -> None:
-    """Remove pid files whose process is gone or is another program by now: dockerd refuses to start beside them."""
-    for path, program in PID_FILES.items():
-        try:
-            pid = int(path.read_text())
-            alive = Path(f"/proc/{pid}/comm").read_text().strip() == program
-        except (OSError, ValueError):
-            alive = False
-        if not alive:
-            path.unlink(missing_ok=True)
+    return docker.from_env() if os.environ.get("DOCKER_HOST") else docker.DockerClient(base_url=where)

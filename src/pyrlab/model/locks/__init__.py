@@ -1,21 +1,26 @@
-"""What the three locks have in common: a header that ties them to their input, and differences."""
+"""What all locks have in common: their input's digest, a digest of their own body, and naming what was edited."""
 
+import base64
+import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pyrlab.errors import StaleLockError
 
+# Bytes of each pin's checksum in a lock's header: enough to tell edited pins apart, not to keep anybody from forging.
+_SUM = 2
+_SHOWN = 6
+_CONFLICT = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?: |$)", re.MULTILINE)
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One pin's way from one lock to the next: ``kind`` is added, removed, up or down."""
 
-    kind: str
-    name: str
-    old: str
-    new: str
+class OldFormatError(StaleLockError):
+    """A lock has the format of an earlier pyrlab: its pins are good, but they say too little to build from."""
+
+
+class EditedLockError(StaleLockError):
+    """A lock is not what pyrlab wrote."""
 
 
 def digest(lines: Iterable[str]) -> str:
@@ -23,31 +28,119 @@ def digest(lines: Iterable[str]) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def header(made_by: str, fields: Mapping[str, str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a lock says, one text a line: ``facts`` beside the pins, and the ``pins``, each with its name first."""
+
+    facts: tuple[str, ...]
+    pins: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of all of it."""
+        return digest([*self.facts, *self.pins])
+
+    @property
+    def sums(self) -> str:
+        """A short checksum of each pin, in order, as one word."""
+        return base64.b64encode(b"".join(_sum(pin) for pin in self.pins)).decode()
+
+    def check(self, said: str, sums: str, *, name: str, remedy: str) -> None:
+        """Raise EditedLockError unless the lock's header says the same of its body. It names what was edited."""
+        if said == self.digest:
+            return
+        edits = self._edits(sums)
+        what = "; ".join(edits[:_SHOWN]) or "what its header says, or the order of its pins"
+        more = f"; and {len(edits) - _SHOWN} more" if len(edits) > _SHOWN else ""
+        raise EditedLockError(f"{name} was edited or merged by hand: {what}{more}", remedy=remedy)
+
+    def _edits(self, sums: str) -> list[str]:
+        try:
+            listed = base64.b64decode(sums, validate=True)
+        except ValueError:
+            return []
+        before = [listed[start : start + _SUM] for start in range(0, len(listed), _SUM)]
+        after = [_sum(pin) for pin in self.pins]
+        names = [" ".join(pin.split(" ")[:2]) for pin in self.pins]
+        matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+        edits = []
+        for tag, start, end, first, last in matcher.get_opcodes():
+            if tag in {"replace", "insert"}:
+                edits += [f"{name} is not what was locked" for name in names[first:last]]
+            lost = (end - start) - (last - first)
+            if tag in {"replace", "delete"} and lost > 0:
+                edits.append(f"{_count(lost)} missing {_between(names, first, last)}")
+        return edits
+
+
+def _sum(pin: str) -> bytes:
+    return hashlib.sha256(pin.encode()).digest()[:_SUM]
+
+
+def _count(lost: int) -> str:
+    return "a pin is" if lost == 1 else f"{lost} pins are"
+
+
+def _between(names: Sequence[str], first: int, last: int) -> str:
+    before, after = names[first - 1] if first else "", names[last] if last < len(names) else ""
+    if before and after:
+        return f"between {before} and {after}"
+    return f"after {before}" if before else f"before {after}"
+
+
+def check_text(text: str, *, name: str, remedy: str) -> str:
+    """Return a lock's text with Unix's newlines. Raises StaleLockError for one that git could not merge."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    match = _CONFLICT.search(text)
+    if match:
+        line = text.count("\n", 0, match.start()) + 1
+        raise StaleLockError(
+            f"{name} has a conflict marker of git in line {line}",
+            remedy=f"git checkout --ours -- {name} (or --theirs), then: {remedy}",
+        )
+    return text
+
+
+def header(made_by: str, fields: Iterable[tuple[str, str]]) -> str:
     """Return the comment lines that open a lock: who made it, then ``# key: value``."""
-    lines = [f"# Made by `{made_by}`. Do not edit.", *(f"# {key}: {value}" for key, value in fields.items())]
+    lines = [f"# Made by `{made_by}`. Do not edit.", *(f"# {key}: {value}" for key, value in fields)]
     return "\n".join(lines) + "\n"
 
 
 def parse_header(text: str, keys: Iterable[str], *, name: str, remedy: str) -> dict[str, str]:
     """Return the header's fields. Raises StaleLockError when one is missing."""
-    found = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# ") and ": " in line)
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        key, colon, value = line[1:].strip().partition(": ")
+        if colon:
+            found.setdefault(key, value)
     for key in keys:
         if key not in found:
             raise StaleLockError(f"{name} has no line '# {key}: …'", remedy=remedy)
     return found
 
 
-def diff(old: Mapping[str, str], new: Mapping[str, str], order: Callable[[str], Any]) -> list[Change]:
-    """Return what changed between two maps of name to version, sorted by name; ``order`` makes versions comparable."""
-    changes = []
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name, ""), new.get(name, "")
-        if before == after:
-            continue
-        if not before or not after:
-            kind = "added" if after else "removed"
-        else:
-            kind = "up" if order(before) < order(after) else "down"
-        changes.append(Change(kind, name, before, after))
-    return changes
+def check_format(said: object, newest: int, *, name: str, remedy: str) -> int:
+    """Return the number of a lock's format. Raises StaleLockError for one that this pyrlab does not know."""
+    try:
+        number = int(said) if isinstance(said, str | int) and not isinstance(said, bool) else 0
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise StaleLockError(f"{name} has the format {said!r}, which is no number", remedy=remedy)
+    if number > newest:
+        raise StaleLockError(
+            f"{name} has format {number}, and this pyrlab knows {newest}: a newer one made it",
+            remedy="take the pyrlab of whoever made it, or: " + remedy,
+        )
+    return number
+
+
+def old_format(name: str, number: int, newest: int, *, remedy: str) -> OldFormatError:
+    """Return the error for a lock that an earlier pyrlab made."""
+    return OldFormatError(
+        f"{name} has format {number}, of an earlier pyrlab; this one needs {newest}",
+        remedy=f"{remedy}, which keeps its pins",
+    )

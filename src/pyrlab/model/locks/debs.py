@@ -1,7 +1,8 @@
-"""debs.lock: the root and the closures of pyrlab-base and rlab-base, one package a line."""
+"""debs.lock: the root and the closures of the images' debs, one package a line."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 from debian.debian_support import Version
@@ -13,29 +14,58 @@ from pyrlab.model.lists import Lists
 FILE = "debs.lock"
 REMEDY = "nox -s lock -- debs"
 ROOT = "root"
+FORMAT = 2
+_SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+_PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
+_WORD = re.compile(r"[A-Za-z0-9.+:~_-]+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DebPin:
-    """One package: what apt must install, the SHA-256 of its file, and whether a list asks for it by name."""
+    """One package: its file's SHA-256, size in bytes and path below the archive, and whether a list asks for it.
+
+    Of a lock of format 1, size and path are not known.
+    """
 
     name: str
     version: str
     architecture: str
     sha256: str
+    size: int = 0
+    path: str = ""
     requested: bool = False
 
     @classmethod
     def parse(cls, line: str, *, where: str) -> Self:
-        """Parse what ``str`` makes. Raises StaleLockError."""
-        match line.split():
+        """Parse what ``str`` makes, or made in format 1. Raises StaleLockError."""
+        words = line.split()
+        match words:
+            case [name, version, architecture, sha256, size, path, ("requested" | "auto") as mark]:
+                known = int(size) if size.isdecimal() and len(size) < 20 else -1  # noqa: PLR2004 - no file is larger
+                pin = cls(name, version, architecture, sha256.removeprefix("sha256:"), known, path, mark == "requested")
             case [name, version, architecture, sha256, ("requested" | "auto") as mark]:
-                return cls(name, version, architecture, sha256.removeprefix("sha256:"), mark == "requested")
-        raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=REMEDY)
+                digest = sha256.removeprefix("sha256:")
+                pin = cls(name, version, architecture, digest, requested=mark == "requested")
+            case _:
+                raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=REMEDY)
+        if not pin.is_sound or not _SHA256.fullmatch(words[3]):
+            raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=REMEDY)
+        return pin
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its words can be what they stand for: a path leads nowhere but below an archive."""
+        words = (self.name, self.version, self.architecture)
+        path = not self.path or (_PATH.fullmatch(self.path) and ".." not in self.path.split("/"))
+        return bool(path) and self.size >= 0 and all(_WORD.fullmatch(word) for word in words)
+
+    def requested_by(self, listed: bool) -> Self:  # noqa: FBT001 - it reads as a sentence
+        """Return the pin, marked as one that a list asks for, or not."""
+        return replace(self, requested=listed)
 
     def __str__(self) -> str:
         mark = "requested" if self.requested else "auto"
-        return f"{self.name} {self.version} {self.architecture} sha256:{self.sha256} {mark}"
+        return f"{self.name} {self.version} {self.architecture} sha256:{self.sha256} {self.size} {self.path} {mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +79,66 @@ class DebsLock:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse what ``render`` makes. Raises StaleLockError with the line."""
+        """Parse what ``render`` makes. Raises StaleLockError with the line, OldFormatError, EditedLockError."""
+        text = locks.check_text(text, name=FILE, remedy=REMEDY)
         fields = locks.parse_header(text, ("input", "suite", "architecture"), name=FILE, remedy=REMEDY)
-        sections: dict[str, list[DebPin]] = {}
-        pins: list[DebPin] | None = None
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.startswith("[") and line.endswith("]"):
-                pins = sections.setdefault(line[1:-1], [])
-            elif line and not line.startswith("#"):
-                where = f"{FILE}:{number}"
-                if pins is None:
-                    raise StaleLockError(f"{where}: a pin before the first [section]", remedy=REMEDY)
-                pins.append(DebPin.parse(line, where=where))
-        if ROOT not in sections:
-            raise StaleLockError(f"{FILE} has no [{ROOT}] section", remedy=REMEDY)
+        number = locks.check_format(fields.get("format", "1"), FORMAT, name=FILE, remedy=REMEDY)
+        if number < FORMAT:
+            raise locks.old_format(FILE, number, FORMAT, remedy=REMEDY)
+        lock = cls._parse(text, fields)
+        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), name=FILE, remedy=_RESTORE)
+        return lock
+
+    @classmethod
+    def earlier(cls, text: str, *, warn: Callable[[str], None]) -> Self:
+        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError."""
+        try:
+            return cls.parse(text)
+        except locks.OldFormatError:
+            pass
+        except locks.EditedLockError as error:
+            warn(f"{error}; its pins are taken as they are")
+        text = locks.check_text(text, name=FILE, remedy=REMEDY)
+        return cls._parse(text, locks.parse_header(text, ("input", "suite", "architecture"), name=FILE, remedy=REMEDY))
+
+    @classmethod
+    def _parse(cls, text: str, fields: Mapping[str, str]) -> Self:
         return cls(
             input=fields["input"],
             suite=fields["suite"],
             architecture=fields["architecture"],
-            sections={name: tuple(sorted(section)) for name, section in sections.items()},
+            sections={name: tuple(sorted(section)) for name, section in _sections(text).items()},
         )
+
+    @property
+    def contents(self) -> locks.Body:
+        """What the lock says, for its digest."""
+        facts = (f"format {FORMAT}", f"input {self.input}", f"suite {self.suite}", f"architecture {self.architecture}")
+        pins = tuple(f"{pin} {name}" for name, pins in self.sections.items() for pin in sorted(pins))
+        return locks.Body((*facts, *self.sections), pins)
+
+    @property
+    def body(self) -> str:
+        """The digest of the lock."""
+        return self.contents.digest
+
+    @property
+    def order(self) -> Callable[[str], Version]:
+        """How its versions compare: as dpkg does."""
+        return Version
 
     def render(self) -> str:
         """Return the file's text: the same bytes for the same lock."""
-        fields = {"input": self.input, "suite": self.suite, "architecture": self.architecture}
-        parts = [locks.header("nox -s lock` from `base_debs.txt` and `r_debs.txt", fields)]
+        contents = self.contents
+        fields = {
+            "format": str(FORMAT),
+            "input": self.input,
+            "suite": self.suite,
+            "architecture": self.architecture,
+            "body": contents.digest,
+            "sums": contents.sums,
+        }
+        parts = [locks.header("nox -s lock", fields.items())]
         parts += [f"\n[{name}]\n" + "".join(f"{pin}\n" for pin in sorted(pins)) for name, pins in self.sections.items()]
         return "".join(parts)
 
@@ -90,14 +155,42 @@ class DebsLock:
         return {f"{pin.name} ({name})": pin.version for name, pins in self.sections.items() for pin in pins}
 
 
+_RESTORE = f"git checkout -- {FILE}; or take its pins as they are: nox -s lock -- debs"
+
+
+def _sections(text: str) -> dict[str, list[DebPin]]:
+    """Read the sections. Raises StaleLockError for what is no pin, stands in no section, or is there twice."""
+    sections: dict[str, list[DebPin]] = {}
+    seen: dict[tuple[str, str], int] = {}
+    name: str | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        where = f"{FILE}:{number}"
+        if line.startswith("[") and line.endswith("]"):
+            name = line[1:-1]
+            if name in sections:
+                raise StaleLockError(f"{where}: the section {line} is there twice", remedy=REMEDY)
+            sections[name] = []
+        elif line and not line.startswith("#"):
+            if name is None:
+                raise StaleLockError(f"{where}: a pin before the first [section]", remedy=REMEDY)
+            pin = DebPin.parse(line, where=where)
+            if (name, pin.name) in seen:
+                first = seen[name, pin.name]
+                raise StaleLockError(f"{where}: {pin.name} is there twice, first in line {first}", remedy=REMEDY)
+            seen[name, pin.name] = number
+            sections[name].append(pin)
+    if ROOT not in sections:
+        raise StaleLockError(f"{FILE} has no [{ROOT}] section", remedy=REMEDY)
+    return sections
+
+
 def input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
     """Return the digest of all that debs.lock is made from, but for the archive itself."""
     return locks.digest(
         [
             f"suite {suite}",
             *(f"source {source}" for source in apt_sources),
-            *(f"base {request}" for request in lists.base_debs),
-            *(f"r {request}" for request in lists.r_debs),
+            *(f"{image} {request}" for image, requests in lists.debs.items() for request in requests),
         ]
     )
 
@@ -110,15 +203,13 @@ def check(lock: DebsLock, lists: Lists, *, suite: str, apt_sources: Iterable[str
         raise StaleLockError(
             f"{FILE} is for {lock.architecture}, and the engine is {architecture}", remedy="nox -s lock"
         )
+    missing = [image for image in lists.debs if image not in lock.sections]
+    if missing:
+        raise StaleLockError(f"{FILE} has no section for {', '.join(missing)}", remedy=REMEDY)
     held = {pin.name for pin in lock.pins()}
-    lacking = [request for request in (*lists.base_debs, *lists.r_debs) if request.name not in held]
+    lacking = [request for request in lists.all_debs if request.name not in held]
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)
     if lock.input != input_of(lists, suite, apt_sources):
-        raise StaleLockError(f"{FILE} was made from other lists than base_debs.txt and r_debs.txt", remedy=REMEDY)
-
-
-def order(version: str) -> Version:
-    """Return a Debian version as something that compares as dpkg does."""
-    return Version(version)
+        raise StaleLockError(f"{FILE} was made from other lists than these", remedy=REMEDY)

@@ -1,25 +1,59 @@
-"""The three locks of a project, and how they hang together."""
+"""The locks of a project, and how they hang together."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
+from pyrlab.errors import StaleLockError
+from pyrlab.model.graph import DEBS_LOCK, Graph, lock_of
 from pyrlab.model.lists import Lists
 from pyrlab.model.locks import debs, python, r
 from pyrlab.model.locks.debs import DebsLock
-from pyrlab.model.locks.python import PythonLock
+from pyrlab.model.locks.python import PythonLock, PythonPin
 from pyrlab.model.locks.r import RLock
 from pyrlab.model.settings import Settings
+from pyrlab.model.wish import KINDS
 
-KINDS = ("debs", "r", "python")
+Lock = DebsLock | PythonLock | RLock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Earlier:
+    """What there is of a project's locks: Python's by image."""
+
+    debs: DebsLock | None
+    python: Mapping[str, PythonLock] = field(default_factory=dict)
+    r: RLock | None = None
+
+    def by_file(self, graph: Graph) -> dict[str, Lock]:
+        """Return the locks by file name."""
+        found: dict[str, Lock] = {}
+        if self.debs:
+            found[DEBS_LOCK] = self.debs
+        if self.r and graph.with_r:
+            found[lock_of(graph.with_r.r)] = self.r
+        return found | {lock_of(graph.images[name].python): lock for name, lock in self.python.items()}
+
+    def names(self) -> list[str]:
+        """Return the names in all locks, as their differences show them."""
+        locks = (self.debs, self.r, *self.python.values())
+        return [name for lock in locks if lock for name in lock.versions()]
+
+
+@dataclass(frozen=True)
 class Locks:
-    """The three locks of a project."""
+    """All locks of a project: Python's by image; R's where an image has R packages."""
 
     debs: DebsLock
-    python: PythonLock
-    r: RLock
+    python: Mapping[str, PythonLock]
+    r: RLock | None
+
+    def shared_python(self, graph: Graph) -> tuple[PythonPin, ...]:
+        """Return the pins that all images share."""
+        return self.python[graph.shared_image].closure(graph.shared_python)
+
+    def bodies(self, graph: Graph) -> dict[str, str]:
+        """Return the digest of each lock, by file name."""
+        return {name: lock.body for name, lock in Earlier(self.debs, self.python, self.r).by_file(graph).items()}
 
     def check(
         self,
@@ -33,10 +67,30 @@ class Locks:
         suite = settings.suite
         if "debs" in kinds:
             debs.check(self.debs, lists, suite=suite, apt_sources=settings.apt_sources, architecture=architecture)
-        if "r" in kinds:
+        if "r" in kinds and self.r:
             r.check(self.r, lists, suite=suite, repositories=names_of(settings), r=r_of(self.debs))
+            if self.r.debs_body != self.debs.body:
+                raise StaleLockError(
+                    f"{r.FILE} stands on another {DEBS_LOCK} than this one: was one of them merged?",
+                    remedy=r.REMEDY,
+                )
         if "python" in kinds:
-            python.check(self.python, lists, suite=suite, python=python_of(self.debs))
+            for image, lock in self.python.items():
+                python.check(lock, lists.python[image], suite=suite, python=python_of(self.debs))
+                self._check_python(lock)
+
+    def _check_python(self, lock: PythonLock) -> None:
+        if lock.glibc != glibc_of(self.debs):
+            raise StaleLockError(
+                f"{lock.name} is for glibc {lock.glibc}, and {DEBS_LOCK} has glibc {glibc_of(self.debs)}",
+                remedy=python.REMEDY,
+            )
+        architecture = self.debs.architecture
+        lacking = [pin.name for pin in lock.pins if not pin.marker and pin.file_for(architecture) is None]
+        if lacking:
+            raise StaleLockError(
+                f"{lock.name} names no file for {architecture} of {', '.join(lacking)}", remedy=python.REMEDY
+            )
 
 
 def python_of(lock: DebsLock) -> str:
@@ -44,8 +98,14 @@ def python_of(lock: DebsLock) -> str:
     return ".".join((lock.version_of("python3") or "").split(".")[:2])
 
 
+def glibc_of(lock: DebsLock) -> str:
+    """Return the root's C library as in ``2.41``."""
+    upstream = (lock.version_of("libc6") or "").rpartition(":")[2].partition("-")[0]
+    return ".".join(upstream.split(".")[:2])
+
+
 def r_of(lock: DebsLock) -> str:
-    """Return R's own version as in ``4.5.0``, of what rlab-base installs."""
+    """Return R's own version as in ``4.5.0``, of what the image below the R packages installs."""
     return r_version(lock.version_of("r-base-core") or "")
 
 

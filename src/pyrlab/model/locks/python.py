@@ -1,59 +1,165 @@
-"""requirements.lock: every Python distribution of pylab with all its hashes, and the part that all labs share."""
+"""A lock of Python packages: every distribution with all its hashes, and the one file that is installed of each."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
-from pyrlab.model.lists import PYTHON, Lists
+from pyrlab.model.lists import PythonRequest
 
 FILE = "requirements.lock"
 REMEDY = "nox -s lock -- python"
+FORMAT = 2
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]+?))?\s*\\?"
 )
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+_FILE = re.compile(
+    r"# (?P<architecture>[a-z0-9]+): (?P<filename>[A-Za-z0-9._+!-]+) (?P<size>[0-9]{1,15}) sha256:(?P<sha256>[0-9a-f]{64})"
+)
+_HEADER = ("input", "python")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PythonFile:
+    """The one file of a pin that an architecture installs; ``size`` in bytes."""
+
+    architecture: str
+    filename: str
+    size: int
+    sha256: str
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is installed as it is, and not built first."""
+        return self.filename.endswith(".whl")
+
+    def belongs_to(self, name: str, version: str) -> bool:
+        """Tell whether the file's name says that it is this release's."""
+        try:
+            if self.is_wheel:
+                found = parse_wheel_filename(self.filename)[:2]
+            else:
+                found = parse_sdist_filename(self.filename)
+            return found == (canonicalize_name(name), Version(version))
+        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+            # Old source distributions are .zip or .tar.bz2, which no parser takes.
+            return self.filename.endswith((".zip", ".tar.bz2", ".tgz"))
+
+    def __str__(self) -> str:
+        return f"# {self.architecture}: {self.filename} {self.size} sha256:{self.sha256}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PythonPin:
-    """One distribution. ``via`` names the distributions, and the list, that want it."""
+    """One distribution. ``via`` names the distributions, and the list, that want it.
+
+    ``files`` are what is installed, one an architecture; none in a lock of format 1.
+    """
 
     name: str
     version: str
     marker: str
     hashes: tuple[str, ...]
     via: tuple[str, ...]
+    files: tuple[PythonFile, ...] = ()
+
+    def file_for(self, architecture: str) -> PythonFile | None:
+        """Return the file that an architecture installs, if the lock has one."""
+        return next((file for file in self.files if file.architecture == architecture), None)
 
     def __str__(self) -> str:
         requirement = f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
         hashes = "".join(f" \\\n    --hash={value}" for value in self.hashes)
-        return f"{requirement}{hashes}\n    # via {', '.join(self.via)}\n"
+        files = "".join(f"    {file}\n" for file in self.files)
+        return f"{requirement}{hashes}\n{files}    # via {', '.join(self.via)}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class PythonLock:
-    """The whole lock, for the Python of the root, as in ``3.13``."""
+    """The whole lock, called ``name``, for a Python as in ``3.13`` and a C library as in ``2.41``."""
 
+    name: str
     input: str
     python: str
+    glibc: str
     pins: tuple[PythonPin, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse what ``render`` makes. Raises StaleLockError."""
-        fields = locks.parse_header(text, ("input", "python"), name=FILE, remedy=REMEDY)
-        return cls(input=fields["input"], python=fields["python"], pins=parse_pins(text))
+    def parse(cls, text: str, *, name: str = FILE) -> Self:
+        """Parse what ``render`` makes. Raises StaleLockError with the line, OldFormatError, EditedLockError."""
+        text = locks.check_text(text, name=name, remedy=REMEDY)
+        fields = locks.parse_header(text, _HEADER, name=name, remedy=REMEDY)
+        number = locks.check_format(fields.get("format", "1"), FORMAT, name=name, remedy=REMEDY)
+        if number < FORMAT:
+            raise locks.old_format(name, number, FORMAT, remedy=REMEDY)
+        lock = cls._parse(text, fields, name)
+        restore = f"git checkout -- {name}; or take its pins as they are: {REMEDY}"
+        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), name=name, remedy=restore)
+        return lock
+
+    @classmethod
+    def earlier(cls, text: str, *, warn: Callable[[str], None], name: str = FILE) -> Self:
+        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError."""
+        try:
+            return cls.parse(text, name=name)
+        except locks.OldFormatError:
+            pass
+        except locks.EditedLockError as error:
+            warn(f"{error}; its pins are taken as they are")
+        text = locks.check_text(text, name=name, remedy=REMEDY)
+        return cls._parse(text, locks.parse_header(text, _HEADER, name=name, remedy=REMEDY), name)
+
+    @classmethod
+    def _parse(cls, text: str, fields: Mapping[str, str], name: str) -> Self:
+        return cls(
+            name=name,
+            input=fields["input"],
+            python=fields["python"],
+            glibc=fields.get("glibc", ""),
+            pins=parse_pins(text, name=name),
+        )
+
+    @property
+    def contents(self) -> locks.Body:
+        """What the lock says, for its digest."""
+        facts = (f"format {FORMAT}", f"input {self.input}", f"python {self.python}", f"glibc {self.glibc}")
+        pins = tuple(f"{pin.name} {pin.version} {' '.join(str(pin).split())}" for pin in self.pins)
+        return locks.Body(facts, pins)
+
+    @property
+    def body(self) -> str:
+        """The digest of the lock."""
+        return self.contents.digest
+
+    @property
+    def order(self) -> Callable[[str], Version]:
+        """How its versions compare: as pip does."""
+        return Version
 
     def render(self) -> str:
         """Return the file's text, which pip and uv read too: the same bytes for the same lock."""
-        fields = {"input": self.input, "python": self.python}
-        return locks.header(f"nox -s lock` from `{PYTHON}", fields) + "\n" + "".join(map(str, self.pins))
+        contents = self.contents
+        fields = {
+            "format": str(FORMAT),
+            "input": self.input,
+            "python": self.python,
+            "glibc": self.glibc,
+            "body": contents.digest,
+            "sums": contents.sums,
+        }
+        return locks.header("nox -s lock", fields.items()) + "\n" + "".join(str(pin) for pin in self.pins)
 
     def versions(self) -> dict[str, str]:
         """Return versions by name, for the difference of two locks."""
@@ -69,17 +175,31 @@ class PythonLock:
             wanted |= more
 
 
-def parse_pins(text: str) -> tuple[PythonPin, ...]:
+def parse_pins(text: str, *, name: str = FILE) -> tuple[PythonPin, ...]:
     """Parse pip-compile's output, or our own rendering of it. Raises StaleLockError with the line."""
-    pins = []
+    pins: dict[str, tuple[int, PythonPin]] = {}
     for number, block in _blocks(text):
-        match = _PIN.fullmatch(block[0].partition("--hash")[0].rstrip())
-        hashes = tuple(sorted(value for line in block for value in _HASH.findall(line)))
-        if not match or not hashes or any("--hash" in line and not _HASH.search(line) for line in block):
-            raise StaleLockError(f"{FILE}:{number}: {block[0]!r} is not a pin with SHA-256 hashes", remedy=REMEDY)
-        marker = (match["marker"] or "").strip()
-        pins.append(PythonPin(canonicalize_name(match["name"]), match["version"], marker, hashes, _via(block)))
-    return tuple(sorted(pins))
+        where = f"{name}:{number}"
+        pin = _pin(block, where=where)
+        if pin.name in pins:
+            first = pins[pin.name][0]
+            raise StaleLockError(f"{where}: {pin.name} is there twice, first in line {first}", remedy=REMEDY)
+        pins[pin.name] = (number, pin)
+    return tuple(sorted(pin for _, pin in pins.values()))
+
+
+def _pin(block: Sequence[str], *, where: str) -> PythonPin:
+    match = _PIN.fullmatch(block[0].partition("--hash")[0].rstrip())
+    hashes = tuple(sorted(value for line in block for value in _HASH.findall(line)))
+    if not match or not hashes or any("--hash" in line and not _HASH.search(line) for line in block):
+        raise StaleLockError(f"{where}: {block[0]!r} is not a pin with SHA-256 hashes", remedy=REMEDY)
+    name, marker = canonicalize_name(match["name"]), (match["marker"] or "").strip()
+    found = [_FILE.fullmatch(line.strip()) for line in block]
+    files = [PythonFile(one["architecture"], one["filename"], int(one["size"]), one["sha256"]) for one in found if one]
+    for file in files:
+        if f"sha256:{file.sha256}" not in hashes or not file.belongs_to(name, match["version"]):
+            raise StaleLockError(f"{where}: {file.filename} is no file of {name} {match['version']}", remedy=REMEDY)
+    return PythonPin(name, match["version"], marker, hashes, _via(block), tuple(sorted(files)))
 
 
 def _blocks(text: str) -> list[tuple[int, list[str]]]:
@@ -95,29 +215,28 @@ def _blocks(text: str) -> list[tuple[int, list[str]]]:
 
 def _via(block: Sequence[str]) -> tuple[str, ...]:
     """Return who wants a pin: one ``# via a, b`` line, or ``# via`` with a name on each line below it."""
-    notes = [line.strip().removeprefix("#").strip() for line in block if line.strip().startswith("#")]
+    comments = [line.strip() for line in block if line.strip().startswith("#")]
+    notes = [line.removeprefix("#").strip() for line in comments if not _FILE.fullmatch(line)]
     names = ", ".join(notes).removeprefix("via").split(",")
-    return tuple(sorted({"list" if "-r " in name else name.strip() for name in names if name.strip()}))
+    return tuple(sorted({"list" if "-r " in name or "-c " in name else name.strip() for name in names if name.strip()}))
 
 
-def input_of(lists: Lists, suite: str) -> str:
-    """Return the digest of all that requirements.lock is made from, but for the index itself."""
-    return locks.digest([f"suite {suite}", *(f"python {request}" for request in lists.python)])
+def input_of(requests: Sequence[PythonRequest], suite: str) -> str:
+    """Return the digest of all that a Python lock is made from, but for the index itself."""
+    return locks.digest([f"suite {suite}", *(f"python {request}" for request in requests)])
 
 
-def check(lock: PythonLock, lists: Lists, *, suite: str, python: str) -> None:
+def check(lock: PythonLock, requests: Sequence[PythonRequest], *, suite: str, python: str) -> None:
     """Raise StaleLockError unless the lock was made from this list, for this suite's Python."""
     held = {pin.name for pin in lock.pins}
-    lacking = [request for request in lists.python if request.name not in held and not request.conditional]
+    lacking = [request for request in requests if request.name not in held and not request.conditional]
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
-        raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)
+        raise StaleLockError(f"{lock.name} lacks {wanted}", remedy=REMEDY)
+    unknown = sorted({name for pin in lock.pins for name in pin.via} - held - {"list"})
+    if unknown:
+        raise StaleLockError(f"{lock.name} lacks {', '.join(unknown)}, which others are pinned for", remedy=REMEDY)
     if lock.python != python:
-        raise StaleLockError(f"{FILE} is for Python {lock.python}, and the root has {python}", remedy=REMEDY)
-    if lock.input != input_of(lists, suite):
-        raise StaleLockError(f"{FILE} was made from another list than {PYTHON}", remedy=REMEDY)
-
-
-def order(version: str) -> Version:
-    """Return a Python version as something that compares as pip does."""
-    return Version(version)
+        raise StaleLockError(f"{lock.name} is for Python {lock.python}, and the root has {python}", remedy=REMEDY)
+    if lock.input != input_of(requests, suite):
+        raise StaleLockError(f"{lock.name} was made from another list than this one", remedy=REMEDY)

@@ -1,0 +1,46 @@
+"""What stands in a .deb, as far as locking needs it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from debian.deb822 import Deb822
+from debian.debfile import DebFile
+
+from pyrlab.adapters import files
+from pyrlab.adapters.store import Store
+
+# Where Debian's R packages live in the system.
+_LIBRARIES = ("usr/lib/R/site-library/", "usr/lib/R/library/")
+
+
+def description(store: Store, sha256: str, notes: Path) -> Mapping[str, str]:
+    """Return the DESCRIPTION fields of the R package in a deb of the store; none where it holds none.
+
+    What was read once is kept in the folder ``notes`` under the deb's hash.
+    """
+    note = notes / f"{sha256}.json"
+    try:
+        known: dict[str, str] = json.loads(note.read_bytes())
+    except (OSError, ValueError):
+        known = _read(store, sha256)
+        notes.mkdir(parents=True, exist_ok=True)
+        files.write({note: json.dumps(known)})
+    return known
+
+
+def _read(store: Store, sha256: str) -> dict[str, str]:
+    path = store.get(sha256)
+    if path is None:
+        raise FileNotFoundError(sha256)
+    with path.open("rb") as stream, DebFile(fileobj=stream).data.tgz() as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            library, _, rest = next(
+                (name.partition(found) for found in _LIBRARIES if name.startswith(found)), ("", "", "")
+            )
+            if not library and rest.count("/") == 1 and rest.endswith("/DESCRIPTION"):
+                file = archive.extractfile(member)
+                text = file.read().decode("utf-8", errors="replace") if file else ""
+                return dict(Deb822(text))
+    return {}

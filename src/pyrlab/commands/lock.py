@@ -1,0 +1,20 @@
+"""`lock`: from the lists to the locks, and whether they still agree."""
+
+from collections.abc import Callable, Collection
+
+from pyrlab.adapters.lists_files import read_lists
+from pyrlab.adapters.lock_files import read_locks
+from pyrlab.model.changes import Change
+from pyrlab.model.settings import Settings
+from pyrlab.model.wish import Wish
+from pyrlab.steps import locking
+
+
+def lock(settings: Settings, wish: Wish, *, say: Callable[[str], None]) -> dict[str, list[Change]]:
+    """Make the locks that ``wish`` names, and return what changed by file. Raises what ``steps.locking`` raises."""
+    return locking.lock(settings, wish, say=say)
+
+
+def check(settings: Settings, kinds: Collection[str]) -> None:
+    """Raise StaleLockError unless the locks are whole and agree with the lists. Needs neither network nor engine."""
+    read_locks(settings).check(read_lists(settings.project, settings.graph), settings, kinds=kinds)

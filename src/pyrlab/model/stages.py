@@ -1,0 +1,148 @@
+"""The Dockerfile's stages, rendered from the image graph, and what decides the bytes of each: its key."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from string import Template
+
+from pyrlab.model.graph import Graph, Image
+from pyrlab.model.sections import SHARED, Section
+
+_FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
+_COPIED = re.compile(r"COPY (?:--link )?--from=(?P<where>\S+) (?P<paths>[^\n]+)")
+_MOUNTED = re.compile(r"--mount=type=bind,from=(?P<where>[^,\s]+),source=(?P<source>[^,\s]+)")
+RECIPE, SECTIONS = "recipe", "sections"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: its text, and what it takes in: other stages, sections, and paths of the recipe."""
+
+    name: str
+    text: str
+    stages: frozenset[str]
+    sections: frozenset[str]
+    recipe: frozenset[str]
+
+    @classmethod
+    def parse(cls, text: str) -> "Stage":
+        """Read what a stage takes in out of its own text, so that nothing can be forgotten."""
+        head = _FROM.search(text)
+        if head is None:
+            raise ValueError(f"not a stage: {text!r}")
+        places = [(match["where"], match["source"]) for match in _MOUNTED.finditer(text)]
+        for match in _COPIED.finditer(text):
+            # The last word is where the files go.
+            places += [(match["where"], path) for path in match["paths"].split()[:-1]]
+        below = {head["below"]} - {"scratch"}
+        return cls(
+            name=head["name"],
+            text=text,
+            stages=frozenset(below | {where for where, _ in places if where not in {RECIPE, SECTIONS}}),
+            sections=frozenset(path for where, path in places if where == SECTIONS),
+            recipe=frozenset(path for where, path in places if where == RECIPE),
+        )
+
+
+def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[str], str], *, cache: str) -> str:
+    """Return the Dockerfile of all images. ``template`` gives a file of docker/stages by name.
+
+    ``cache`` is the id of the cache mount of compiled R packages.
+    """
+
+    def fill(name: str, **values: str) -> str:
+        return Template(template(name)).substitute(values)
+
+    parts = [template("root"), template("tools"), fill("python", stage="python-shared", section=SHARED)]
+    parts.append(fill("shared", part="python-shared"))
+    for image in graph.images.values():
+        parts += _debian(image, fill, cache)
+        parts += [_python_part(image, graph, sections[name], fill) for name in _parts_of(image, sections)]
+        copies = "\n".join(
+            f"COPY --link --from=python-{name} /opt/lab /opt/lab"
+            for ancestor in graph.lineage(image.name)
+            for name in _parts_of(ancestor, sections)
+        )
+        parts.append(fill("image", image=image.name, below=f"{image.name}-debian", parts=copies))
+    return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def _debian(image: Image, fill: Callable[..., str], cache: str) -> list[str]:
+    """Return the stages of an image's Debian side, the last of them called ``NAME-debian``."""
+    below = f"{image.parent}-debian" if image.parent else "root"
+    stage = f"{image.name}-debian"
+    if image.parent is None:
+        first = fill("debs", image=image.name, below=below, stage=f"{image.name}-debs", section=f"{image.name}.debs")
+        return [first, fill("user", below=f"{image.name}-debs", stage=stage)]
+    found = []
+    if image.debs:
+        found.append(
+            fill("debs", image=image.name, below=below, stage=f"{image.name}-debs", section=f"{image.name}.debs")
+        )
+        below = f"{image.name}-debs"
+    if image.r:
+        # Its system debs come from r_packages.lock.
+        found.append(
+            fill(
+                "debs", image=image.name, below=below, stage=f"{image.name}-system", section=f"{image.name}-system.debs"
+            )
+        )
+        found.append(fill("r", image=image.name, below=f"{image.name}-system", stage=stage, cache=cache))
+        return found
+    return [*found, f"FROM {below} AS {stage}\n"]
+
+
+def _parts_of(image: Image, sections: Mapping[str, Section]) -> list[str]:
+    """Return the names of the sections that an image's own Python list falls into, in their order."""
+    known = {f"{image.name}.debs", f"{image.name}.r"}
+    return [name for name in sections if name.startswith(f"{image.name}.") and name not in known]
+
+
+def _python_part(image: Image, graph: Graph, section: Section, fill: Callable[..., str]) -> str:
+    if all(file.name.endswith(".whl") for file in section.files):
+        return fill("python", stage=f"python-{section.name}", section=section.name)
+    base = graph.lineage(image.name)[0].name
+    return fill("python-source", stage=f"python-{section.name}", section=section.name, compilers=f"{base}-debian")
+
+
+def stages_in(dockerfile: str) -> dict[str, Stage]:
+    """Return the stages of a Dockerfile, by name; comments do not count."""
+    text = "".join(f"{line}\n" for line in dockerfile.splitlines() if line.strip() and not line.startswith("#"))
+    starts = [match.start() for match in _FROM.finditer(text)]
+    stages = [Stage.parse(text[start:end]) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return {stage.name: stage for stage in stages}
+
+
+def keys(stages: Mapping[str, Stage], sections: Mapping[str, Section], recipe: Mapping[str, str]) -> dict[str, str]:
+    """Return the key of each stage: equal keys mean equal inputs, all of them and nothing else.
+
+    ``recipe`` are digests by path, of files and of folders. Source: what BuildKit itself looks at, before it runs a step.
+    """
+    found: dict[str, str] = {}
+
+    def key(name: str) -> str:
+        if name not in found:
+            stage = stages[name]
+            lines = [
+                stage.text,
+                *(f"stage {other} {key(other)}" for other in sorted(stage.stages)),
+                *(f"section {other} {sections[other].digest}" for other in sorted(stage.sections)),
+                *(f"recipe {path} {recipe[path]}" for path in sorted(stage.recipe)),
+            ]
+            found[name] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return found[name]
+
+    return {name: key(name) for name in stages}
+
+
+def needed(stages: Mapping[str, Stage], targets: Iterable[str]) -> set[str]:
+    """Return the names of the stages that the targets are made of, themselves included."""
+    wanted: set[str] = set()
+    ahead = list(targets)
+    while ahead:
+        name = ahead.pop()
+        if name not in wanted:
+            wanted.add(name)
+            ahead += stages[name].stages
+    return wanted

@@ -1,0 +1,119 @@
+"""A workspace: whose lists, which locks, which tags, which work folder and which cache one run has."""
+
+import dataclasses
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pyrlab.errors import UsageError
+
+# The labels of containers and images: whose they are, which lab, and which run of pyrlab made them.
+PROJECT_LABEL = "io.pyrlab.project"
+USER_LABEL = "io.pyrlab.user"
+LAB_LABEL = "io.pyrlab.lab"
+RUN_LABEL = "io.pyrlab.run"
+WORK = ".pyrlab"
+# Long enough to know the project again, short enough for a table of containers; the identity tells namesakes apart.
+_SLUG_LENGTH = 30
+# Source: the grammar of references, github.com/distribution/reference. A first part with a dot, with a port, or called
+# localhost is a registry; only that one may have upper-case letters.
+_REGISTRY = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:))(?::[0-9]+)?/"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"(?:{_REGISTRY})?{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where one run works, and what its images and labs are called.
+
+    ``project`` is the resolved folder of the lists and locks, ``work`` is for files of a build, ``cache`` is shared by
+    all projects of the user whose id is ``owner``. ``prefix`` goes before the names of images; ``fixed_tag``, where it
+    is not empty, is their tag. ``name`` is a variant's: it has its own work folder, tags and container names.
+    """
+
+    project: Path
+    work: Path
+    cache: Path
+    owner: int
+    prefix: str = ""
+    fixed_tag: str = ""
+    name: str = ""
+
+    def variant(self, name: str) -> Self:
+        """Return the workspace of a variant of this project, such as ``candidate``, which touches nothing of it."""
+        if not re.fullmatch(r"[a-z][a-z0-9]*", name):
+            raise UsageError(f"{name!r} is no name of a variant", remedy="use lower-case letters and digits")
+        return dataclasses.replace(self, name=name, work=self.work / "variants" / name)
+
+    @property
+    def identity(self) -> str:
+        """Eight hex digits that differ between projects and between users."""
+        text = f"{self.owner}\n{self.project.as_posix()}"
+        return hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()[:8]
+
+    @property
+    def slug(self) -> str:
+        """The name of the project's folder, made fit for tags and for names of containers."""
+        ascii_only = unicodedata.normalize("NFKD", self.project.name).encode("ascii", errors="ignore").decode()
+        fit = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower())[:_SLUG_LENGTH].strip("-")
+        return fit or "project"
+
+    @property
+    def key(self) -> str:
+        """The identity with the variant, as in ``3f2a91b0-candidate``: the value of ``io.pyrlab.project``."""
+        return "-".join(filter(None, (self.identity, self.name)))
+
+    @property
+    def tag_name(self) -> str:
+        """What stands behind the colon of every image's name."""
+        own = self.fixed_tag or f"{self.slug}-{self.identity}"
+        return "-".join(filter(None, (own, self.name)))
+
+    def tag(self, image: str) -> str:
+        """Return the full name of an image, such as ``team/pylab:analysis-3f2a91b0``."""
+        return f"{self.prefix}{image}:{self.tag_name}"
+
+    def container(self, lab: str) -> str:
+        """Return the name of a lab's container, such as ``pyrlab-analysis-3f2a91b0-pylab``."""
+        return f"pyrlab-{self.slug}-{self.key}-{lab}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels by which images and containers are known as this workspace's."""
+        return {PROJECT_LABEL: self.key, USER_LABEL: str(self.owner)}
+
+    def lab_labels(self, lab: str) -> dict[str, str]:
+        """Return the labels by which a container is known as this workspace's own lab."""
+        return {**self.labels, LAB_LABEL: lab}
+
+
+def check_prefix(prefix: str, origin: str) -> str:
+    """Return ``prefix``. Raises UsageError when an image could not be called so; ``origin`` says where it was set."""
+    # The longest name of an image stands for all.
+    name = f"{prefix}pyrlab-base"
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise UsageError(
+            f"{origin} is {_short(prefix)!r}, which cannot start the name of an image",
+            remedy='use lower-case letters, digits and single . _ - between them, as in "registry.example.org/team/"',
+        )
+    return prefix
+
+
+def check_tag(tag: str, origin: str) -> str:
+    """Return ``tag``, which may be empty. Raises UsageError when Docker would not take it."""
+    if tag and not _TAG.fullmatch(tag):
+        raise UsageError(
+            f"{origin} is {_short(tag)!r}, which is no tag of an image",
+            remedy='use at most 128 letters, digits and . _ -, as in "latest", or "" for one of this project',
+        )
+    return tag
+
+
+def _short(text: str) -> str:
+    longest = 60
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -1,0 +1,101 @@
+"""The Python side of locking: pip-compile in the root for each list, and the one file of each pin that is installed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+
+from pyrlab.adapters.python.pip_compile import explain
+from pyrlab.model.graph import lock_of
+from pyrlab.model.lists import Lists, PythonRequest
+from pyrlab.model.locks import python
+from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.lockset import Earlier, glibc_of, python_of
+from pyrlab.model.locks.python import PythonLock, PythonPin
+from pyrlab.model.wish import Wish
+from pyrlab.steps import fetch
+from pyrlab.steps.materials import TOOLS_LOCK, Materials
+from pyrlab.steps.question import Below
+
+Say = Callable[[str], None]
+
+
+def lock_python(
+    below: Below, lists: Lists, wish: Wish, earlier: Earlier, debs: DebsLock, *, say: Say
+) -> dict[str, PythonLock]:
+    """Return the new Python locks by image. What all images share comes from one of them, and bounds the others.
+
+    Raises ListError, NetworkError, BuildError, EngineError.
+    """
+    graph = below.settings.graph
+    made: dict[str, PythonLock] = {}
+    for image in graph.with_python:
+        shared = made[graph.shared_image].closure(graph.shared_python) if made else ()
+        old = earlier.python.get(image.name)
+        compiler = Compiler(below, image.python, lists.python[image.name], wish, say)
+        pins = compiler.compile(old, shared)
+        made[image.name] = PythonLock(
+            name=lock_of(image.python),
+            input=python.input_of(lists.python[image.name], below.settings.suite),
+            python=python_of(debs),
+            glibc=glibc_of(debs),
+            pins=_with_files(below, pins, old, debs, lists),
+        )
+    return made
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """pip-compile for one list, in the root."""
+
+    below: Below
+    list_file: str
+    requests: tuple[PythonRequest, ...]
+    wish: Wish
+    say: Say
+
+    def compile(self, old: PythonLock | None, shared: tuple[PythonPin, ...]) -> tuple[PythonPin, ...]:
+        """Return pins without files. ``shared`` are pins that bound these. Raises ListError, NetworkError, BuildError."""
+        self.say(f"asking pip-compile for the closure of {self.list_file} (some minutes when its cache is empty)")
+        request = {"requirements.in": "".join(f"{line}\n" for line in self.requests)}
+        if old:
+            request["requirements.lock"] = old.render()
+        if shared:
+            request["constraints.txt"] = "".join(f"{pin.name}=={pin.version}\n" for pin in shared)
+        folder = self.below.ask("python", request, *self._options(old), say=self.say)
+        if (folder / "status").read_text().strip() != "0":
+            log = (folder / "log").read_text(encoding="utf-8", errors="replace")
+            raise explain(log, self.requests, self.list_file)
+        text = (folder / "requirements.lock").read_text(encoding="utf-8")
+        return python.parse_pins(text, name=lock_of(self.list_file))
+
+    def _options(self, old: PythonLock | None) -> list[str]:
+        if self.wish.upgrade:
+            return ["--upgrade"]
+        known = set(old.versions()) if old else set()
+        own = sorted({canonicalize_name(name) for name in self.wish.upgrade_packages} & known)
+        return [f"--upgrade-package={name}" for name in own]
+
+
+def _with_files(
+    below: Below,
+    pins: tuple[PythonPin, ...],
+    old: PythonLock | None,
+    debs: DebsLock,
+    lists: Lists,
+) -> tuple[PythonPin, ...]:
+    """Return the pins with the one file each that this architecture installs.
+
+    Raises ListError for a source distribution that wants what docker's tools.lock does not pin to build it.
+    """
+    index = fetch.python_index(below.settings)
+    chosen = index.choose_files(
+        pins,
+        python=python_of(debs),
+        glibc=glibc_of(debs),
+        architecture=below.architecture,
+        earlier=old.pins if old else (),
+    )
+    tools = python.parse_pins(Materials(below.settings).recipe[TOOLS_LOCK].decode(), name=TOOLS_LOCK)
+    index.check_backends([pin for pin in pins if not chosen[pin.name].is_wheel], chosen, tools, lists.all_python)
+    return tuple(replace(pin, files=(chosen[pin.name],)) for pin in pins)

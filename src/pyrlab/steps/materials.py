@@ -1,0 +1,120 @@
+"""What a build is given, in the work folder: the root's tar, the recipe, and the sections of the locks."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pyrlab.adapters import context, recipe
+from pyrlab.adapters.debian import rootfs
+from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.python import parse_pins
+from pyrlab.model.sections import TOOLS, Section, python_section, root_section
+from pyrlab.model.settings import Settings
+from pyrlab.steps import fetch
+
+Say = Callable[[str], None]
+ROOT, RECIPE, SECTIONS = "root", "recipe", "sections"
+TOOLS_LOCK = "python/tools.lock"
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The build contexts of one work folder. Nothing is there until it is asked for."""
+
+    settings: Settings
+
+    @property
+    def work(self) -> Path:
+        """The work folder."""
+        return self.settings.workspace.work
+
+    @property
+    def docker(self) -> Path:
+        """The project's docker/."""
+        return self.settings.project / "docker"
+
+    @cached_property
+    def recipe(self) -> Mapping[str, bytes]:
+        """The build steps' own files."""
+        return recipe.read(self.docker)
+
+    @cached_property
+    def recipe_digests(self) -> Mapping[str, str]:
+        """Digests of the recipe's files and folders."""
+        return recipe.digests(dict(self.recipe))
+
+    def template(self, name: str) -> str:
+        """Return a template of the Dockerfile."""
+        return recipe.stage_template(self.docker, name)
+
+    def contexts(self) -> dict[str, str]:
+        """Return bake's named contexts, relative to the work folder."""
+        return {RECIPE: RECIPE, SECTIONS: SECTIONS}
+
+    def provide(self, sections: Iterable[Section], *, r: str, architecture: str, say: Say) -> None:
+        """Fetch what these sections pin, and lay them out with the recipe and the root's tar.
+
+        Sections of earlier builds stay, so that what did not change is not sent to the builder again.
+        """
+        sections = list(sections)
+        fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
+        store = fetch.store_of(self.settings)
+        context.fill(self.work / RECIPE, self.recipe, {}, link=store.link, epoch=recipe.EPOCH)
+        for section in sections:
+            context.fill(
+                self.work / SECTIONS / section.name,
+                {name: text.encode() for name, text in section.texts.items()},
+                dict(fetch.names_in_store(store, section)),
+                link=store.link,
+                epoch=recipe.EPOCH,
+            )
+            if section.name == ROOT:
+                self._make_root(section)
+
+    def _make_root(self, section: Section) -> None:
+        """Write the root's tar, unless the one that is there is whole and of this very section."""
+        folder = self.work / ROOT
+        folder.mkdir(parents=True, exist_ok=True)
+        debs = [self.work / SECTIONS / ROOT / file.name for file in section.files]
+        rootfs.ensure_tar(
+            debs, folder / "root.tar", key=section.digest, extra_files=rootfs.sources_files(self.settings, debs)
+        )
+
+    def root(self, pins: Iterable[DebPin]) -> Section:
+        """Return the section that the root of these packages is made of."""
+        return root_section(pins, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """What decides the root beside its packages: apt's sources in it, and how its tar is written."""
+        sources = "own" if self.settings.apt_sources else "debian"
+        return f"{self.settings.suite} {sources} {rootfs.recipe()}"
+
+    def tools(self, architecture: str) -> Section:
+        """Return the section of the tools that lock and install Python packages."""
+        pins = parse_pins(self.recipe[TOOLS_LOCK].decode())
+        return python_section(TOOLS, pins, architecture)
+
+
+def seal(settings: Settings) -> str:
+    """Return this user's key that seals compiled packages in the builder's cache; made when it is first asked for."""
+    path = settings.cache / "seal"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        half = path.with_name(f".seal-{secrets.token_hex(8)}")
+        half.touch(mode=0o600)
+        half.write_text(secrets.token_hex(32), encoding="utf-8")
+        half.replace(path)
+    return path.read_text(encoding="utf-8")
+
+
+def cache_id(settings: Settings, architecture: str) -> str:
+    """Return the first part of the ids of cache mounts: of this user, suite and architecture.
+
+    A mount without an id of its own is shared with every Dockerfile of the engine that names the same folder.
+    """
+    owner = hashlib.sha256(f"cache {seal(settings)}".encode()).hexdigest()[:16]
+    return f"pyrlab-{owner}-{settings.suite}-{architecture}"

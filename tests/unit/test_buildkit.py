@@ -1,0 +1,231 @@
+"""BuildKit: what a failed build says, what a build is given, and what it tells while it runs."""
+
+import configparser
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyrlab.adapters import process
+from pyrlab.adapters.docker import buildkit
+from pyrlab.adapters.docker.buildkit import Bake
+from pyrlab.errors import BuildError, HashMismatchError, NetworkError, PyrlabError, StaleLockError
+from pyrlab.model.secrets import lock_secrets
+from pyrlab.model.settings import Settings
+
+Load = Callable[..., Settings]
+
+
+def failed(*lines: str) -> str:
+    """Return BuildKit's plain output of a step that prints ``lines`` and fails."""
+    printed = [f"#14 {number}.531 {line}" for number, line in enumerate(lines, start=2)]
+    trailer = ["------", " > [rlab base-debs 2/3] RUN step:", *(line.partition(" ")[2] for line in printed), "------"]
+    return "\n".join(
+        [
+            "#1 [internal] load local bake definitions",
+            "#13 [tools 2/2] RUN other",
+            "#13 1.200 WARNING: Connection pool is full, could not connect",
+            "#14 [rlab base-debs 2/3] RUN step",
+            *printed,
+            '#14 ERROR: process "/bin/sh -c step" did not complete successfully: exit code: 1',
+            "#13 CANCELED",
+            *trailer,
+            'ERROR: target rlab: failed to solve: process "/bin/sh -c step" did not complete: exit code: 1',
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "message", "remedy"),
+    [
+        pytest.param(
+            ["pyrlab-mismatch curl 8.14.1-2", "pyrlab-mismatch numpy 2.3.4"],
+            HashMismatchError,
+            "the bytes of curl 8.14.1-2, numpy 2.3.4 are not those that the lock names",
+            "something changed files while they were built from: run the same again, and find out what it was",
+            id="other-bytes",
+        ),
+        pytest.param(
+            ["pyrlab-unlocked libfoo any"],
+            StaleLockError,
+            "no lock has libfoo, which pinned packages need",
+            "nox -s lock -- debs",
+            id="a-pin-lost-from-the-lock",
+        ),
+        pytest.param(
+            ["pyrlab-python broken The package `a` requires `b>=2`, but `1` is installed"],
+            BuildError,
+            "the Python packages do not fit together: The package `a` requires `b>=2`, but `1` is installed",
+            "nox -s lock -- python --upgrade; or ask for other versions in the list",
+            id="python-environment",
+        ),
+        pytest.param(
+            ["pyrlab-python unbuilt peewee 3.17"],
+            BuildError,
+            "peewee 3.17 comes as source only, and could not be built",
+            "its last lines say why; what is missing may be a Debian package for the list of debs",
+            id="source-distribution",
+        ),
+        pytest.param(
+            ["Err:1 http://deb.example trixie InRelease", "  Temporary failure resolving 'deb.example'"],
+            NetworkError,
+            "a package index or archive could not be reached",
+            "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
+            id="no-name-server",
+        ),
+        pytest.param(
+            ["gcc: error: no input files"],
+            BuildError,
+            "a build step failed",
+            "its last lines say why; --debug shows all",
+            id="anything-else",
+        ),
+    ],
+)
+def test_a_failed_build_is_traced_to_its_cause(
+    lines: list[str], kind: type[PyrlabError], message: str, remedy: str
+) -> None:
+    """Class, message and remedy."""
+    error = buildkit.explain(failed(*lines))
+    assert (type(error), str(error), error.remedy) == (kind, message, remedy)
+
+
+def test_the_detail_is_what_the_failed_step_printed() -> None:
+    """Without BuildKit's numbers and times, and without the steps beside it."""
+    error = buildkit.explain(failed("compiling", "gcc: error: no input files"))
+    assert error.detail.splitlines()[:2] == ["compiling", "gcc: error: no input files"]
+    assert "Connection pool" not in error.detail
+
+
+def test_output_without_a_failed_step_is_shown_from_its_end() -> None:
+    """Such as a bake file that cannot be read."""
+    error = buildkit.explain("\n".join(str(number) for number in range(50)))
+    assert error.detail.splitlines() == [str(number) for number in range(30, 50)]
+
+
+def test_a_retry_that_worked_is_not_the_cause() -> None:
+    """Only what the failed step said counts."""
+    output = "#5 1.0 Retrying: Connection reset\n#5 DONE 2.0s\n#7 5.0 gcc: error: x.c\n#7 ERROR: exit code: 1\n"
+    error = buildkit.explain(output)
+    assert (type(error), error.detail) == (BuildError, "gcc: error: x.c\nERROR: exit code: 1")
+
+
+def test_without_settings_no_secret_says_anything(load_settings: Load) -> None:
+    """But for apt's date check, which is always decided."""
+    written = {name: text.strip() for name, text in lock_secrets(load_settings(), "").items()}
+    check = 'Acquire::Check-Valid-Until "true";'
+    assert written == {"apt": check, "sources": "", "pip": "[global]", "ca": ""}
+
+
+def test_secrets_hold_the_network_settings(load_settings: Load, tmp_path: Path) -> None:
+    """Each tool's own configuration, as that tool reads it."""
+    (tmp_path / "ca.pem").touch()
+    source = "deb https://deb.example/debian trixie main"
+    written = lock_secrets(
+        load_settings(
+            f'[base]\napt_sources = ["{source}"]\ncheck_valid_until = "no"',
+            APTPROXY="http://cache.example:3142",
+            PIPPROXY='https://me:p"w@index.example/simple',
+            PIPHOST="index.example",
+            SSL_CERT_FILE=os.fspath(tmp_path / "ca.pem"),
+        ),
+        "certificates",
+    )
+    assert (written["sources"], written["ca"]) == (f"{source}\n", "certificates")
+    assert written["apt"].splitlines() == [
+        'Acquire::Check-Valid-Until "false";',
+        'Acquire::http::Proxy "http://cache.example:3142";',
+        'Acquire::https::Proxy "http://cache.example:3142";',
+        'Acquire::https::CaInfo "/run/secrets/ca";',
+        'Dir::Etc::SourceList "/run/secrets/sources";',
+        'Dir::Etc::SourceParts "/dev/null";',
+    ]
+    pip = configparser.RawConfigParser()
+    pip.read_string(written["pip"])
+    index = 'https://me:p"w@index.example/simple'
+    assert dict(pip["global"]) == {"index-url": index, "trusted-host": "index.example"}
+
+
+class Docker:
+    """Stands in for `docker buildx bake`: prints lines, and notes what it was given."""
+
+    def __init__(self, *lines: str, status: int = 0) -> None:
+        """Take the lines to print, and the status to end with."""
+        self.lines, self.status = lines, status
+        self.command: Sequence[str] = ()
+        self.document: dict[str, dict[str, dict[str, list[str]]]] = {}
+        self.secrets: dict[str, tuple[str, int]] = {}
+        self.places: list[Path] = []
+
+    def run(self, command: Sequence[str], **given: object) -> str:
+        """Take the place of process.run."""
+        if command == ["docker", "buildx", "version"]:
+            return "github.com/docker/buildx 0.18.0"
+        work, on_line = given["cwd"], given["on_line"]
+        assert isinstance(work, Path)
+        assert callable(on_line)
+        self.command = command
+        self.document = json.loads((work / "bake.json").read_text(encoding="utf-8"))
+        for entry in self.document["target"]["pylab"]["secret"]:
+            match = re.fullmatch(r"id=(\w+),src=(.*)", entry)
+            assert match
+            path = Path(match[2])
+            self.places.append(path)
+            self.secrets[match[1]] = (path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777)
+        for line in self.lines:
+            on_line(line)
+        if self.status:
+            raise process.CommandError(command, f"ended with status {self.status}", "\n".join(self.lines))
+        return "\n".join(self.lines)
+
+
+def run(work: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch, *, reach: bool = False) -> list[str]:
+    """Bake two targets with ``docker``, and return what was told."""
+    monkeypatch.setattr(process, "run", docker.run)
+    told: list[str] = []
+    targets: Mapping[str, Mapping[str, object]] = {name: {"context": "root"} for name in ("pylab", "rlab")}
+    call = Bake(work, targets, secrets={"seal": "hush", "limits": ""}, reach=reach)
+    buildkit.bake(call, say=told.append)
+    return told
+
+
+def test_secrets_are_this_users_alone_and_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = Docker()
+    run(tmp_path, docker, monkeypatch)
+    assert docker.secrets == {"seal": ("hush", 0o600), "limits": ("", 0o600)}
+    assert not any(path.exists() for path in docker.places)
+    assert "hush" not in " ".join(docker.command) + json.dumps(docker.document)
+
+
+def test_steps_reach_this_machine_only_where_they_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = Docker()
+    run(tmp_path, docker, monkeypatch)
+    assert "--allow" not in docker.command
+    run(tmp_path, docker, monkeypatch, reach=True)
+    assert docker.command[3:7] == ["--file", "host-network.json", "--allow", "network.host"]
+
+
+def test_steps_that_ran_are_told_with_their_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what comes from the cache, nor BuildKit's own, nor a stage's copies."""
+    docker = Docker(
+        "#1 [internal] load local bake definitions",
+        "#1 DONE 0.1s",
+        "#7 [pylab base-debs 2/3] RUN --mount=type=bind install",
+        "#8 [tools  2/2] RUN pip",
+        "#8 CACHED",
+        "#9 [rlab 2/2] COPY --link --from=shared / /",
+        "#9 DONE 2.0s",
+        "#7 DONE 12.5s",
+    )
+    assert run(tmp_path, docker, monkeypatch) == ["base-debs: 12.5 s"]
+
+
+def test_a_failed_bake_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cause reaches the user, and the secrets are gone even so."""
+    docker = Docker(*failed("pyrlab-unlocked libfoo any").splitlines(), status=1)
+    with pytest.raises(StaleLockError, match=r"^no lock has libfoo, which pinned packages need$"):
+        run(tmp_path, docker, monkeypatch)
+    assert not any(path.exists() for path in docker.places)

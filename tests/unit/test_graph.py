@@ -1,0 +1,57 @@
+"""The image graph: read from one file, asked by everybody."""
+
+import pytest
+from graphs import FIVE, GRAPH, TEXT
+
+from pyrlab.errors import UsageError
+from pyrlab.model.graph import Graph, lock_of
+
+
+def test_the_four_images_and_their_locks() -> None:
+    assert list(GRAPH.images) == ["pyrlab-base", "pylab", "rlab-base", "rlab"]
+    assert {name: lab.port for name, lab in GRAPH.labs.items()} == {"pylab": 8888, "rlab": 9999}
+    assert GRAPH.locks_of("pylab") == ["debs.lock", "requirements.lock"]
+    assert GRAPH.locks_of("rlab") == ["debs.lock", "r_packages.lock", "requirements.lock"]
+    assert [image.name for image in GRAPH.lineage("rlab")] == ["pyrlab-base", "rlab-base", "rlab"]
+
+
+def test_a_fifth_image_is_data() -> None:
+    assert FIVE.locks_of("dashlab") == ["dash.lock", "debs.lock", "requirements.lock"]
+    assert FIVE.labs["dashlab"].port_variable == "DASHPORT"
+    assert [image.name for image in FIVE.with_python] == ["pylab", "dashlab"]
+    assert [image.name for image in FIVE.with_debs] == ["pyrlab-base", "rlab-base", "dashlab"]
+
+
+def test_parents_come_before_their_children() -> None:
+    turned = TEXT.replace("[image.pyrlab-base]", "[image.rlab2]\nparent = 'rlab-base'\n\n[image.pyrlab-base]")
+    assert list(Graph.parse(turned).images).index("rlab2") > list(Graph.parse(turned).images).index("rlab-base")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param('parent = "rlab-base"', 'parent = "none"', "rlab stands on none, which is no image", id="parent"),
+        pytest.param('python = "requirements.in"', 'phyton = "x"', "phyton", id="unknown-key"),
+        pytest.param('python = "requirements.in"', 'r = "x.txt"', "two images have a list of R packages", id="two-r"),
+        pytest.param('debs = "base_debs.txt"\n', "", "needs a list of Debian packages", id="no-debs"),
+        pytest.param("[shared]", "[shred]", "'shared'", id="no-shared"),
+        pytest.param("[root]", "[root", "cannot be read", id="no-toml"),
+        pytest.param('parent = "pyrlab-base"\ndebs', "debs", "exactly one image stands on the root", id="two-roots"),
+    ],
+)
+def test_a_graph_that_cannot_be(old: str, new: str, says: str) -> None:
+    assert old in TEXT
+    with pytest.raises(UsageError, match=r"docker/images\.toml cannot be read") as caught:
+        Graph.parse(TEXT.replace(old, new))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("find", [GRAPH.find_image, GRAPH.find_lab], ids=["image", "lab"])
+def test_an_unknown_name_is_answered_with_those_there_are(find: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        find("pilab")  # type: ignore[operator]
+    assert "pylab" in caught.value.remedy
+
+
+def test_locks_are_called_like_their_lists() -> None:
+    assert [lock_of(name) for name in ("requirements.in", "r_packages.txt")] == ["requirements.lock", "r_packages.lock"]

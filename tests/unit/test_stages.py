@@ -1,0 +1,131 @@
+"""The rendered Dockerfile, and the keys of its stages: what decides an image, all of it and nothing else."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from graphs import FIVE, GRAPH, SOURCE
+from lockmaker import deb, locks_of, pin, source_pin
+
+from pyrlab.adapters import recipe
+from pyrlab.model.graph import Graph
+from pyrlab.model.locks.lockset import Locks
+from pyrlab.model.locks.r import RFile, RPin
+from pyrlab.model.sections import HEAVY, Section, sections
+from pyrlab.model.stages import Stage, keys, needed, render, stages_in
+
+DOCKER = SOURCE / "docker"
+RECIPE = recipe.digests(recipe.read(DOCKER))
+TOOLS = {"tools": Section("tools", {"pins": "uv"})}
+
+
+def template(name: str) -> str:
+    return recipe.stage_template(DOCKER, name)
+
+
+def found_in(locks: Locks, graph: Graph = GRAPH) -> tuple[dict[str, Stage], dict[str, Section]]:
+    made = sections(graph, locks, recipe=RECIPE["r"], origin="trixie") | TOOLS
+    return stages_in(render(graph, made, template, cache="ours")), made
+
+
+def keys_of(locks: Locks, graph: Graph = GRAPH, recipe: Mapping[str, str] = RECIPE) -> dict[str, str]:
+    stages, made = found_in(locks, graph)
+    found = keys(stages, made, recipe)
+    return {name: found[name] for name in graph.images}
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
+    return {name for name in before if before[name] != after[name]}
+
+
+BASE = locks_of(pin("numpy", size=HEAVY), pin("six"))
+
+
+@pytest.mark.parametrize("graph", [GRAPH, FIVE], ids=["four", "five"])
+def test_every_step_has_no_network(graph: Graph) -> None:
+    """What runs while an image is built can reach nobody."""
+    stages, _ = found_in(locks_of(pin("numpy", size=HEAVY), source_pin("peewee"), graph=graph), graph)
+    text = "\n".join(stage.text for stage in stages.values())
+    runs = re.findall(r"^RUN .*", text, re.MULTILINE)
+    assert len(runs) > 10
+    assert [run for run in runs if not run.startswith("RUN --network=none ")] == []
+    mounts = re.findall(r"--mount=type=cache,(\S+)", text)
+    assert mounts == ["id=ours,target=/var/cache/pyrlab-r,mode=0700"]
+
+
+@pytest.mark.parametrize("graph", [GRAPH, FIVE], ids=["four", "five"])
+def test_every_section_is_installed_by_the_images_that_have_it(graph: Graph) -> None:
+    stages, made = found_in(locks_of(pin("numpy", size=HEAVY), source_pin("peewee"), graph=graph), graph)
+    installed = {name for stage in stages.values() for name in stage.sections}
+    assert installed == set(made)
+    for name in graph.images:
+        own = {section for stage in needed(stages, [name]) for section in stages[stage].sections}
+        lineage = [image.name for image in graph.lineage(name)]
+        expected = {one for one in made if one.split(".")[0].removesuffix("-system").removesuffix("-build") in lineage}
+        # A source distribution is built where the compilers of the first image are.
+        assert own == expected | {"root", "tools", "shared"}
+
+
+def test_all_stages_that_are_named_exist() -> None:
+    stages, _ = found_in(BASE)
+    assert {other for stage in stages.values() for other in stage.stages} <= stages.keys()
+
+
+def test_a_new_python_package_changes_its_lab_only() -> None:
+    assert changed(keys_of(BASE), keys_of(locks_of(pin("numpy", size=HEAVY), pin("six"), pin("xlrd")))) == {"pylab"}
+
+
+def test_what_all_share_changes_all() -> None:
+    with_comm = locks_of(pin("numpy", size=HEAVY), pin("six"), pin("comm", "ipykernel"))
+    assert changed(keys_of(BASE), keys_of(with_comm)) == set(GRAPH.images)
+
+
+def test_a_new_version_of_an_r_package_changes_rlab_only() -> None:
+    def of(version: str) -> Locks:
+        file = RFile("source", f"src/contrib/cli_{version}.tar.gz", "b" * 64)
+        return locks_of(r_packages=(RPin("cli", version, "cran", requested=True, files=(file,)),))
+
+    assert changed(keys_of(of("3.6.4")), keys_of(of("3.6.5"))) == {"rlab"}
+
+
+def test_a_deb_of_rs_image_changes_rs_images_only() -> None:
+    other = locks_of(pin("numpy", size=HEAVY), pin("six"), debs={"rlab-base": [deb("r-base-core", "2")]})
+    assert changed(keys_of(BASE), keys_of(other)) == {"rlab-base", "rlab"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "images"),
+    [
+        pytest.param("lock", set(), id="a-lock-script-is-in-no-image"),
+        pytest.param("r", {"rlab"}, id="r"),
+        pytest.param("debs", set(GRAPH.images), id="debs"),
+        pytest.param("root", set(GRAPH.images), id="root"),
+    ],
+)
+def test_a_build_step_changes_the_images_that_it_makes(folder: str, images: set[str]) -> None:
+    assert changed(keys_of(BASE), keys_of(BASE, recipe={**RECIPE, folder: "other"})) == images
+
+
+def test_a_file_that_goes_into_the_images_changes_them() -> None:
+    assert changed(keys_of(BASE), keys_of(BASE, recipe={**RECIPE, "lab/start-lab": "other"})) == set(GRAPH.images)
+
+
+def test_a_fifth_image_changes_no_other() -> None:
+    assert changed(keys_of(locks_of()), keys_of(locks_of(graph=FIVE), FIVE)) == set()
+
+
+def test_the_compiler_of_r_packages_is_in_no_image() -> None:
+    """What only compiles them is installed in a stage of its own, from which rlab copies the library alone."""
+    stages, _ = found_in(BASE)
+    below = stages["rlab-library"]
+    copied = re.findall(r"^COPY .*--from=rlab-library (.*)$", stages["rlab-debian"].text, re.MULTILINE)
+    assert below.text.startswith("FROM rlab-compilers")
+    assert copied == ["/usr/local/lib/R /usr/local/lib/R", "/usr/local/share/jupyter /usr/local/share/jupyter"]
+    assert "FROM rlab-system" in stages["rlab-debian"].text
+
+
+def test_light_parts_lie_above_heavy_ones() -> None:
+    """Layers above a changed one are stacked anew when an image is exported."""
+    stages, _ = found_in(BASE)
+    order = re.findall(r"--from=python-(\S+)", stages["pylab"].text)
+    assert order == ["pylab.numpy", "pylab.light-07"]
