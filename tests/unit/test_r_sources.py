@@ -39,7 +39,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
 
 
 def test_of_r_packages_the_fields_that_count_are_read(archive: Archive, tmp_path: Path) -> None:
-    suite = archive.publish("stable", INDEX, "\n".join([OTHER, XML, OTHER, MANY]), form=".xz")
+    suite = archive.publish("stable", INDEX, f"{OTHER}\n{XML}\n{OTHER}\n{MANY}", form=".xz")
     sources = read_r_sources([suite], cache=tmp_path / "kept")
     assert sources.warning == ""
     assert [set(stanza) for stanza in parse_stanzas(sources.text).values()] == [
