@@ -1,23 +1,24 @@
 """Which labs are tested, which tests apply to them, and the containers that they share."""
 
-import functools
-import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import docker
 import kernels
+import project
 import pytest
-from labs import Contents, Fleet, RunningLab, docker_client
+from labs import Fleet, RunningLab, docker_client
+from project import Contents, Project
 
-from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import PyrlabError
-from pyrlab.model import graph, settings
+from pyrlab.model.graph import Lab
 
 MARKERS = {
-    "language(name)": "only for kernels of this language",
-    "needs(python=[…], r=[…])": "only for labs whose locks hold all of these packages",
+    "language(name)": "only for kernels of this language, and labs that have one",
+    "needs(debs=[…], python=[…], r=[…])": "only for labs whose lists of these kinds lock all of these packages",
 }
+KINDS = ("debs", "python", "r")
+# Why tests do not run, in the words of the summary; filled while they are collected.
+NOT_RUN = pytest.StashKey[dict[str, None]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,55 +30,74 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse labs that do not exist, before anything starts."""
+    config.stash[NOT_RUN] = {}
     for marker, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
-    unknown = sorted(set(config.getoption("--lab", default=None) or ()) - graph.LABS.keys())
+    labs = _load().graph.labs
+    unknown = sorted(set(config.getoption("--lab", default=None) or ()) - labs.keys())
     if unknown:
-        message = f"there is no lab called {', '.join(unknown)}; choose from: {', '.join(graph.LABS)}"
+        message = f"there is no lab called {', '.join(unknown)}; choose from: {', '.join(labs)}"
         raise pytest.UsageError(message)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test for every lab, or for every kernel of every lab."""
+    languages = {mark.args[0] for mark in metafunc.definition.iter_markers("language")}
+    labs = [lab for lab in _load().graph.labs.values() if _speaks(lab, languages)]
     if "kernel_name" in metafunc.fixturenames:
-        languages = {mark.args[0] for mark in metafunc.definition.iter_markers("language")}
         pairs = [
             pytest.param(lab.image, kernel, id=f"{lab.image}-{kernel}")
-            for lab in graph.LABS.values()
+            for lab in labs
             for kernel, language in lab.kernels.items()
             if not languages or language in languages
         ]
         metafunc.parametrize(("lab_name", "kernel_name"), pairs)
     elif "lab_name" in metafunc.fixturenames:
-        metafunc.parametrize("lab_name", graph.LABS)
+        metafunc.parametrize("lab_name", [lab.image for lab in labs])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drop the tests of other labs, and those that need what the lab's locks do not hold."""
-    wanted = config.getoption("--lab", default=None) or graph.LABS
+    """Drop the tests of other labs, and those that need what the lab's locks do not hold; note the reasons."""
+    tested = _load()
     try:
-        contents = {lab: Contents.of(lab, Path.cwd()) for lab in wanted}
+        exempt = tested.exempt
+        contents = {lab: tested.contents(lab) for lab in config.getoption("--lab", default=None) or tested.graph.labs}
     except PyrlabError as error:
         raise _usage_error(error) from error
-    dropped = [item for item in items if not _applies(item, contents)]
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        lab = _lab_of(item)
+        reason = _why_not(item, contents[lab], exempt) if lab in contents else ""
+        if reason:
+            config.stash[NOT_RUN][f"not run: {_words(item)} in {lab}: {reason}"] = None
+        (dropped if reason or (lab and lab not in contents) else kept).append(item)
     config.hook.pytest_deselected(items=dropped)
-    items[:] = [item for item in items if item not in dropped]
+    items[:] = kept
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Say at once, and only once, which images are missing."""
     if session.config.option.collectonly:
         return
-    tags = _load_settings()
-    missing = [tag for tag in (tags.tag(lab) for lab in sorted(_labs_of(session.items))) if not _exists(tag)]
+    settings = _load().settings
+    tags = [settings.tag(lab) for lab in sorted(filter(None, map(_lab_of, session.items)))]
+    missing = [tag for tag in dict.fromkeys(tags) if not _exists(tag)]
     if missing:
         raise pytest.UsageError(*(f"there is no image {tag}: run nox -s build" for tag in missing))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what was not tried, and why."""
+    exempt = [f"exempt: {name}: {reason}" for name, reason in _load().settings.smoke_exempt.items()]
+    for line in (*exempt, *config.stash[NOT_RUN]):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Start and share the containers, and remove them all in the end."""
-    ships = Fleet(_load_settings(), tmp_path_factory.mktemp)
+    ships = Fleet(_load(), tmp_path_factory.mktemp)
     with pytest.MonkeyPatch.context() as environment:
         # The kernel client knows no other way to pass by a proxy.
         for variable in ("NO_PROXY", "no_proxy"):
@@ -101,10 +121,9 @@ def kernel(lab: RunningLab, kernel_name: str) -> Iterator[kernels.Kernel]:
         yield started
 
 
-@functools.cache
-def _load_settings() -> settings.Settings:
+def _load() -> Project:
     try:
-        return read_settings(Path.cwd(), os.environ)
+        return project.load()
     except PyrlabError as error:
         raise _usage_error(error) from error
 
@@ -113,16 +132,32 @@ def _usage_error(error: PyrlabError) -> pytest.UsageError:
     return pytest.UsageError(f"{error}; {error.remedy}")
 
 
-def _labs_of(items: list[pytest.Item]) -> set[str]:
-    return {item.callspec.params["lab_name"] for item in items if hasattr(item, "callspec")}
+def _speaks(lab: Lab, languages: Iterable[str]) -> bool:
+    return set(lab.kernels.values()).issuperset(languages)
 
 
-def _applies(item: pytest.Item, contents: dict[str, Contents]) -> bool:
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if "lab_name" not in parameters:
-        return True
-    held = contents.get(parameters["lab_name"])
-    return held is not None and all(held.has(**mark.kwargs) for mark in item.iter_markers("needs"))
+def _lab_of(item: pytest.Item) -> str:
+    return str(item.callspec.params.get("lab_name", "")) if hasattr(item, "callspec") else ""
+
+
+def _why_not(item: pytest.Item, contents: Contents, exempt: Mapping[str, str]) -> str:
+    """Return why a test does not apply to a lab that holds ``contents``, or nothing."""
+    reasons = (contents.lacks(_needs(mark), exempt) for mark in item.iter_markers("needs"))
+    return next(filter(None, reasons), "")
+
+
+def _needs(mark: pytest.Mark) -> Mapping[str, Sequence[str]]:
+    """Return the needs by kind. A kind that there is not would never be missed."""
+    unknown = set(mark.kwargs) - set(KINDS)
+    if unknown or mark.args:
+        raise pytest.UsageError(f"needs() takes {', '.join(KINDS)}, not {', '.join(sorted(unknown)) or mark.args}")
+    return mark.kwargs
+
+
+def _words(item: pytest.Item) -> str:
+    """Return a test's name as words: ``exports pdf``."""
+    name = getattr(item, "originalname", None) or item.name
+    return str(name).removeprefix("test_").replace("_", " ")
 
 
 def _exists(tag: str) -> bool:

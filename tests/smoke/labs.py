@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,54 +13,22 @@ import docker
 import pytest
 import requests
 from docker.models.containers import Container
+from project import Contents, Project
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from pyrlab.adapters.lock_files import read_debs, read_python, read_r
-from pyrlab.model import graph
-from pyrlab.model.locks import debs, python, r
-from pyrlab.model.settings import Settings
+from pyrlab.model.graph import Lab
 
 # Its helper image cannot be had in a closed network. We clean up by label instead.
 testcontainers_config.ryuk_disabled = True
 
 LABEL = "io.pyrlab.smoke"
-NOTEBOOKS = "/home/notebook/notebooks"
-PORT = 8888
 START_TIMEOUT = 60.0
 POLL_INTERVAL = 0.1
 # Of whoever runs the tests, as people have it at home. Root's own id would prove nothing: labs refuse to run as root.
 OWNER = (os.getuid(), os.getgid()) if os.getuid() else (12345, 12345)
 # What coreutils' timeout says of a command that took too long.
 TIMED_OUT = 124
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What the locks say that one lab holds: versions by name."""
-
-    debs: Mapping[str, str]
-    python: tuple[python.PythonPin, ...]
-    r: Mapping[str, str]
-
-    @classmethod
-    def of(cls, lab: str, project: Path) -> "Contents":
-        """Read the locks of ``project`` as far as they decide what ``lab`` holds."""
-        own_locks = graph.locks_of(lab)
-        debs_lock, python_lock = read_debs(project), read_python(project)
-        r_lock = read_r(project) if r.FILE in own_locks else None
-        sections = [debs.ROOT, *(image.name for image in graph.lineage(lab))]
-        deb_pins = [pin for section in sections for pin in debs_lock.sections.get(section, ())]
-        return cls(
-            # A later section replaces what an earlier one has under the same name.
-            debs={pin.name: pin.version for pin in (*deb_pins, *(r_lock.debs if r_lock else ()))},
-            python=python_lock.pins if python.FILE in own_locks else python_lock.closure(graph.REQUIRED_PYTHON),
-            r={pin.name: pin.version for pin in r_lock.packages} if r_lock else {},
-        )
-
-    def has(self, *, python: Sequence[str] = (), r: Sequence[str] = ()) -> bool:
-        """Tell whether the lab holds all of these Python distributions and R packages."""
-        return {pin.name for pin in self.python}.issuperset(python) and self.r.keys() >= set(r)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +44,18 @@ class Finished:
 class RunningLab:
     """A lab that answers. ``start_log`` is what it had logged by then; ``folder`` is mounted as its notebooks."""
 
-    lab: graph.Lab
+    lab: Lab
     contents: Contents = field(repr=False)
+    exempt: Mapping[str, str] = field(repr=False)
     container: Container
     url: str
     token: str = field(repr=False)
     folder: Path
     start_log: str = field(repr=False)
+
+    def kernel(self, language: str) -> str:
+        """Return the name of the lab's kernel for a language."""
+        return next(name for name, spoken in self.lab.kernels.items() if spoken == language)
 
     def request(
         self, method: str, path: str, *, token: str | None, json: Mapping[str, object] | None = None
@@ -127,22 +100,23 @@ class RunningLab:
         return source.name
 
 
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What an image itself says: the port that its server listens on, as in ``8888/tcp``, and where notebooks lie."""
+
+    port: str
+    folder: str
+
+
 class Fleet:
     """All containers of one test session: one for each lab that is started when first asked for, and passing ones."""
 
-    def __init__(self, settings: Settings, make_folder: Callable[[str], Path]) -> None:
-        self.settings = settings
+    def __init__(self, project: Project, make_folder: Callable[[str], Path]) -> None:
+        self.project = project
         self._make_folder = make_folder
         self._session = secrets.token_hex(8)
         self._shared: dict[str, RunningLab] = {}
         self._failed: set[str] = set()
-        self._contents: dict[str, Contents] = {}
-
-    def contents(self, name: str) -> Contents:
-        """Return what the locks say that a lab holds."""
-        if name not in self._contents:
-            self._contents[name] = Contents.of(name, self.settings.project)
-        return self._contents[name]
 
     def shared(self, name: str) -> RunningLab:
         """Return the lab called ``name`` that all tests share."""
@@ -174,8 +148,9 @@ class Fleet:
         container = self._start(name, {"JUPYTER_TOKEN": token, **(environment or {})}, folder, user=user, **options)
         alone = options.get("network") == "none"
         running = RunningLab(
-            lab=graph.find_lab(name),
-            contents=self.contents(name),
+            lab=self.project.graph.find_lab(name),
+            contents=self.project.contents(name),
+            exempt=self.project.exempt,
             container=container,
             url="" if alone else f"http://127.0.0.1:{_port_of(container)}",
             token=token,
@@ -209,12 +184,14 @@ class Fleet:
             client.close()
 
     def _start(self, name: str, environment: Mapping[str, str], folder: Path | None, **options: object) -> Container:
-        container = DockerContainer(self.settings.tag(name), docker_client_kw={"timeout": 300})
+        tag = self.project.settings.tag(name)
+        image = _configuration(tag)
+        container = DockerContainer(tag, docker_client_kw={"timeout": 300})
         container.with_kwargs(labels={LABEL: self._session}, **options).with_envs(**environment)
         # A pair is what Docker's SDK takes for an address with a port that the engine chooses.
-        cast("dict[str, Any]", container.ports)[f"{PORT}/tcp"] = ("127.0.0.1", None)
+        cast("dict[str, Any]", container.ports)[image.port] = ("127.0.0.1", None)
         if folder:
-            container.with_volume_mapping(folder, NOTEBOOKS, "rw")
+            container.with_volume_mapping(folder, image.folder, "rw")
         return container.start().get_wrapped_container()
 
 
@@ -237,7 +214,7 @@ def docker_client() -> docker.DockerClient:
 def _answers(running: RunningLab) -> bool:
     try:
         return running.request("GET", "/api", token=None).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         running.container.reload()
         if running.container.status != "running":
             pytest.fail(f"{running.lab.image} stopped:\n{running.log()[-3000:]}", pytrace=False)
@@ -249,9 +226,20 @@ def _answers_inside(running: RunningLab) -> bool:
 
 
 def _port_of(container: Container) -> int:
+    """Return the port of this machine behind which the lab's only port is."""
     container.reload()
-    bindings = container.ports[f"{PORT}/tcp"] or []
+    (bindings,) = [found for found in container.ports.values() if found]
     return int(bindings[0]["HostPort"])
+
+
+def _configuration(tag: str) -> Configuration:
+    client = docker_client()
+    try:
+        config = client.images.get(tag).attrs["Config"]
+    finally:
+        client.close()
+    (port,) = config["ExposedPorts"]
+    return Configuration(port=port, folder=config["WorkingDir"])
 
 
 def _text(output: bytes | None) -> str:

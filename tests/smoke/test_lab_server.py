@@ -3,6 +3,7 @@
 import re
 
 from labs import OWNER, Fleet, RunningLab, wait_for
+from project import same
 
 LOCALE = """
 import locale
@@ -12,7 +13,11 @@ print(locale.getlocale(), locale.format_string("%d", 1234567, grouping=True), "\
 PROCESSES = """
 import pathlib
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
-    fields = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    try:
+        text = (folder / "status").read_text()
+    except OSError:  # it has ended since
+        continue
+    fields = dict(line.split(":", 1) for line in text.splitlines())
     print(folder.name, fields["PPid"].strip(), *fields["Uid"].split(), fields["Name"].strip())
 """
 NETWORK_SETTING = re.compile(
@@ -40,9 +45,10 @@ def test_lets_in_who_has_the_token(lab: RunningLab) -> None:
 
 
 def test_offers_the_kernels_of_the_image_graph(lab: RunningLab) -> None:
-    """No kernelspec more, none less, and each in its language."""
+    """Each in its language. Packages of the lists may bring more."""
     specs = lab.get("/api/kernelspecs").json()["kernelspecs"]
-    assert {name: spec["spec"]["language"] for name, spec in specs.items()} == lab.lab.kernels
+    offered = {name: spec["spec"]["language"] for name, spec in specs.items()}
+    assert offered.items() >= lab.lab.kernels.items()
 
 
 def test_serves_jupyterlab_itself(lab: RunningLab) -> None:
@@ -68,7 +74,7 @@ def test_turns_healthy(lab: RunningLab) -> None:
         lab.container.reload()
         return lab.container.health == "healthy"
 
-    wait_for("the health check", is_healthy, timeout=30, evidence=lambda: str(lab.container.attrs["State"]["Health"]))
+    wait_for("the health check", is_healthy, timeout=60, evidence=lambda: str(lab.container.attrs["State"]["Health"]))
 
 
 def test_runs_as_the_user_below_tini(lab: RunningLab) -> None:
@@ -77,7 +83,8 @@ def test_runs_as_the_user_below_tini(lab: RunningLab) -> None:
     rows = [line.split() for line in lab.run("python", "-c", PROCESSES).splitlines()]
     assert {uid for _, _, *uids, _ in rows for uid in uids} == {str(OWNER[0])}
     assert [name for pid, _, *_, name in rows if pid == "1"] == ["tini"]
-    assert [name for _, parent, *_, name in rows if parent == "1"] == ["jupyter-lab"]
+    # Processes whose parent has ended are tini's children too.
+    assert "jupyter-lab" in [name for _, parent, *_, name in rows if parent == "1"]
 
 
 def test_has_an_english_utf8_locale(lab: RunningLab) -> None:
@@ -89,9 +96,13 @@ def test_has_an_english_utf8_locale(lab: RunningLab) -> None:
 
 
 def test_starts_without_a_warning(lab: RunningLab) -> None:
-    """Nothing that Jupyter itself calls a warning or an error."""
+    """Nothing that Jupyter itself calls a warning or an error, but of packages that are exempt.
+
+    A package whose warning is well known: name it with the reason in [smoke.exempt] of pyrlab.toml.
+    """
     assert "is running at" in lab.start_log
-    assert COMPLAINT.findall(lab.start_log) == []
+    complaints = COMPLAINT.findall(lab.start_log)
+    assert [line for line in complaints if not any(name in same(line) for name in lab.exempt)] == []
 
 
 def test_logs_no_token(lab: RunningLab) -> None:
@@ -107,7 +118,7 @@ def test_knows_nothing_of_the_network_that_it_was_built_in(lab: RunningLab, flee
     assert [found[0] for text in recorded if (found := NETWORK_SETTING.search(text))] == []
     assert lab.run("python", "-m", "pip", "config", "list") == ""
     assert re.findall(r"(?im)^Acquire::\w+::Proxy\b.*", lab.run("apt-config", "dump", "--no-empty")) == []
-    used = fleet.settings
+    used = fleet.project.settings
     proxies = [value for name, value in used.proxies.items() if name != "NO_PROXY"]
     for value in (used.apt_proxy, used.python_index, used.python_trusted_host, *proxies):
         assert not value or value not in "\n".join(recorded)

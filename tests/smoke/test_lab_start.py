@@ -1,6 +1,5 @@
 """How a lab starts and ends: what it refuses, that it needs no network, and that it stops at once."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,10 +31,13 @@ def test_refuses(
     assert reason in ended.stderr
 
 
+@pytest.mark.language("python")
 def test_works_without_a_network(fleet: Fleet, lab_name: str) -> None:
     """The server answers and a notebook runs where there is nothing but the loopback."""
     with fleet.another(lab_name, network="none") as lab:
-        lab.run("jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", "executed", lab.add(NOTEBOOK))
+        chosen = f"--ExecutePreprocessor.kernel_name={lab.kernel('python')}"
+        source = lab.add(NOTEBOOK)
+        lab.run("jupyter", "nbconvert", "--to", "notebook", "--execute", chosen, "--output", "executed", source)
         assert "5050" in (lab.folder / "executed.ipynb").read_text()
 
 
@@ -46,14 +48,15 @@ def test_moves_to_another_port(fleet: Fleet, lab_name: str) -> None:
 
 
 def test_stops_at_once(fleet: Fleet, lab_name: str) -> None:
-    """`docker stop` reaches the server, which ends its kernels and itself long before Docker would kill it."""
+    """`docker stop` reaches the server, which ends its kernels and itself before Docker's ten seconds are over.
+
+    A server that Docker had to kill has another exit status.
+    """
     with fleet.another(lab_name) as lab:
         kernel_name = list(lab.lab.kernels)[-1]
         kernel = lab.request("POST", "/api/kernels", token=lab.token, json={"name": kernel_name}).json()
         wait_for("the kernel's process", lambda: _runs_kernel(lab, kernel["id"]), timeout=30)
-        begin = time.monotonic()
-        lab.container.stop(timeout=30)
-        assert time.monotonic() - begin < 5
+        lab.container.stop(timeout=10)
         lab.container.reload()
         assert lab.container.attrs["State"]["ExitCode"] == 0
         assert "Shutting down 1 kernel" in lab.log()
@@ -62,4 +65,5 @@ def test_stops_at_once(fleet: Fleet, lab_name: str) -> None:
 
 def _runs_kernel(lab: RunningLab, kernel_id: str) -> bool:
     """Tell whether a process was started with the kernel's connection file: its name holds the kernel's id."""
-    return kernel_id in lab.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    # Not `run`: a process that ends meanwhile is no failure.
+    return kernel_id in lab.attempt("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout

@@ -25,6 +25,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "images": {"prefix": "", "tag": ""},
     "serve": {"notebooks": "~/notebooks"},
     "build": {"jobs": 0, "timeout": 3600},
+    # Its keys are free: names of packages, each with a reason.
+    "smoke": {"exempt": {}},
 }
 # Names that users of such projects' Makefiles know, and the key that each one overrides.
 VARIABLES = {
@@ -76,6 +78,7 @@ class Settings:
     proxies: Mapping[str, str]
     owner: int
     image_tag: str
+    smoke_exempt: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uses_loopback(self) -> bool:
@@ -160,6 +163,7 @@ def parse(
         proxies=proxies,
         owner=owner,
         image_tag=check_tag(values["images"]["tag"], f"{FILE}: images.tag"),
+        smoke_exempt=_reasons(values["smoke"]["exempt"], f"{FILE}: smoke.exempt"),
     )
 
 
@@ -320,9 +324,23 @@ def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML
     if type(value) is not type(default) or (
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
-        kinds = {int: "a number", str: "text in quotes", list: "a list of texts", bool: "true or false"}
+        kinds = {
+            int: "a number",
+            str: "text in quotes",
+            list: "a list of texts",
+            bool: "true or false",
+            dict: "a table of its own",
+        }
         raise UsageError(f"{origin} is {value!r}", remedy=f"it must be {kinds[type(default)]}")
     return value
+
+
+def _reasons(table: Mapping[str, Any], origin: str) -> dict[str, str]:
+    """Return names with their reasons. Raises UsageError for a name without one."""
+    for name, reason in table.items():
+        if not isinstance(reason, str) or not reason.strip():
+            raise UsageError(f"{origin}: {name!r} has no reason", remedy=f'write {name} = "why it is exempt"')
+    return dict(table)
 
 
 def _origin(environment: Mapping[str, str], variable: str, key: tuple[str, str]) -> str:
