@@ -48,8 +48,8 @@ COMPILE_REMEDY = "the last lines say why; what is missing may be a Debian packag
         pytest.param(
             ["pyrlab-r mismatch curl 6.4.0", "pyrlab-r mismatch cli 3.6.5", "pyrlab-r mismatch curl 6.4.0"],
             HashMismatchError,
-            "the file of curl 6.4.0, cli 3.6.5 is not the one that r_packages.lock names",
-            "restore the lock from version control, and delete .pyrlab/r-files",
+            "the bytes of curl 6.4.0, cli 3.6.5 are not those that r_packages.lock names",
+            "something changed files while they were built from: run the same again, and find out what it was",
             id="other-bytes",
         ),
         pytest.param(

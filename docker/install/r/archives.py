@@ -1,6 +1,7 @@
 """Unpacks an R package's archive, once it is sure that nothing would be written outside the package's own folder."""
 
 import errno
+import io
 import posixpath
 import tarfile
 import zlib
@@ -8,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def unpack(path: Path, folder: Path, name: str) -> Path:
+def unpack(content: bytes, folder: Path, name: str) -> Path:
     """Unpack a package's archive into ``folder`` and return its tree there, ``folder/NAME``.
 
     Raises ValueError for an archive that is broken or would write elsewhere; of the latter nothing is written.
     """
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             members = [plain(member) for member in archive.getmembers()]
             if reason := objection(members, name):
                 raise ValueError(reason)

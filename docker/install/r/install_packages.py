@@ -7,30 +7,27 @@ import argparse
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import archives
+import jobs
+import sandbox
+from cache import Cache
 from plan import Package, PackageError, read_plan, run
 
-CACHE_BYTES = 3 * 2**30
-CCACHE_SIZE = "1Gi"
 KERNELS = Path("/usr/local/share/jupyter/kernels")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_LINES = 40
 TIMEOUT = 3600.0
-# A file that another build left half written, in seconds: no compile takes that long.
-STALE = 86400.0
 # A gate loads every package when all are in, so no install needs to. R's own staging keeps a half-installed package out
 # of the library, where another one could find it and take it for whole.
 OPTIONS = ("--use-vanilla", "--pkglock", "--no-multiarch", "--strip", "--strip-lib", "--no-test-load")
@@ -41,18 +38,22 @@ FLAGS = (
     "FFLAGS",
     "FCFLAGS",
 )
-COMPILERS = (*(f"CC{year}" for year in ("", 90, 99, 17, 23)), *(f"CXX{year}" for year in ("", 11, 14, 17, 20, 23, 26)))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where files come from and go to. ``work`` is in the library, so that what is ready moves in by a rename."""
+    """Where files come from and go to. ``work`` is in the library, so that what is ready moves in by a rename.
+
+    ``ids`` are the users that packages' own code runs as, by package; ``timeout`` is for each of them, in seconds.
+    """
 
     files: Path
     library: Path
-    cache: Path
+    cache: Cache
     work: Path
-    cores: int
+    server: jobs.JobServer
+    ids: Mapping[str, int]
+    timeout: float
 
 
 def install(package: Package, place: Place) -> str:
@@ -60,59 +61,63 @@ def install(package: Package, place: Place) -> str:
 
     Raises PackageError, and OSError when the disk is full.
     """
+    with place.server.token():
+        return _install(package, place)
+
+
+def _install(package: Package, place: Place) -> str:
     folder = place.work / package.name
-    kind, file = _verified(package, place.files)
+    kind, content = _verified(package, place.files)
     if kind == "source" and _cached(package, place, folder):
         return f"pyrlab-r cached {package}"
-    tree = _unpack(file, folder, package)
+    tree = _unpack(content, folder, package)
     if kind == "binary":
         if not _field(tree, "Built"):
             raise _refused(package, "DESCRIPTION says that it is source, and the plan that it is a binary")
         _settle(tree, place)
         return f"pyrlab-r unpacked {package}"
     begin = time.monotonic()
-    _compile(package, tree, place)
+    installed = _compile(package, tree, place)
     seconds = time.monotonic() - begin
-    _store(package, place)
-    shutil.rmtree(folder)
+    place.cache.add(package.key, _packed(installed))
+    _settle(installed, place)
     return f"pyrlab-r compiled {package} {seconds:.1f}s"
 
 
 def _cached(package: Package, place: Place, folder: Path) -> bool:
-    """Tell whether the package was in the cache, and is now in the library. A damaged entry goes away."""
-    entry = place.cache / f"{package.key}.tar"
-    try:
-        os.utime(entry)
-        _settle(_unpack(entry, folder, package), place)
-    except FileNotFoundError:
+    """Tell whether the package was in the cache, and is now in the library."""
+    content = place.cache.get(package.key)
+    if content is None:
         return False
-    except PackageError:
-        entry.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        return False
+    _settle(_unpack(content, folder, package), place)
     return True
 
 
-def _verified(package: Package, files: Path) -> tuple[str, Path]:
-    """Return kind and path of the first file that was downloaded. Raises PackageError when its bytes are others."""
+def _verified(package: Package, files: Path) -> tuple[str, bytes]:
+    """Return kind and bytes of the first file that was fetched. Raises PackageError when its bytes are others."""
     for kind, sha256 in package.files:
-        with contextlib.suppress(FileNotFoundError), (files / sha256).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+        with contextlib.suppress(FileNotFoundError):
+            content = (files / sha256).read_bytes()
+            if hashlib.sha256(content).hexdigest() != sha256:
                 raise PackageError(f"pyrlab-r mismatch {package}")
-            return kind, files / sha256
-    raise _refused(package, "none of its files was downloaded")
+            return kind, content
+    raise _refused(package, "none of its files was fetched")
 
 
-def _unpack(path: Path, folder: Path, package: Package) -> Path:
+def _unpack(content: bytes, folder: Path, package: Package) -> Path:
     """Unpack a package's file into ``folder`` and return its tree there. Raises PackageError."""
     try:
-        tree = archives.unpack(path, folder, package.name)
+        tree = archives.unpack(content, folder, package.name)
     except ValueError as error:
         raise _refused(package, str(error)) from error
+    _must_be(tree, package)
+    return tree
+
+
+def _must_be(tree: Path, package: Package) -> None:
     said = f"{_field(tree, 'Package')} {_field(tree, 'Version')}"
     if said != str(package):
         raise _refused(package, f"DESCRIPTION says {said}")
-    return tree
 
 
 def _field(tree: Path, name: str) -> str:
@@ -134,7 +139,7 @@ def _settle(tree: Path, place: Place) -> None:
     target = place.library / tree.name
     shutil.rmtree(target, ignore_errors=True)
     tree.rename(target)
-    tree.parent.rmdir()
+    shutil.rmtree(place.work / tree.name, ignore_errors=True)
 
 
 def _date(tree: Path, moment: float) -> None:
@@ -144,46 +149,55 @@ def _date(tree: Path, moment: float) -> None:
             os.utime(Path(folder, name), (moment, moment), follow_symlinks=False)
 
 
-def _compile(package: Package, tree: Path, place: Place) -> None:
-    """Run R CMD INSTALL. The date that it writes into the package is the source's, not today's."""
+def _compile(package: Package, tree: Path, place: Place) -> Path:
+    """Run R CMD INSTALL as the package's own user, into a library of its own; return the installed tree, now root's.
+
+    The date that R writes into the package is the source's, not today's.
+    """
+    folder = tree.parent
     moment = int((tree / "DESCRIPTION").stat().st_mtime)
     stamp = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
-    command = ["R", "CMD", "INSTALL", *OPTIONS, f"--built-timestamp={stamp}", f"--library={place.library}", str(tree)]
-    output = tree.parent / "output"
-    if not _succeeds(command, output, {**environment(place, tree.parent), "SOURCE_DATE_EPOCH": str(moment)}):
-        text = output.read_text(encoding="utf-8", errors="replace")
-        full = ["pyrlab-r full"] if os.strerror(errno.ENOSPC) in text else []
-        wants = package.system_requirements
-        raise PackageError(
-            *full,
-            f"pyrlab-r failed {package}",
-            "pyrlab-r output",
-            *text.splitlines()[-TAIL_LINES:],
-            "pyrlab-r end",
-            *([f"pyrlab-r requirements {package.name}: {wants}"] if wants else []),
-        )
-    _date(place.library / package.name, moment)
-
-
-def _succeeds(command: list[str], output: Path, variables: Mapping[str, str]) -> bool:
-    """Run a command with its output in a file, and tell whether it ended with 0, and in time."""
-    with output.open("wb") as stream:
-        process = subprocess.Popen(
+    private, output = folder / "library", place.work / f"{package.name}.output"
+    private.mkdir()
+    sandbox.give(folder, place.ids[package.name])
+    command = ["R", "CMD", "INSTALL", *OPTIONS, f"--built-timestamp={stamp}", f"--library={private}", str(tree)]
+    variables = {**environment(place, folder), "SOURCE_DATE_EPOCH": str(moment)}
+    try:
+        well = sandbox.run(
             command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=variables,
-            cwd=output.parent,
-            start_new_session=True,
+            uid=place.ids[package.name],
+            output=output,
+            variables=variables,
+            timeout=place.timeout,
+            cwd=folder,
         )
-        try:
-            return process.wait(TIMEOUT) == 0
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            stream.write(f"\nstill running after {TIMEOUT:.0f} seconds\n".encode())
-            return False
+    except sandbox.SlowError:
+        raise PackageError(*_tail(output), f"pyrlab-r slow {package} {place.timeout:.0f}") from None
+    if not well:
+        raise _failed(package, output)
+    installed = private / package.name
+    reason = sandbox.objection(installed) if installed.is_dir() else "R installed nothing under its name"
+    if reason:
+        raise _refused(package, reason)
+    _must_be(installed, package)
+    sandbox.take(installed)
+    _date(installed, moment)
+    output.unlink()
+    return installed
+
+
+def _failed(package: Package, output: Path) -> PackageError:
+    text = output.read_text(encoding="utf-8", errors="replace")
+    full = ["pyrlab-r full"] if os.strerror(errno.ENOSPC) in text else []
+    wants = package.system_requirements
+    requirements = [f"pyrlab-r requirements {package.name}: {wants}"] if wants else []
+    return PackageError(*full, f"pyrlab-r failed {package}", *_tail(output), *requirements)
+
+
+def _tail(output: Path) -> list[str]:
+    """Return the end of what a compile printed, between lines that mark it."""
+    text = output.read_text(encoding="utf-8", errors="replace")
+    return ["pyrlab-r output", *text.splitlines()[-TAIL_LINES:], "pyrlab-r end"]
 
 
 def environment(place: Place, home: Path) -> dict[str, str]:
@@ -196,46 +210,21 @@ def environment(place: Place, home: Path) -> dict[str, str]:
         "TZ": "UTC",
         "R_LIBS": str(place.library),
         "R_MAKEVARS_USER": str(place.work / "Makevars"),
-        "MAKEFLAGS": f"-j{place.cores}",
-        "CCACHE_DIR": str(place.cache / "ccache"),
-        "CCACHE_MAXSIZE": CCACHE_SIZE,
-        "CCACHE_NOHASHDIR": "1",
+        "MAKEFLAGS": place.server.flags,
     }
 
 
-def makevars(*, ccache: bool) -> str:
-    """Return what make reads after R's own settings: no debug information, and ccache where it is installed."""
-    lines = [f"{name} += -g0\n" for name in FLAGS]
-    if ccache:
-        lines += [f"{name} := $(if $({name}),ccache $({name}))\n" for name in COMPILERS]
-    return "".join(lines)
+def makevars() -> str:
+    """Return what make reads after R's own settings: no debug information."""
+    return "".join(f"{name} += -g0\n" for name in FLAGS)
 
 
-def _store(package: Package, place: Place) -> None:
-    """Keep an installed package for the next build, which sees the whole entry or none."""
-    with tempfile.NamedTemporaryFile(dir=place.cache, prefix=".", suffix=".half", delete=False) as stream:
-        half = Path(stream.name)
-        try:
-            with tarfile.open(fileobj=stream, mode="w") as archive:
-                archive.add(place.library / package.name, package.name, filter=archives.plain)
-            stream.flush()
-            os.fsync(stream.fileno())
-            half.replace(place.cache / f"{package.key}.tar")
-        finally:
-            half.unlink(missing_ok=True)
-
-
-def prune(cache: Path, limit: int) -> None:
-    """Remove the entries used longest ago until ``limit`` bytes are left, and what other builds left half written."""
-    entries = []
-    for path in (*cache.glob("*.tar"), *cache.glob(".*.half")):
-        with contextlib.suppress(FileNotFoundError):
-            entries.append((path.stat().st_mtime, path.stat().st_size, path))
-    kept = 0
-    for moment, size, path in sorted(entries, reverse=True):
-        kept += size
-        if kept > limit or (path.suffix == ".half" and moment < time.time() - STALE):
-            path.unlink(missing_ok=True)
+def _packed(tree: Path) -> bytes:
+    """Return an installed package as an archive."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.add(tree, tree.name, filter=archives.plain)
+    return stream.getvalue()
 
 
 def add_kernel(library: Path, kernels: Path) -> None:
@@ -243,39 +232,23 @@ def add_kernel(library: Path, kernels: Path) -> None:
     shutil.copytree(library / "IRkernel" / "kernelspec", kernels / "ir", dirs_exist_ok=True)
 
 
-def ccache_use(place: Place) -> list[str]:
-    """Return a line that tells how many files ccache has had ever, and how many it compiled, if it is there."""
-    if not shutil.which("ccache", path=PATH):
-        return []
-    variables = {"PATH": PATH, "CCACHE_DIR": str(place.cache / "ccache")}
-    shown = subprocess.run(
-        ["/usr/bin/ccache", "--print-stats"], env=variables, capture_output=True, text=True, check=False
-    )
-    counts = dict(line.split("\t", 1) for line in shown.stdout.splitlines() if "\t" in line)
-    hits = sum(int(counts.get(f"{kind}_cache_hit", 0)) for kind in ("direct", "preprocessed"))
-    return [f"pyrlab-r ccache {hits} hits, {counts.get('cache_miss', 0)} misses"]
-
-
 def main() -> int:
     """Install what the plan says. Returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("plan", "files", "library", "cache"):
-        parser.add_argument(name, type=Path)
-    parser.add_argument("--kernels", type=Path, default=KERNELS)
-    parser.add_argument("--seal", type=Path)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--timeout", type=float, default=TIMEOUT)
-    options = parser.parse_args()
+    options = _options()
     os.umask(0o022)
     work = options.library / ".pyrlab"
-    place = Place(options.files, options.library, options.cache, work, len(os.sched_getaffinity(0)))
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    place.cache.mkdir(parents=True, exist_ok=True)
-    (work / "Makevars").write_text(makevars(ccache=shutil.which("ccache", path=PATH) is not None), encoding="utf-8")
+    (work / "Makevars").write_text(makevars(), encoding="utf-8")
+    seal = options.seal.read_bytes().strip() if options.seal and options.seal.is_file() else b""
+    count = jobs.bounded(options.jobs)
+    cache = Cache(options.cache, seal)
     try:
         packages = read_plan(options.plan)
-        for line in run(packages, lambda package: install(package, place), workers=place.cores):
+        ids = {name: sandbox.FIRST_ID + place for place, name in enumerate(sorted(packages))}
+        server = jobs.JobServer(work / "jobs", count)
+        place = Place(options.files, options.library, cache, work, server, ids, options.timeout)
+        for line in run(packages, lambda package: install(package, place), workers=count):
             say(line)
     except ValueError as error:
         say(f"pyrlab-r plan {error}")
@@ -287,9 +260,19 @@ def main() -> int:
         shutil.rmtree(work, ignore_errors=True)
     if "IRkernel" in packages:
         add_kernel(place.library, options.kernels)
-    prune(place.cache, CACHE_BYTES)
-    say(*ccache_use(place))
+    cache.prune()
     return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("plan", "files", "library", "cache"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--kernels", type=Path, default=KERNELS)
+    parser.add_argument("--seal", type=Path, help="a file with the key that entries of the cache are sealed by")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="compilers at once")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for each package")
+    return parser.parse_args()
 
 
 def say(*lines: str) -> None:

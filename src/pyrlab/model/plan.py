@@ -8,15 +8,14 @@ from pyrlab.model.locks import digest
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.r import RLock, RPin
 
-# Part of each key: raise it when docker/r compiles in another way.
-RECIPE = "1"
 _COMPILER = re.compile(r"(?:gcc|g\+\+|gfortran)-\d+")
 
 
 def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
-    """Return, as JSON, the packages that docker/r/install_packages.py puts into rlab's library.
+    """Return, as JSON, the packages that docker/install/r/install_packages.py puts into rlab's library.
 
     Each has a key for the cache of compiled packages: equal keys mean equal inputs, whatever else the lock holds.
+    ``recipe`` is a digest of the scripts that compile.
     """
     versions = {pin.name: pin.version for pin in (*debs.pins(), *lock.debs, *lock.build_debs)}
     pins = {pin.name: pin for pin in lock.packages}
@@ -25,7 +24,7 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
         {
             "name": pin.name,
             "version": pin.version,
-            "key": key(pin, pins, versions, architecture=debs.architecture),
+            "key": key(pin, pins, versions, machine=f"{debs.suite} {debs.architecture}", recipe=recipe),
             "files": [{"kind": file.kind, "sha256": file.sha256} for file in sorted(pin.files)],
             "after": sorted({one.name for one in pin.dependencies} & {one.name for one in ours}),
             "system_requirements": pin.system_requirements,
@@ -35,19 +34,19 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
     return json.dumps({"packages": packages}, indent=1, sort_keys=True) + "\n"
 
 
-def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, architecture: str) -> str:
+def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine: str, recipe: str) -> str:
     """Return a hash of what decides the bytes of a compiled package.
 
-    That is its source; R, the machine and the compilers; the packages whose headers it includes, and the debs that
+    That is its source; R, the compilers, and the machine as suite and architecture; the scripts, by their digest ``recipe``; the packages whose headers it includes, and the debs that
     Debian compiles it with. ``debs`` are versions by name.
     """
     source = pin.source
     # A package without code to compile is the same whatever compilers other packages bring.
     compilers = [name for name in debs if _COMPILER.fullmatch(name)] if pin.build else []
     lines = [
-        f"recipe {RECIPE}",
+        f"recipe {recipe}",
         f"package {pin.name} {pin.version} {source.sha256 if source else ''}",
-        f"r {debs.get('r-base-core', '')} {architecture}",
+        f"r {debs.get('r-base-core', '')} {machine}",
         *(f"deb {name} {debs[name]}" for name in sorted({*compilers, *pin.build}) if name in debs),
         *(f"linking {name} {_identity(pins[name])}" for name in pin.linking if name in pins),
     ]

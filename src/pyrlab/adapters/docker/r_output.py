@@ -1,7 +1,8 @@
 """What the build steps of R packages print, as progress for the user and as one of our errors."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
 
@@ -67,75 +68,102 @@ def reader(say: Callable[[str], None]) -> Callable[[str], None]:
     return read
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the steps of R packages said: marked lines of one kind, and all lines."""
+
+    marked: Sequence[str]
+    lines: Sequence[str]
+
+    @property
+    def first(self) -> str:
+        """The first of the marked lines."""
+        return self.marked[0]
+
+    @property
+    def evidence(self) -> str:
+        """The end of what a compile printed."""
+        first, last = "pyrlab-r output", "pyrlab-r end"
+        if first not in self.lines:
+            return ""
+        rest = self.lines[self.lines.index(first) + 1 :]
+        return "\n".join(rest[: rest.index(last)] if last in rest else rest)
+
+
 def explain(output: str) -> PyrlabError | None:
     """Return the error that the steps of R packages speak of in BuildKit's output, or None."""
     lines = [_PREFIX.sub("", line) for line in output.splitlines()]
-    marked = [line.removeprefix("pyrlab-r ") for line in lines if line.startswith("pyrlab-r ")]
-    said = {kind: [line.removeprefix(f"{kind} ") for line in marked if line.split(" ")[0] == kind] for kind in _KINDS}
-    kind = next((kind for kind in _KINDS if said[kind]), None)
-    return _KINDS[kind](list(dict.fromkeys(said[kind])), lines) if kind else None
+    marked: dict[str, list[str]] = {}
+    for line in lines:
+        mark, _, rest = line.partition(" ")
+        kind, _, text = rest.partition(" ")
+        if mark == "pyrlab-r" and kind in _KINDS and text not in marked.get(kind, ()):
+            marked.setdefault(kind, []).append(text)
+    for kind, error in _KINDS.items():
+        if kind in marked:
+            return error(Said(marked[kind], lines))
+    return None
 
 
-def _mismatch(packages: list[str], lines: list[str]) -> PyrlabError:
-    del lines
+def _mismatch(said: Said) -> PyrlabError:
     return HashMismatchError(
-        f"the file of {', '.join(packages)} is not the one that r_packages.lock names",
-        remedy="restore the lock from version control, and delete .pyrlab/r-files",
+        f"the bytes of {', '.join(said.marked)} are not those that r_packages.lock names",
+        remedy="something changed files while they were built from: run the same again, and find out what it was",
     )
 
 
-def _refused(packages: list[str], lines: list[str]) -> PyrlabError:
-    del lines
+def _refused(said: Said) -> PyrlabError:
     return BuildError(
-        f"{packages[0]}: the package was refused",
+        f"{said.first}: the package was refused",
         remedy="do not use this file: ask whoever keeps the repository, or name another one in r_packages.txt",
     )
 
 
-def _full(packages: list[str], lines: list[str]) -> PyrlabError:
-    del packages, lines
+def _full(_: Said) -> PyrlabError:
     return BuildError("the Docker engine's disk is full", remedy="make room: docker system df, docker builder prune")
 
 
-def _plan(reasons: list[str], lines: list[str]) -> PyrlabError:
-    del lines
-    return BuildError(f"r_packages.lock cannot be installed: {reasons[0]}", remedy="nox -s lock -- r")
+def _plan(said: Said) -> PyrlabError:
+    return BuildError(f"r_packages.lock cannot be installed: {said.first}", remedy="nox -s lock -- r")
 
 
-def _failed(packages: list[str], lines: list[str]) -> PyrlabError:
-    said = _between(lines, "pyrlab-r output", "pyrlab-r end")
-    name = packages[0].split(" ")[0]
-    wants = next((line.partition(": ")[2] for line in lines if line.startswith(f"pyrlab-r requirements {name}: ")), "")
-    return CompileError(
-        f"{packages[0]} could not be compiled" + (f"; its SystemRequirements: {wants}" if wants else ""),
-        remedy="the last lines say why; what is missing may be a Debian package for r_debs.txt",
-        detail="\n".join(said),
-        said="\n".join(said),
+def _slow(said: Said) -> PyrlabError:
+    package, _, seconds = said.first.rpartition(" ")
+    return BuildError(
+        f"{package} still compiled after {seconds} s, and was ended",
+        remedy="allow more time: build.timeout in pyrlab.toml, in seconds",
+        detail=said.evidence,
     )
 
 
-def _broken(reasons: list[str], lines: list[str]) -> PyrlabError:
-    del lines
+def _failed(said: Said) -> PyrlabError:
+    name = said.first.split(" ")[0]
+    prefix = f"pyrlab-r requirements {name}: "
+    wants = next((line.removeprefix(prefix) for line in said.lines if line.startswith(prefix)), "")
     return CompileError(
-        f"R packages of rlab do not work together: {'; '.join(reasons)}",
+        f"{said.first} could not be compiled" + (f"; its SystemRequirements: {wants}" if wants else ""),
+        remedy="the last lines say why; what is missing may be a Debian package for r_debs.txt",
+        detail=said.evidence,
+        said=said.evidence,
+    )
+
+
+def _broken(said: Said) -> PyrlabError:
+    return CompileError(
+        f"R packages of rlab do not work together: {'; '.join(said.marked)}",
         remedy="nox -s lock -- r --upgrade; or ask for other versions in r_packages.txt",
         detail="",
-        said="\n".join(reasons),
+        said="\n".join(said.marked),
     )
 
 
-def _between(lines: list[str], first: str, last: str) -> list[str]:
-    if first not in lines:
-        return []
-    rest = lines[lines.index(first) + 1 :]
-    return rest[: rest.index(last)] if last in rest else rest
-
-
-_KINDS: dict[str, Callable[[list[str], list[str]], PyrlabError]] = {
+# The gravest first: what it causes is told beside it.
+_KINDS: dict[str, Callable[[Said], PyrlabError]] = {
     "full": _full,
     "mismatch": _mismatch,
     "refused": _refused,
     "plan": _plan,
+    "slow": _slow,
     "failed": _failed,
     "broken": _broken,
 }

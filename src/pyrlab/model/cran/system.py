@@ -15,8 +15,8 @@ _PACKAGING = re.compile(
 )
 # Debian's build profiles: a dependency that only tests need is marked so.
 _TESTS_ONLY = re.compile(r"<[^>]*!nocheck[^>]*>")
-# What compiles R packages, whichever: R's headers with its compilers, and what spares compiling a file twice.
-TOOLCHAIN = ("ccache", "r-base-dev")
+# What compiles R packages, whichever: R's headers with its compilers.
+TOOLCHAIN = ("r-base-dev",)
 
 
 @dataclass(frozen=True, slots=True)

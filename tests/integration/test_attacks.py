@@ -1,0 +1,123 @@
+"""Attacks on the pins: each must end in a clear error, or have no effect."""
+
+import hashlib
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from index_server import served, source_distribution
+
+from pyrlab.adapters.docker import engine
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.model.locks.debs import DebsLock
+
+NAME = "pyrlab-test-hostile"
+# What a package's own code tries while it is asked for its dependencies, and while its wheel is built; and notes.
+SETUP = """
+import os, socket, sys
+from pathlib import Path
+from setuptools import setup
+
+done = []
+
+def attempt(what, action):
+    try:
+        action()
+    except BaseException:
+        return
+    done.append(what)
+
+attempt("opened a connection", lambda: socket.create_connection(("127.0.0.1", 9), 2))
+attempt("asked a name server", lambda: socket.getaddrinfo("index.example.org", 80))
+attempt("wrote into pip's cache", lambda: Path("/root/.cache/pyrlab-was-here").write_text(""))
+attempt("wrote into the tools", lambda: Path("/opt/tools/bin/pyrlab-was-here").write_text(""))
+attempt("wrote an answer", lambda: Path("/out/pyrlab-was-here").write_text(""))
+attempt("changed the request", lambda: Path("/tmp/lock/requirements.in").write_text(""))
+attempt("read a secret", lambda: Path("/run/secrets/pip").read_text())
+attempt("saw the host", lambda: Path({host!r}).read_text())
+attempt("wrote into the section", lambda: Path("/run/section/pyrlab-was-here").write_text(""))
+if os.getuid() == 0:
+    done.append("was root")
+Path("pyrlab_test_hostile.py").write_text(f"DONE = {{done!r}}\\n")
+if "egg_info" in sys.argv or "dist_info" in sys.argv:
+    if done:
+        raise SystemExit(f"HOSTILE {{done}}")
+setup(name="pyrlab-test-hostile", version="1.0", py_modules=["pyrlab_test_hostile"])
+"""
+
+
+@pytest.fixture
+def hostile(project: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
+    """Return a project that wants a package whose code attacks whoever runs it, and the index that has it."""
+    secret = tmp_path / "of-the-host"
+    secret.write_text("of the host", encoding="utf-8")
+    setup = textwrap.dedent(SETUP).format(host=str(secret))
+    project.write("requirements.in", f"tabulate==0.9.0\n{NAME}\n")
+    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/hostile-"\ntag = "latest"\n')
+    with served({NAME: source_distribution(NAME, "1.0", {"setup.py": setup})}) as url:
+        yield project, url
+
+
+def test_a_hostile_python_package_reaches_nobody(hostile: tuple[Project, str]) -> None:
+    """Neither when its dependencies are asked for, nor when its wheel is built."""
+    project, url = hostile
+    project.succeed("lock", "python", PIPPROXY=url)
+    project.succeed("build", "pylab", PIPPROXY=url)
+    printed = engine.client().containers.run(
+        "pyrlab-test/hostile-pylab:latest",
+        ["-c", "import pyrlab_test_hostile; print(pyrlab_test_hostile.DONE)"],
+        entrypoint="/opt/lab/bin/python",
+        remove=True,
+    )
+    assert printed == b"[]\n"
+
+
+def test_a_source_distribution_that_needs_what_nobody_pins_is_refused_when_locking(untouched: Project) -> None:
+    """Not at build time, where it would be resolved by whoever answers."""
+    pyproject = '[build-system]\nrequires = ["pyrlab-test-backend>=1"]\nbuild-backend = "setuptools.build_meta"\n'
+    metadata = f"Metadata-Version: 2.2\nName: {NAME}\nVersion: 1.0\n"
+    files = {"pyproject.toml": pyproject, "PKG-INFO": metadata, "setup.py": "from setuptools import setup; setup()"}
+    untouched.write("requirements.in", f"tabulate==0.9.0\n{NAME}\n")
+    with served({NAME: source_distribution(NAME, "1.0", files)}) as url:
+        outcome = untouched.run("lock", "python", PIPPROXY=url)
+    assert outcome.status != 0, outcome.output
+    assert "pyrlab-test-backend" in outcome.output, outcome.output
+    assert "Traceback" not in outcome.output.splitlines()[-1]
+
+
+def deb_of(project: Project, name: str) -> tuple[Path, Path]:
+    """Return the file of a locked deb in the store, and in the section that installs it."""
+    lock = DebsLock.parse(project.read("debs.lock"))
+    pin = next(pin for pin in lock.sections["pyrlab-base"] if pin.name == name)
+    settings = read_settings(project.path, project.environment)
+    in_section = settings.workspace.work / "sections/pyrlab-base.debs" / f"{name}_{pin.version}_{pin.architecture}.deb"
+    return settings.cache / "files" / pin.sha256, in_section
+
+
+@pytest.mark.parametrize("where", ["store", "section"])
+def test_a_deb_of_the_right_name_and_size_but_other_bytes_is_not_installed(
+    built_project: Project, project: Project, where: str
+) -> None:
+    """In whichever place: it is found out and fetched anew."""
+    del built_project
+    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/swapped-"\ntag = "latest"\n')
+    project.succeed("build", "pyrlab-base")
+    in_store, in_section = deb_of(project, "ed")
+    good = in_store.read_bytes()
+    bad = good[:-10] + bytes(byte ^ 0xFF for byte in good[-10:])
+    path = in_store if where == "store" else in_section
+    # A file of its own: the attacker's, under the good one's name, and as old as that.
+    other = path.with_name("attack")
+    other.write_bytes(bad)
+    other.replace(path)
+    project.write("base_debs.txt", "ed\nless\n")
+    project.succeed("lock", "debs")
+    project.succeed("build", "pyrlab-base")
+    assert hashlib.sha256(in_store.read_bytes()).hexdigest() == in_store.name
+    assert in_section.read_bytes() == good
+    installed = engine.client().containers.run(
+        "pyrlab-test/swapped-pyrlab-base:latest", ["--verify", "ed"], entrypoint="dpkg", remove=True
+    )
+    assert installed == b""
