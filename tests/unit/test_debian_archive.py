@@ -109,7 +109,8 @@ def test_a_release_file_without_a_valid_signature_is_refused(source: Source, cha
 def test_only_what_is_signed_is_read(source: Source) -> None:
     mirror = Mirror()
     mirror.publish("trixie", TEXT)
-    mirror.files[INRELEASE] = b"Codename: evil\nComponents: none\n" + mirror.files[INRELEASE] + b"SHA256:\n 0 0 x\n"
+    evil = b"Codename: evil\nArchitectures: amd64\nComponents: main\nSHA256:\n 0 0 main/binary-amd64/Packages\n\n"
+    mirror.files[INRELEASE] = evil + mirror.files[INRELEASE] + b"\n" + evil
     assert names(read(source, mirror)) == {"apt", "dpkg"}
 
 
@@ -144,7 +145,7 @@ def test_a_trusted_folder_needs_no_release_file() -> None:
     ("content", "reason"),
     [
         pytest.param(lzma.compress(packages(stanza("evil")).encode()), "does not fit its Release file", id="other"),
-        pytest.param(lzma.compress(TEXT.encode())[:-3], "does not fit its Release file", id="truncated"),
+        pytest.param(b"short", "does not fit its Release file: 5 bytes, not ", id="truncated"),
         pytest.param(b"<!DOCTYPE html><title>Log in</title>", "is a web page", id="web-page"),
         pytest.param(None, "is not there, though its Release file lists it", id="missing"),
     ],
@@ -173,6 +174,17 @@ def test_another_form_that_fits_is_used(source: Source) -> None:
     mirror.publish("trixie", TEXT, forms=(".xz", ".gz"))
     mirror.files[f"{PACKAGES}.xz"] = b"of yesterday"
     assert names(read(source, mirror)) == {"apt", "dpkg"}
+    del mirror.files[f"{PACKAGES}.gz"]
+    with pytest.raises(BuildError, match=r"Packages.xz does not fit its Release file"):
+        read(source, mirror)
+
+
+def test_a_source_for_other_architectures_is_not_asked(source: Source) -> None:
+    mirror = Mirror()
+    mirror.publish("trixie", TEXT)
+    assert names(read(dataclasses.replace(source, architectures=("arm64",)), mirror)) == set()
+    assert mirror.asked == []
+    assert names(read(dataclasses.replace(source, architectures=("arm64", "amd64")), mirror)) == {"apt", "dpkg"}
 
 
 def test_an_expired_release_file_is_refused_unless_told_otherwise(source: Source) -> None:
@@ -232,7 +244,10 @@ def test_backports_only_give_what_the_release_lacks(source: Source) -> None:
     mirror.publish(
         "trixie-backports", packages(stanza("apt", "9"), stanza("curl")), NotAutomatic="yes", ButAutomaticUpgrades="yes"
     )
-    found = archive.read([backports, source], "amd64", mirror.get, now=NOW)
+    experimental = dataclasses.replace(source, suite="experimental")
+    mirror.publish("experimental", packages(stanza("apt", "99"), stanza("curl", "99")), NotAutomatic="yes")
+    found = archive.read([experimental, backports, source], "amd64", mirror.get, now=NOW)
+    assert found.index.versions("curl")[0].version == "1"
     assert found.index.versions("apt")[0].version == "3.0"
     assert names(found) == {"apt", "dpkg", "curl"}
 

@@ -90,6 +90,7 @@ def test_comments_and_source_packages_are_no_sources() -> None:
         pytest.param(Relation("a", ">>", "1.0"), "1:0.1", True, id="epoch-wins"),
         pytest.param(Relation("a", "=", "1.0-1"), "1.0-1+b1", False, id="equal"),
         pytest.param(Relation("a", "<=", "2"), "2", True, id="at-most"),
+        pytest.param(Relation("a", ">>", "2"), "2", False, id="strictly-newer"),
     ],
 )
 def test_bounds(relation: Relation, version: str, accepted: bool) -> None:  # noqa: FBT001 - a column
@@ -140,6 +141,24 @@ def test_the_newest_version_of_all_sources_is_taken_and_a_kept_one_stays() -> No
     assert versions(closure(index, ["a"], keep=[("a", "1.8")])) == {"a": "1.10"}
 
 
+def test_a_kept_package_stays_where_another_could_take_its_place() -> None:
+    index = index_of(
+        stanza("a", Depends="mail, x | y"),
+        stanza("exim", Provides="mail", Priority="important"),
+        stanza("postfix", Provides="mail"),
+        stanza("x"),
+        stanza("y"),
+    )
+    assert set(versions(closure(index, ["a"]))) == {"a", "exim", "x"}
+    assert set(versions(closure(index, ["a"], keep=[("postfix", "1"), ("y", "1")]))) == {"a", "postfix", "y"}
+
+
+def test_stanzas_may_be_apart_by_more_than_one_empty_line() -> None:
+    index = Index()
+    index.add("\n\n" + stanza("a") + " \n\n" + stanza("b") + "\n\n\n" + stanza("c") + "\n")
+    assert [len(index.versions(name)) for name in ("a", "b", "c")] == [1, 1, 1]
+
+
 def test_an_archive_of_less_weight_only_gives_what_others_lack() -> None:
     index = index_of(stanza("a", "1"))
     index.add(packages(stanza("a", "2"), stanza("b", "2")), weight=100)
@@ -173,6 +192,12 @@ def test_a_newest_version_that_cannot_be_installed_yet_gives_way() -> None:
 def test_what_cannot_be_satisfied_is_named_with_who_wants_it(depends: str, message: str) -> None:
     index = index_of(stanza("a", Depends=depends), stanza("c", "1"))
     with pytest.raises(BuildError, match=message):
+        closure(index, ["a"])
+
+
+def test_the_newest_version_is_the_one_that_an_error_speaks_of() -> None:
+    index = index_of(stanza("a", "1", Depends="libz"), stanza("a", "2", Depends="libc (>= 9)"))
+    with pytest.raises(BuildError, match=r"libc \(>= 9\) cannot be had.* and a 2 depends on it"):
         closure(index, ["a"])
 
 

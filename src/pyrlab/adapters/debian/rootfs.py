@@ -197,7 +197,7 @@ class _Tree:
         """Tell whether a member is new. Raises _HostileError for one that no package should have."""
         if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
             raise _HostileError(f"{path} is a device or a pipe")
-        if path in _MERGED or (path in _OTHER_MERGED and member.isdir()):
+        if path in _OTHER_MERGED and member.isdir():
             return False
         return path not in self.kinds
 
