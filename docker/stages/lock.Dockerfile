@@ -11,17 +11,6 @@ RUN --mount=type=bind,from=recipe,source=lock,target=/run/lock --mount=type=bind
 FROM scratch AS lock-debs
 COPY --from=lock-debs-run /out /
 
-FROM root AS lock-files-run
-ARG run
-RUN --mount=type=bind,from=recipe,source=lock,target=/run/lock --mount=type=bind,from=request,target=/run/request \
-    --mount=type=secret,id=apt --mount=type=secret,id=sources --mount=type=secret,id=ca,mode=0444 \
-    --mount=type=cache,id=$cache-apt,target=/var/cache/apt,sharing=locked \
-    --mount=type=cache,id=$cache-lists,target=/var/lib/apt/lists,sharing=locked \
-    : "$$run" && /run/lock/find-files /run/request /out
-
-FROM scratch AS lock-files
-COPY --from=lock-files-run /out /
-
 FROM tools AS lock-python-run
 ARG run
 ARG options

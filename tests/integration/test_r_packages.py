@@ -1,6 +1,7 @@
 """R packages from CRAN-like repositories: chosen, hashed and compiled once, on small packages made for the test."""
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ import pytest
 from conftest import Project, compiled, fails
 from cran_server import CranServer, put, r_package, tarball
 
+from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import engine
+from pyrlab.model.locks.debs import DebsLock
 
 CONTRIB = "src/contrib"
 PREFIX = "pyrlab-test/r-"
@@ -75,6 +78,34 @@ def r_project(project: Project, lab: Lab) -> Project:
     """Return a copy of the small project that takes R packages from Debian first, and then from the repository."""
     project.write("pyrlab.toml", DEBIAN_FIRST.format(url=lab.server.url))
     return project
+
+
+def know_headers(project: Project, lab: Lab, packages: Mapping[str, str]) -> None:
+    """Add a Debian archive of our own, whose Contents tell which package has which file.
+
+    A mirror may be out of step with itself for days, and then its own Contents tell nothing.
+    """
+    lock = DebsLock.parse(project.read("debs.lock"))
+    contents = "".join(f"usr/{file} libdevel/{deb}\n" for file, deb in packages.items())
+    indexes = {
+        f"main/binary-{lock.architecture}/Packages": b"",
+        f"main/Contents-{lock.architecture}.gz": gzip.compress(contents.encode()),
+    }
+    listed = [
+        f" {put(lab.server.folder, f'debian/dists/headers/{path}', data)} {len(data)} {path}\n"
+        for path, data in indexes.items()
+    ]
+    release = {
+        "Codename": "headers",
+        "Components": "main",
+        "Architectures": lock.architecture,
+        "Date": "Mon, 06 Jan 2020 00:00:00 UTC",
+        "SHA256": "\n" + "".join(listed),
+    }
+    text = "".join(f"{key}: {value.rstrip()}\n" for key, value in release.items())
+    put(lab.server.folder, "debian/dists/headers/Release", text.encode())
+    sources = [*map(str, default_sources(lock.suite)), f"deb [trusted=yes] {lab.server.url}/debian headers main"]
+    project.write("pyrlab.toml", f"[base]\napt_sources = {json.dumps(sources)}\n{project.read('pyrlab.toml')}")
 
 
 def compiler_hits(printed: str) -> int:
@@ -143,6 +174,7 @@ def test_each_package_is_compiled_once_and_again_only_with_what_it_links_to(
 def test_libraries_and_headers_come_without_being_listed(built_project: Project, r_project: Project, lab: Lab) -> None:
     """Debian does not know this package; its sources tell which headers it needs."""
     del built_project
+    know_headers(r_project, lab, {"include/archive.h": "libarchive-dev", "include/libtasn1.h": "libtasn1-6-dev"})
     lab.compiled("squeeze", code="#include <archive.h>\n#include <libtasn1.h>\n", flags="-larchive -ltasn1")
     r_project.write("r_packages.txt", "squeeze\n")
     r_project.succeed("lock", "r")
@@ -157,6 +189,7 @@ def test_libraries_and_headers_come_without_being_listed(built_project: Project,
 
 def test_a_failed_compile_names_the_deb_that_would_help(built_project: Project, r_project: Project, lab: Lab) -> None:
     del built_project
+    know_headers(r_project, lab, {"include/oniguruma.h": "libonig-dev"})
     # A header behind a macro is nothing that anybody finds beforehand.
     code = "#define WANTED <oniguruma.h>\n#include WANTED\n"
     lab.compiled("regexes", code=code, SystemRequirements="oniguruma, the regular expressions")

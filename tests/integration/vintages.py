@@ -51,7 +51,7 @@ GET = """
 set -eu
 . /debs/apt-net.sh
 . /etc/os-release
-suite=$1 at=/tmp/$1
+suite=$1 at=/tmp/$1 list="" parts=""
 shift
 ask() {
     apt-get --quiet -o Acquire::Retries=3 -o APT::Sandbox::User=root -o Dir::Etc::SourceList="$at.list" \
@@ -59,7 +59,10 @@ ask() {
 }
 if [ ! -d "$at" ]; then
     mkdir -p "$at/partial"
-    sh /debs/deb-sources deb-src "$at.all"
+    eval "$(apt-config shell list Dir::Etc::SourceList/f parts Dir::Etc::SourceParts/d)"
+    for file in "$list" "$parts"*.list; do
+        [ ! -f "$file" ] || sed -n "s/^deb /deb-src /p" "$file"
+    done >"$at.all"
     sed -n "s/ $VERSION_CODENAME / $suite /p" "$at.all" >"$at.list"
     ask update --error-on=any
 fi

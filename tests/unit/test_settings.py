@@ -53,6 +53,12 @@ def test_the_environment_wins_over_the_file(
     assert str(getattr(load_settings(toml, **{variable: ""}), attribute)) == "/from/file"
 
 
+def test_packages_are_exempt_from_smoke_tests_with_a_reason(load_settings: Load) -> None:
+    loaded = load_settings('[smoke.exempt]\ntorch = "needs a GPU"')
+    assert loaded.smoke_exempt == {"torch": "needs a GPU"}
+    assert load_settings().smoke_exempt == {}
+
+
 def test_ports_in_the_environment_are_numbers(load_settings: Load) -> None:
     """PORT is pylab's, RPORT is rlab's; a port in the file is overridden."""
     loaded = load_settings("[serve]\nport = 1\nr_port = 9000", PORT="8080")

@@ -173,6 +173,20 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             "[netwrk]", {}, "pyrlab.toml: 'netwrk' is no section", "did you mean 'network'?", id="unknown-section"
         ),
         pytest.param(
+            "[smoke.exempt]\ntorch = ''",
+            {},
+            "pyrlab.toml: smoke.exempt: 'torch' has no reason",
+            'write torch = "why it is exempt"',
+            id="exempt-without-a-reason",
+        ),
+        pytest.param(
+            "[smoke]\nexempt = ['torch']",
+            {},
+            "pyrlab.toml: smoke.exempt is ['torch']",
+            "it must be a table of its own",
+            id="exempt-as-a-list",
+        ),
+        pytest.param(
             "serve = 8888",
             {},
             "pyrlab.toml: serve is a section, not a value",

@@ -1,6 +1,6 @@
 """`build`: from the locks to the images. Nothing is resolved here: what no lock has is not installed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.r_output import CompileError
@@ -8,12 +8,11 @@ from pyrlab.adapters.lists_files import read_lists
 from pyrlab.adapters.lock_files import read_locks
 from pyrlab.errors import BuildError, GoneError, PyrlabError
 from pyrlab.model.changes import Change
-from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps import locking
 from pyrlab.steps.images import Plan
-from pyrlab.steps.question import Below, find_files
+from pyrlab.steps.lookups import find_files
 
 Say = Callable[[str], None]
 
@@ -56,10 +55,10 @@ def _build(plan: Plan, wanted: Sequence[str], say: Say) -> None:
 
 def _with_debs(error: CompileError, plan: Plan, say: Say) -> CompileError:
     """Return the error with the Debian packages that have what a compiler or the loader missed, where some do."""
-    below = Below(plan.settings, plan.locks.debs.sections[ROOT], plan.architecture)
+    found: Mapping[str, Collection[str]]
     try:
-        found = find_files(below, error.missing, say=say)
-    except PyrlabError:
+        found = find_files(plan.settings, error.missing, architecture=plan.architecture, say=say)
+    except (PyrlabError, OSError):
         # Why the compile failed is what the user must see.
         found = {}
     debs = sorted({*error.debs, *(deb for carriers in found.values() for deb in carriers)})

@@ -17,7 +17,8 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps import fetch
 from pyrlab.steps.choose_r import Asked, Choice, Chooser
-from pyrlab.steps.question import Below, find_files
+from pyrlab.steps.lookups import find_files, r_sources
+from pyrlab.steps.question import Below
 from pyrlab.steps.root import new_root, same_bytes
 
 Say = Callable[[str], None]
@@ -112,9 +113,10 @@ def _in_turns(job: Job) -> tuple[Answer, Asked, Choice]:
     """Ask apt for the closures and choose R packages among what it has, in turns, until neither moves the other."""
     chooser = _chooser(job)
     wanted = _first_guess(job)
+    sources = _sources(job)
     for _ in range(ROUNDS):
         asked = wanted
-        answer = _ask_apt(job, asked)
+        answer = _ask_apt(job, asked, sources)
         answer.check()
         if job.settings.graph.with_r is None:
             return answer, asked, Choice.nothing()
@@ -129,6 +131,13 @@ def _in_turns(job: Job) -> tuple[Answer, Asked, Choice]:
         f"Debian's packages and those of other repositories keep moving each other: {moving}",
         remedy="say for these where they shall come from: NAME @ debian in r_packages.txt, or another repository",
     )
+
+
+def _sources(job: Job) -> str:
+    """Return what compiles R packages by Debian's word: of interest where some come from elsewhere."""
+    if names_of(job.settings) == (debian.NAME,):
+        return ""
+    return r_sources(job.settings, architecture=job.root.architecture, say=job.say)
 
 
 def _descriptions(job: Job, answer: Answer) -> dict[str, Mapping[str, str]]:
@@ -168,7 +177,7 @@ def _chooser(job: Job) -> Chooser:
         job.lists,
         job.root.architecture,
         old_pins,
-        lambda files: find_files(job.root, files, say=job.say),
+        lambda files: find_files(job.settings, files, architecture=job.root.architecture, say=job.say),
         lambda version: old is not None and same_machine and minor(old.r) == minor(version),
     )
 
@@ -186,8 +195,11 @@ def preferences(pins: Iterable[DebPin]) -> str:
     return "".join(f"Package: {pin.name}\nPin: version {pin.version}\nPin-Priority: 1001\n\n" for pin in sorted(pins))
 
 
-def _ask_apt(job: Job, asked: Asked) -> Answer:
-    """Ask apt, in the root, for the closures of all Debian layers, keeping earlier pins where it can."""
+def _ask_apt(job: Job, asked: Asked, sources: str) -> Answer:
+    """Ask apt, in the root, for the closures of all Debian layers, keeping earlier pins where it can.
+
+    ``sources`` goes with its answer: what Debian's source packages of R packages say.
+    """
     job.say("asking apt for the closures")
     graph, lists = job.settings.graph, job.lists
     request = {
@@ -200,9 +212,9 @@ def _ask_apt(job: Job, asked: Asked) -> Answer:
     }
     if graph.with_r:
         request["r"] = f"{graph.with_r.name} {below(graph, graph.with_r.name)}\n"
-    if names_of(job.settings) != (debian.NAME,):
-        request["elsewhere"] = ""
-    return Answer(job.root.ask("debs", request, say=job.say), lists, graph)
+    folder = job.root.ask("debs", request, say=job.say)
+    (folder / "sources").write_text(sources, encoding="utf-8")
+    return Answer(folder, lists, graph)
 
 
 def _lines(items: Iterable[object]) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -61,18 +61,6 @@ class Below:
     def _dockerfile(self, materials: Materials) -> str:
         lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
         return "\n".join([materials.template("root"), materials.template("tools"), lock])
-
-
-def find_files(below: Below, files: Sequence[str], *, say: Say) -> dict[str, set[str]]:
-    """Return, by file, the Debian packages that have it; files are written as in ``include/zlib.h``."""
-    found: dict[str, set[str]] = {}
-    if files:
-        say(f"looking up in Debian's Contents: {', '.join(files[:3])}{' …' if files[3:] else ''}")
-        folder = below.ask("files", {"files": "".join(f"{file}\n" for file in files)}, say=say)
-        for line in (folder / "files").read_text(encoding="utf-8").splitlines():
-            file, _, deb = line.partition(" ")
-            found.setdefault(file, set()).add(deb)
-    return found
 
 
 def _certificates(settings: Settings) -> str:

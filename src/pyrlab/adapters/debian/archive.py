@@ -17,6 +17,7 @@ from pathlib import Path
 import pysequoia
 from debian import deb822
 
+from pyrlab.adapters.debian.indexes import Missed, Suite
 from pyrlab.adapters.http import NotThereError, Web, public
 from pyrlab.errors import BuildError, NetworkError, UsageError
 from pyrlab.model.debian import PRIORITY, Index, Record, Source, closure, parse_sources
@@ -158,6 +159,37 @@ def read(
     return Archive(index, missing)
 
 
+def suites(settings: Settings, *, architecture: str, web: Web) -> tuple[list[Suite], list[Missed]]:
+    """Return the suites of the settings for looking things up in their indexes, and what cannot be had of them.
+
+    Flat folders have no such indexes, and are left out. Raises UsageError.
+    """
+    found: list[Suite] = []
+    missed: list[Missed] = []
+    for source in sources_of(settings.suite, settings.apt_sources):
+        if source.flat or (source.architectures and architecture not in source.architectures):
+            continue
+        checked = replace(source, check_valid_until=source.check_valid_until and settings.check_valid_until == "true")
+
+        def read(path: str, folder: str = source.folder) -> Path:
+            return web.get(f"{folder}/{path}", agent=AGENT).path
+
+        reader = _Reader(
+            checked, architecture, lambda url: web.get(url, agent=AGENT).path.read_bytes(), datetime.now(UTC)
+        )
+        shown = public(source.folder)
+        try:
+            release = reader.release()
+        except (NetworkError, BuildError) as error:
+            if source.optional and isinstance(error, NotThereError):
+                continue
+            missed.append(Missed(f"all indexes of {shown}", str(error)))
+        else:
+            if release:
+                found.append(Suite(shown, source.components, release.files, release.by_hash, read))
+    return found, missed
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Reads one source at the moment ``now``."""
@@ -170,21 +202,31 @@ class _Reader:
     def listings(self) -> list[Listing] | None:
         """Return the Packages files, or None for an optional suite that the archive does not have."""
         try:
-            text = self._release_text()
+            release = self.release()
         except NotThereError:
             if self.source.optional:
                 return None
             raise NetworkError(
                 f"there is no {self._shown('InRelease')}, nor a Release file beside it", remedy=_SOURCES_REMEDY
             ) from None
-        if text is None:
+        if release is None:
             return [Listing(self._unlisted(), PRIORITY)]
-        release = Release.parse(text, where=self._shown("Release"))
-        self._check(release)
         forms = self._indexes(release)
         return [Listing(self._index(alternatives, release), release.weight) for alternatives in forms]
 
     # ---- The Release file
+
+    def release(self) -> Release | None:
+        """Return what the Release file says, checked. None for a trusted flat folder without one.
+
+        Raises NotThereError, NetworkError and BuildError.
+        """
+        text = self._release_text()
+        if text is None:
+            return None
+        release = Release.parse(text, where=self._shown("Release"))
+        self._check(release)
+        return release
 
     def _release_text(self) -> str | None:
         """Return the signed text. None for a trusted flat folder without a Release file. Raises NotThereError."""

@@ -47,13 +47,16 @@ class Found:
         )
 
 
-def find(files: Sequence[str], suites: Iterable[Suite], *, architecture: str, cache: Path) -> Found:
+def find(
+    files: Sequence[str], suites: Iterable[Suite], *, architecture: str, cache: Path, missed: Sequence[Missed] = ()
+) -> Found:
     """Return the packages that hold ``files``, each written as in ``include/zlib.h`` or ``lib/libz.so``.
 
-    That is without ``usr/`` and without the folder of an architecture. What is left of each index, some megabytes, is
+    That is without ``usr/`` and without the folder of an architecture. ``missed`` is what could not be had of other
+    suites. What is left of each index, some megabytes, is
     kept in ``cache``. Raises OSError when the cache cannot be written.
     """
-    reader = Reader(cache, [])
+    reader = Reader(cache, list(missed))
     packages: dict[str, set[str]] = {file: set() for file in files}
     for suite, path in _indexes(suites, architecture):
         for line in reader.read(suite, path, _reduce).splitlines():

@@ -1,7 +1,7 @@
 """What Debian's source packages of R packages ask for, by the archive's Sources indexes."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -32,12 +32,12 @@ class Sources:
         )
 
 
-def read_r_sources(suites: Iterable[Suite], *, cache: Path) -> Sources:
+def read_r_sources(suites: Iterable[Suite], *, cache: Path, missed: Sequence[Missed] = ()) -> Sources:
     """Return the stanzas of all source packages that make R packages.
 
-    ``cache`` keeps them. Raises OSError when it cannot be written.
+    ``cache`` keeps them; ``missed`` is what could not be had of other suites. Raises OSError when it cannot be written.
     """
-    reader = Reader(cache, [])
+    reader = Reader(cache, list(missed))
     indexes = [(suite, f"{part}/source/Sources") for suite in suites for part in suite.components]
     # A small archive of one's own beside Debian's has no sources; when no archive has any, that is worth a word.
     listed = [(suite, path) for suite, path in indexes if suite.forms(path)]
