@@ -12,18 +12,16 @@ nox.options.reuse_venv = "yes"
 nox.options.stop_on_first_error = True
 nox.options.sessions = ["lint", "types", "unit"]
 
-SHELL_SCRIPTS = (
-    ".ci/run",
-    "docker/debs/add-unstable",
-    "docker/debs/available-debs",
-    "docker/debs/install-debs",
-    "docker/debs/lock-debs",
-    "docker/lab/check-health",
-    "docker/lab/start-lab",
-    "docker/python/install-wheels",
-    "docker/python/lock-python",
-)
 TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke")
+SCRIPT_FOLDERS = (
+    ".ci",
+    "docker/install/debs",
+    "docker/install/lab",
+    "docker/install/python",
+    "docker/install/r",
+    "docker/install/root",
+    "docker/lock",
+)
 
 
 def toolkit(session: nox.Session) -> None:
@@ -84,8 +82,18 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-logo")
-    session.run("hadolint", "--config", "docker/hadolint.yaml", "docker/Dockerfile")
-    session.run("shellcheck", "--external-sources", *SHELL_SCRIPTS)
+    session.run("hadolint", "--config", "docker/hadolint.yaml", *map(str, sorted(Path("docker/stages").iterdir())))
+    session.run("shellcheck", "--external-sources", *shell_scripts())
+
+
+def shell_scripts() -> list[str]:
+    """Return what the shell runs: whatever begins so."""
+    paths = [path for folder in SCRIPT_FOLDERS for path in sorted(Path(folder).iterdir()) if path.is_file()]
+    return [
+        str(path)
+        for path in paths
+        if path.read_bytes().startswith((b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash"))
+    ]
 
 
 @nox.session
@@ -118,6 +126,15 @@ def tests(session: nox.Session) -> None:
     """Run everything: lint, types, unit, integration, a build of all images, smoke."""
     for name in ("lint", "types", "unit", "integration", "build", "smoke"):
         session.notify(name, posargs=[])
+
+
+@nox.session(default=False)
+def relock(session: nox.Session) -> None:
+    """Pin the toolkit's own dependencies anew, and the tools that lock and install inside the images."""
+    toolkit(session)
+    own = ["--all-extras", "--python-version", "3.11", "--universal", "--generate-hashes", "--no-header"]
+    session.run("uv", "pip", "compile", "--quiet", "--upgrade", "pyproject.toml", *own, "--output-file", "toolkit.lock")
+    session.run("python", "tools/pin_tools.py")
 
 
 @nox.session

@@ -5,7 +5,7 @@
 
 apt has checked the package against the archive that this machine trusts. A new Debian release brings new keys, in this
 package, long before it is signed with them alone: run this then, and look at the difference.
-"""  # noqa: INP001 - a script beside the package
+"""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """pip-compile, whose build backends run as nobody and without a network.
 
-To learn what a source distribution depends on, pip runs its build backend: code of a package that nobody has locked yet.
-It gets the package's own folder and nothing else: what pip keeps in its cache, later locks believe.
+To learn what a source distribution depends on, pip runs its build backend: code of a package that nobody has locked
+yet. It gets the package's own folder and nothing else: what pip keeps in its cache, later locks believe.
 """
 
 import sys

@@ -1,11 +1,17 @@
 """Bad input and bad networks: one clear message with a remedy, a fitting status, and nothing lost."""
 
+import dataclasses
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import Project, fails
+
+from pyrlab.model.locks.debs import DebPin, DebsLock
+from pyrlab.model.locks.python import PythonLock
+from pyrlab.model.locks.r import RLock
 
 DEAD = "http://127.0.0.1:9"
 INTERRUPTED = "interrupted"
@@ -114,46 +120,151 @@ def test_build_refuses_a_lock_that_lacks_what_a_list_wants(
     fails(untouched, "serve", "pylab", "--no-browser", "--port", "18888", status=4, says=says, remedy=remedy)
 
 
-def test_a_changed_digit_in_a_hash_of_a_wheel_stops_the_build(built_project: Project, project: Project) -> None:
-    del built_project  # its images must stay
+def other_digit(sha256: str) -> str:
+    """Return a hash with another first digit."""
+    return ("1" if sha256[0] == "0" else "0") + sha256[1:]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says", "remedy"),
+    [
+        pytest.param(
+            "requirements.lock",
+            r"(tabulate-0\.9\.0\S+ \d+ sha256:)\w{8}",
+            r"\g<1>00000000",
+            "tabulate",
+            "lock -- python",
+            id="hash-of-a-wheel",
+        ),
+        pytest.param(
+            "requirements.lock",
+            r"tabulate==0\.9\.0",
+            "tabulate==0.8.0",
+            "tabulate",
+            "lock -- python",
+            id="version-of-a-wheel",
+        ),
+        pytest.param(
+            "debs.lock",
+            r"(\ned \S+ \S+ sha256:)\w{8}",
+            r"\g<1>00000000",
+            "ed 1",
+            "git checkout -- debs.lock",
+            id="hash-of-a-deb",
+        ),
+        pytest.param(
+            "debs.lock",
+            r"\nlibc6 [^\n]+",
+            "",
+            "a pin is missing between libc-bin",
+            "git checkout -- debs.lock",
+            id="pin-that-got-lost",
+        ),
+        pytest.param(
+            "debs.lock",
+            r"(\nlibc6 [^\n]+)",
+            r"\g<1>\g<1>",
+            "libc6 is there twice",
+            "lock -- debs",
+            id="pin-that-is-there-twice",
+        ),
+        pytest.param(
+            "r_packages.lock",
+            r'(name = "zoo"\nversion = )"[^"]+"',
+            r'\g<1>"0.1"',
+            "zoo 0.1 is not what was locked",
+            "lock -- r",
+            id="version-of-an-r-package",
+        ),
+        pytest.param(
+            "requirements.lock",
+            r"^",
+            "<<<<<<< ours\n",
+            "a conflict marker of git in line 1",
+            "git checkout",
+            id="merge",
+        ),
+    ],
+)
+def test_an_edit_of_a_lock_is_named_and_nothing_is_built(
+    untouched: Project, file: str, old: str, new: str, says: str, remedy: str
+) -> None:
+    """By a build, and by --check, which needs no network."""
+    lock = untouched.read(file)
+    edited = re.sub(old, new, lock, count=1)
+    assert edited != lock
+    untouched.write(file, edited)
+    try:
+        fails(untouched, "lock", "--check", status=4, says=says, remedy=remedy)
+        fails(untouched, "build", status=4, says=says, remedy=remedy)
+    finally:
+        untouched.write(file, lock)
+
+
+def test_an_edited_lock_is_made_whole_by_locking_and_its_pins_stay(project: Project) -> None:
+    """Of a merge by hand, say; the edit is told."""
     lock = project.read("requirements.lock")
-    start = lock.index("tabulate==")
-    block = lock[start : lock.index("# via", start)]
-    changed = re.sub(r"sha256:(.)", lambda match: "sha256:" + ("1" if match[1] == "0" else "0"), block)
-    project.write("requirements.lock", lock.replace(block, changed))
-    before = project.state()
-    fails(project, "build", "pylab", status=8, says="tabulate", remedy="restore the lock")
-    assert project.state() == before
+    project.write("requirements.lock", lock.replace("# via list\n", "# via list, nobody\n", 1))
+    printed = project.succeed("lock", "python")
+    assert "requirements.lock was edited or merged by hand" in printed
+    assert project.read("requirements.lock") == lock
 
 
-def test_a_changed_digit_in_a_hash_of_a_deb_stops_build_and_lock(built_project: Project, project: Project) -> None:
+def test_a_lock_with_conflict_markers_is_no_reason_to_drop_its_pins(project: Project) -> None:
+    """Locking would upgrade everything in silence."""
+    lock = project.read("requirements.lock")
+    project.write("requirements.lock", f"<<<<<<< ours\n{lock}")
+    fails(project, "lock", "python", status=4, says="has a conflict marker of git in line 1", remedy="git checkout")
+
+
+def forge(project: Project, change: Callable[[DebPin], DebPin | None]) -> None:
+    """Change pins of debs.lock as somebody does who knows how it is sealed: both locks that hang together stay whole."""
+    lock = DebsLock.parse(project.read("debs.lock"))
+    sections = {
+        name: tuple(sorted(new for pin in pins if (new := change(pin)))) for name, pins in lock.sections.items()
+    }
+    forged = dataclasses.replace(lock, sections=sections)
+    r_lock = dataclasses.replace(RLock.parse(project.read("r_packages.lock")), debs_body=forged.body)
+    project.write("debs.lock", forged.render())
+    project.write("r_packages.lock", r_lock.render())
+
+
+def test_a_forged_hash_of_a_deb_stops_build_and_lock(built_project: Project, project: Project) -> None:
+    """The archive has no such bytes."""
     del built_project
-    lock = project.read("debs.lock")
-    line = next(line for line in lock.splitlines() if line.startswith("ed "))
-    digit = line[line.index("sha256:") + 7]
-    project.write("debs.lock", lock.replace(line, line.replace(f":{digit}", ":1" if digit == "0" else ":0")))
+    forge(project, lambda pin: dataclasses.replace(pin, sha256=other_digit(pin.sha256)) if pin.name == "ed" else pin)
     before = project.state()
-    fails(project, "build", "pyrlab-base", status=8, says="other bytes than debs.lock for ed", remedy="find out why")
+    fails(project, "build", "pyrlab-base", status=8, says="ed", remedy="find out why")
     fails(project, "lock", "debs", status=8, says="other bytes than debs.lock for ed", remedy="find out why")
     assert project.state() == before
 
 
-def test_a_pin_that_got_lost_is_not_replaced_by_what_the_archive_has(built_project: Project, project: Project) -> None:
+def test_a_forged_hash_of_a_wheel_stops_the_build(built_project: Project, project: Project) -> None:
+    """The index has no such file."""
     del built_project
-    lock = project.read("debs.lock")
-    line = next(line for line in lock.splitlines() if line.startswith("libc-l10n "))
-    project.write("debs.lock", lock.replace(f"{line}\n", ""))
+    lock = PythonLock.parse(project.read("requirements.lock"))
+    pins = []
+    for pin in lock.pins:
+        if pin.name != "tabulate":
+            pins.append(pin)
+            continue
+        file = dataclasses.replace(pin.files[0], sha256=other_digit(pin.files[0].sha256))
+        pins.append(dataclasses.replace(pin, files=(file,), hashes=(f"sha256:{file.sha256}",)))
+    project.write("requirements.lock", dataclasses.replace(lock, pins=tuple(pins)).render())
     before = project.state()
-    fails(project, "build", "pyrlab-base", status=4, says="no lock has libc-l10n", remedy="nox -s lock")
+    fails(project, "build", "pylab", status=8, says="tabulate 0.9.0", remedy="find out why")
     assert project.state() == before
 
 
-def test_a_lock_with_conflict_markers_is_made_anew(project: Project) -> None:
-    before = project.read("requirements.lock")
-    project.write("requirements.lock", f"<<<<<<< ours\n{before}")
-    fails(project, "build", status=4, says="requirements.lock:1: '<<<<<<< ours' is not a pin", remedy="lock -- python")
-    project.succeed("lock", "python")
-    project.succeed("lock", "--check")
+def test_a_pin_that_is_left_out_is_not_replaced_by_what_the_archive_has(
+    built_project: Project, project: Project
+) -> None:
+    """Install steps know no archive."""
+    del built_project
+    forge(project, lambda pin: pin if pin.name != "libc-l10n" else None)
+    before = project.state()
+    fails(project, "build", "pyrlab-base", status=4, says="no lock has libc-l10n", remedy="nox -s lock")
+    assert project.state() == before
 
 
 @pytest.mark.parametrize(
@@ -176,7 +287,7 @@ def test_no_network_for_debian(untouched: Project) -> None:
 
 def test_no_network_for_a_new_root(untouched: Project, tmp_path: Path) -> None:
     nowhere = {"APTPROXY": DEAD, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    fails(untouched, "lock", "debs", status=6, says="archive could not be reached", remedy="network", **nowhere)
+    fails(untouched, "lock", "debs", status=6, says="could not be reached", remedy="network", **nowhere)
 
 
 def test_no_network_for_python(untouched: Project) -> None:
@@ -243,7 +354,7 @@ def test_ctrl_c_while_locking(untouched: Project) -> None:
 
 def test_ctrl_c_while_building(built_project: Project, untouched: Project) -> None:
     del built_project
-    dockerfile = untouched.path / "docker/debs/install-debs"
+    dockerfile = untouched.path / "docker/install/debs/install-debs"
     dockerfile.write_text(dockerfile.read_text(encoding="utf-8") + "\n: another step\n", encoding="utf-8")
     outcome = untouched.interrupt("build", "pyrlab-base", when="building pyrlab-base")
     assert (outcome.status, outcome.output.splitlines()[-1]) == (130, INTERRUPTED), outcome.output

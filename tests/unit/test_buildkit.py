@@ -205,7 +205,7 @@ def test_steps_reach_this_machine_only_where_they_must(tmp_path: Path, monkeypat
     run(tmp_path, docker, monkeypatch)
     assert "--allow" not in docker.command
     run(tmp_path, docker, monkeypatch, reach=True)
-    assert docker.command[3:7] == ["--file", "host-network.json", "--allow", "network.host"]
+    assert docker.command[3:7] == ["--file", "host-network.yaml", "--allow", "network.host"]
 
 
 def test_steps_that_ran_are_told_with_their_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,12 @@ def test_the_four_images_and_their_locks() -> None:
     assert list(GRAPH.images) == ["pyrlab-base", "pylab", "rlab-base", "rlab"]
     assert {name: lab.port for name, lab in GRAPH.labs.items()} == {"pylab": 8888, "rlab": 9999}
     assert GRAPH.locks_of("pylab") == ["debs.lock", "requirements.lock"]
-    assert GRAPH.locks_of("rlab") == ["debs.lock", "r_packages.lock", "requirements.lock"]
+    assert GRAPH.locks_of("rlab") == ["debs.lock", "r_packages.lock"]
     assert [image.name for image in GRAPH.lineage("rlab")] == ["pyrlab-base", "rlab-base", "rlab"]
 
 
 def test_a_fifth_image_is_data() -> None:
-    assert FIVE.locks_of("dashlab") == ["dash.lock", "debs.lock", "requirements.lock"]
+    assert FIVE.locks_of("dashlab") == ["dash.lock", "debs.lock"]
     assert FIVE.labs["dashlab"].port_variable == "DASHPORT"
     assert [image.name for image in FIVE.with_python] == ["pylab", "dashlab"]
     assert [image.name for image in FIVE.with_debs] == ["pyrlab-base", "rlab-base", "dashlab"]

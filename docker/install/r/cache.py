@@ -61,7 +61,7 @@ class Cache:
             half.unlink(missing_ok=True)
 
     def prune(self, limit: int = LIMIT) -> None:
-        """Remove the entries used longest ago until ``limit`` bytes are left, and what other builds left half written."""
+        """Remove the entries used longest ago until ``limit`` bytes are left, and what killed builds left."""
         if not self._seal:
             return
         entries = []

@@ -77,10 +77,8 @@ def bounded(wanted: int) -> int:
 
 def _memory() -> int:
     """Return the bytes that this build may have: the machine's available ones, or fewer by its control group."""
-    known = []
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            known.append(int(line.split()[1]) * 1024)
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    known = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):
             known.append(int(Path(path).read_text()))

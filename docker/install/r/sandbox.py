@@ -1,4 +1,4 @@
-"""Runs a package's own code as a user of its own, who owns nothing but the package's folder, and leaves nothing behind."""
+"""Runs a package's code as a user of its own, who owns nothing but the package's folder, and leaves nothing behind."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def give(folder: Path, uid: int) -> None:
     folder.chmod(0o700)
 
 
-def run(
+def run(  # noqa: PLR0913 - each says what the program may have
     command: Sequence[str], *, uid: int, output: Path, variables: Mapping[str, str], timeout: float, cwd: Path
 ) -> bool:
     """Run a command as ``uid`` with its output in a file, and tell whether it ended well.
@@ -96,7 +96,7 @@ def objection(tree: Path) -> str:
 
 
 def take(tree: Path) -> None:
-    """Make an installed package root's: readable for all, written by nobody else, and no program with special rights."""
+    """Make an installed package root's: readable for all, written by nobody else, without special rights."""
     for path in (tree, *tree.rglob("*")):
         os.chown(path, 0, 0, follow_symlinks=False)
         if not path.is_symlink():

@@ -26,6 +26,8 @@ from pyrlab.adapters.store import Store
 from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
 
 log = logging.getLogger(__name__)
+# What is tried again is told where it matters: in the message, when all of it failed.
+stamina.instrumentation.set_on_retry_hooks([])
 
 CHUNK = 2**18
 THREADS = 8
@@ -76,7 +78,7 @@ class Web:
     ``proxies`` is by HTTP_PROXY, HTTPS_PROXY and NO_PROXY; those of the environment do not count.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that decides how this machine reaches others
         self,
         cache: Path,
         *,
@@ -117,7 +119,7 @@ class Web:
         except _AgainError as again:
             raise NetworkError(
                 f"{public(url)} {again}, {self._retries + 1} times",
-                remedy="check the network and the proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), then run the same again",
+                remedy="check the network and the proxies (APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY), then run the same again",
             ) from None
         raise AssertionError(url)
 

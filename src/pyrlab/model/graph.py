@@ -109,10 +109,10 @@ class Graph:
         return [*(self.lineage(image.parent) if image.parent else []), image]
 
     def locks_of(self, name: str) -> list[str]:
-        """Return the file names of the locks that decide what the image holds."""
+        """Return the file names of the locks of the image's own lists, and of those that it stands on."""
         lineage = self.lineage(name)
         own = {lock_of(file) for image in lineage for file in (image.python, image.r) if file}
-        return sorted({DEBS_LOCK, lock_of(self.images[self.shared_image].python), *own})
+        return sorted({DEBS_LOCK, *own})
 
     def find_image(self, name: str) -> Image:
         """Return the image called ``name``. Raises UsageError with the names that there are."""

@@ -20,11 +20,12 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
     versions = {pin.name: pin.version for pin in (*debs.pins(), *lock.debs, *lock.build_debs)}
     pins = {pin.name: pin for pin in lock.packages}
     ours = [pin for pin in lock.packages if not pin.deb]
+    machine = f"{debs.suite} {debs.architecture}"
     packages = [
         {
             "name": pin.name,
             "version": pin.version,
-            "key": key(pin, pins, versions, machine=f"{debs.suite} {debs.architecture}", recipe=recipe),
+            "key": key(pin, pins, versions, machine=machine, recipe=recipe),
             "files": [{"kind": file.kind, "sha256": file.sha256} for file in sorted(pin.files)],
             "after": sorted({one.name for one in pin.dependencies} & {one.name for one in ours}),
             "system_requirements": pin.system_requirements,
@@ -37,7 +38,8 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
 def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine: str, recipe: str) -> str:
     """Return a hash of what decides the bytes of a compiled package.
 
-    That is its source; R, the compilers, and the machine as suite and architecture; the scripts, by their digest ``recipe``; the packages whose headers it includes, and the debs that
+    That is its source; R, the compilers, and the machine as suite and architecture; the scripts, by their digest
+    ``recipe``; the packages whose headers it includes, and the debs that
     Debian compiles it with. ``debs`` are versions by name.
     """
     source = pin.source

@@ -110,7 +110,7 @@ class Settings:
         return dataclasses.replace(self, ports=ports, notebooks=folder)
 
 
-def parse(
+def parse(  # noqa: PLR0913 - all that settings are made of
     project: Path,
     graph: Graph,
     text: str,

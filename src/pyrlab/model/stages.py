@@ -117,7 +117,7 @@ def stages_in(dockerfile: str) -> dict[str, Stage]:
 def keys(stages: Mapping[str, Stage], sections: Mapping[str, Section], recipe: Mapping[str, str]) -> dict[str, str]:
     """Return the key of each stage: equal keys mean equal inputs, all of them and nothing else.
 
-    ``recipe`` are digests by path, of files and of folders. Source: what BuildKit itself looks at, before it runs a step.
+    ``recipe`` are digests by path, of files and of folders. BuildKit itself looks at the same before it runs a step.
     """
     found: dict[str, str] = {}
 

@@ -51,7 +51,7 @@ class Job:
         return kept | {pin for pin in of_r if self.wish.keeps("r", pin.name)}
 
 
-def lock_debian(
+def lock_debian(  # noqa: PLR0913 - what one run of lock knows
     settings: Settings, lists: Lists, wish: Wish, earlier: Earlier, *, architecture: str, say: Say
 ) -> tuple[DebsLock, RLock | None]:
     """Return new locks of Debian's and R's packages: one solution of apt.
@@ -141,7 +141,7 @@ def _sources(job: Job) -> str:
 
 
 def _descriptions(job: Job, answer: Answer) -> dict[str, Mapping[str, str]]:
-    """Return the DESCRIPTION of each R package in the closure, by deb: read out of the debs, which builds need anyway."""
+    """Return the DESCRIPTION of each R package in the closure, by deb: out of the debs, which builds need anyway."""
     pins = answer.r_pins()
     fetch.fetch(job.settings, [deb_section("r", pins)], r="", architecture=job.root.architecture, say=job.say)
     store = fetch.store_of(job.settings)

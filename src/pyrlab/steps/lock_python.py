@@ -20,7 +20,7 @@ from pyrlab.steps.question import Below
 Say = Callable[[str], None]
 
 
-def lock_python(
+def lock_python(  # noqa: PLR0913 - what one run of lock knows
     below: Below, lists: Lists, wish: Wish, earlier: Earlier, debs: DebsLock, *, say: Say
 ) -> dict[str, PythonLock]:
     """Return the new Python locks by image. What all images share comes from one of them, and bounds the others.
@@ -55,7 +55,7 @@ class Compiler:
     say: Say
 
     def compile(self, old: PythonLock | None, shared: tuple[PythonPin, ...]) -> tuple[PythonPin, ...]:
-        """Return pins without files. ``shared`` are pins that bound these. Raises ListError, NetworkError, BuildError."""
+        """Return pins without files; ``shared`` pins bound them. Raises ListError, NetworkError, BuildError."""
         self.say(f"asking pip-compile for the closure of {self.list_file} (some minutes when its cache is empty)")
         request = {"requirements.in": "".join(f"{line}\n" for line in self.requests)}
         if old:

@@ -68,10 +68,8 @@ class Answer:
     def section(self, image: str, below: Sequence[DebPin], requested: Collection[str]) -> tuple[DebPin, ...]:
         """Return what ``image`` adds to the pins below it, sorted."""
         held = {(pin.name, pin.version) for pin in below}
-        pins = []
-        for identity in parse_uris(self._read(f"{image}.uris")):
-            if identity[:2] not in held:
-                pins.append(self.available[identity].requested_by(identity[0] in requested))
+        added = [found for found in parse_uris(self._read(f"{image}.uris")) if found[:2] not in held]
+        pins = [self.available[identity].requested_by(identity[0] in requested) for identity in added]
         return tuple(sorted(pins))
 
     @cached_property

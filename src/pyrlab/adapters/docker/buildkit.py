@@ -17,7 +17,8 @@ from pyrlab.errors import BuildError, HashMismatchError, PyrlabError, StaleLockE
 _ENTITLEMENTS = (0, 18)
 TIMEOUT = 4 * 3600.0
 BAKE_FILE = "bake.json"
-NETWORK_FILE = "host-network.json"
+# A compose file by its name; all JSON is YAML.
+NETWORK_FILE = "host-network.yaml"
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
 _DONE = re.compile(r"#(?P<number>\d+) DONE (?P<seconds>[\d.]+)s")
 _MARKED = re.compile(r"pyrlab-(?P<kind>mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
