@@ -101,6 +101,9 @@ def types(session: nox.Session) -> None:
     """Check types, strictly."""
     toolkit(session)
     session.run("mypy", "src", "noxfile.py")
+    session.run(
+        "mypy", *map(str, sorted(Path("docker/lock").glob("*.py"))), *map(str, sorted(Path("tools").glob("*.py")))
+    )
     session.run("mypy", "tests/bench.py", "tests/bench_r.py", env={"MYPYPATH": "src:tests:tests/integration"})
     session.run("mypy", *map(str, sorted(Path("docker/install/r").glob("*.py"))), env={"MYPYPATH": "docker/install/r"})
     for folder in TEST_FOLDERS:
@@ -123,9 +126,10 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run everything: lint, types, unit, integration, a build of all images, smoke."""
+    """Run everything: lint, types, unit, integration, a build of all images, smoke, and a short benchmark."""
     for name in ("lint", "types", "unit", "integration", "build", "smoke"):
         session.notify(name, posargs=[])
+    session.notify("bench", posargs=["--quick"])
 
 
 @nox.session(default=False)

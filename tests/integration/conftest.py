@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -139,6 +140,14 @@ def built_project(locked_project: Project) -> Iterator[Project]:
         for tag in image.tags:
             if tag.startswith("pyrlab-test/"):
                 client.images.remove(tag, force=True)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import engine
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.r import RLock
-from pyrlab.model.locks.debs import DebsLock
 
 CONTRIB = "src/contrib"
 PREFIX = "pyrlab-test/r-"

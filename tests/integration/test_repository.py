@@ -45,7 +45,7 @@ def server(folder: Path) -> Iterator[CranServer]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the pauses that would have been made: no test waits, or reads this machine's netrc."""
     made: list[float] = []
-    monkeypatch.setattr("pyrlab.http.time.sleep", made.append)
+    monkeypatch.setattr("tenacity.nap.time.sleep", made.append)
     monkeypatch.setenv("NETRC", "/dev/null")
     return made
 
@@ -205,7 +205,7 @@ def test_a_full_disk_or_ctrl_c_leaves_nothing(
         def fail(_: int, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr("pyrlab.http.os.fsync", fail)
+        monkeypatch.setattr("pyrlab.adapters.store.os.fsync", fail)
         with pytest.raises(type(error)):
             web.get(f"{server.url}/{HERE}", agent="a")
         assert kept(tmp_path) == []
@@ -249,7 +249,7 @@ def test_credentials_come_from_the_url_or_netrc(
         web.get(f"{base}/{HERE}?token=hush", agent="a")
     assert server.statuses == [200, 304]
     notes = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "cache/urls").glob("*"))
-    assert set(json.loads(notes)) == {"sha256", "size", "conditions"}
+    assert set(json.loads(notes)) == {"sha256", "conditions"}
     assert f"GET {server.url}/{HERE}: 200" in caplog.text
     assert [word for word in ("hush", "p%C3", "ss@w", "s3cret") if word in caplog.text + notes] == []
 

@@ -21,14 +21,6 @@ from pyrlab.model.settings import Settings
 
 
 @pytest.fixture
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
 def stopped(built_project: Project) -> Iterator[Project]:
     """Return the built project, and stop its lab afterwards."""
     yield built_project

@@ -112,7 +112,7 @@ class Web:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""
         try:
             for attempt in stamina.retry_context(
-                on=_wait_before_again, attempts=self._retries + 1, timeout=None, wait_initial=BACKOFF
+                on=_wait_before_again, attempts=self._retries + 1, timeout=None, wait_initial=BACKOFF, wait_jitter=0
             ):
                 with attempt:
                     return ask()

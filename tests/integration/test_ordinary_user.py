@@ -1,0 +1,94 @@
+"""README's first command, as an ordinary user who has Python, git and the docker command, and nothing else."""
+
+import grp
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import SOURCE, Project
+
+from pyrlab.adapters.docker import engine
+
+# Nobody's: an ordinary user need not even have an entry in the user database.
+USER = 12345
+PROGRAMS = ("python3", "git", "docker")
+SYSTEM = "/usr/bin:/bin:/usr/local/bin"
+TIMEOUT = 1200
+LEFT_OUT = (".git", ".nox", ".pyrlab", "*_cache", ".hypothesis", "__pycache__")
+
+
+def first_command() -> str:
+    """Return the first command in the README."""
+    match = re.search(r"```sh\n(.*?)\n```", (SOURCE / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert match
+    return match[1]
+
+
+@pytest.fixture
+def ordinary(project: Project, tmp_path: Path) -> Project:
+    """Return a whole checkout with small lists, of a user who may talk to the engine and has three programs."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    checkout = tmp_path / "checkout"
+    shutil.copytree(SOURCE, checkout, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for path in project.path.iterdir():
+        if path.is_file():
+            shutil.copy(path, checkout)
+    (checkout / "pyrlab.toml").write_text('[images]\nprefix = "pyrlab-test/ordinary-"\ntag = "latest"\n', "utf-8")
+    for name in ("home", "bin"):
+        (tmp_path / name).mkdir()
+    for program in PROGRAMS:
+        found = shutil.which(program, path=SYSTEM)
+        assert found, f"this machine has no {program} for all its users"
+        (tmp_path / "bin" / program).symlink_to(found)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, USER, USER, follow_symlinks=False)
+    for above in tmp_path.parents:
+        # pytest's own folders are root's alone.
+        if above != Path(above.anchor) and above.stat().st_uid == 0 and "pytest" in above.name:
+            above.chmod(above.stat().st_mode | stat.S_IXOTH)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON", "VIRTUAL"))
+    }
+    own = {"HOME": str(tmp_path / "home"), "PATH": str(tmp_path / "bin"), "FILES": str(tmp_path / "notebooks")}
+    return Project(checkout, {**environment, **own, "USER": "ordinary", "LOGNAME": "ordinary"})
+
+
+def as_user(project: Project, command: str, **environment: str) -> str:
+    """Run a shell command as the ordinary user, and return what it printed."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=project.path,
+        env={**project.environment, **environment},
+        user=USER,
+        group=USER,
+        extra_groups=[grp.getgrnam("docker").gr_gid],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_first_command_works_without_root_and_without_debians_tools(ordinary: Project, free_port: int) -> None:
+    try:
+        printed = as_user(ordinary, first_command(), PORT=str(free_port))
+        link = re.findall(r"http://127\.0\.0\.1:\S+", printed)[-1]
+        session = requests.Session()
+        session.trust_env = False
+        assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
+        assert as_user(ordinary, "python3 -m nox -s stop -- pylab").count("pylab is stopped.") == 1
+    finally:
+        client = engine.client()
+        for image in client.images.list():
+            for tag in image.tags:
+                if tag.startswith("pyrlab-test/ordinary-"):
+                    client.images.remove(tag, force=True)

@@ -1,0 +1,132 @@
+"""What holds on trixie with these lists holds on forky too, with another umask, and with an image more."""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import SOURCE, Project, make_project
+from docker.models.containers import Container
+
+from pyrlab.adapters.docker import engine
+from pyrlab.adapters.settings_file import read as read_settings
+
+FIFTH = """
+[image.dashlab]
+parent = "pyrlab-base"
+debs = "dash_debs.txt"
+python = "dash.in"
+
+[image.dashlab.lab]
+port = 7777
+port_key = "dash_port"
+port_variable = "DASHPORT"
+kernels = { python3 = "python" }
+"""
+
+
+def smoke(project: Project, *labs: str) -> None:
+    """Prove the labs of a project, as its users do."""
+    for folder in ("smoke", "notebooks"):
+        shutil.copytree(SOURCE / "tests" / folder, project.path / "tests" / folder, dirs_exist_ok=True)
+    printed = project.succeed("smoke", *labs)
+    assert " passed" in printed
+    assert " failed" not in printed
+
+
+def remove_images(project: Project) -> None:
+    """Remove the images of a project."""
+    settings = read_settings(project.path, project.environment)
+    tags = {tag for image in engine.client().images.list() for tag in image.tags}
+    for name in settings.graph.images:
+        if settings.tag(name) in tags:
+            engine.client().images.remove(settings.tag(name), force=True)
+
+
+@pytest.fixture
+def forky(tmp_path: Path) -> Iterator[Project]:
+    """Return a project on the next Debian."""
+    project = make_project(tmp_path / "forky")
+    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n[images]\nprefix = "pyrlab-test/forky-"\ntag = "latest"\n')
+    yield project
+    remove_images(project)
+
+
+def test_forky_locks_builds_and_runs(forky: Project) -> None:
+    forky.succeed("lock")
+    forky.succeed("build")
+    smoke(forky)
+
+
+@pytest.fixture
+def five(project: Project) -> Iterator[Project]:
+    """Return a project with a fifth image: data alone."""
+    with (project.path / "docker/images.toml").open("a", encoding="utf-8") as file:
+        file.write(FIFTH)
+    project.write("dash_debs.txt", "less\n")
+    project.write("dash.in", "xlrd\n")
+    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/five-"\ntag = "latest"\n')
+    yield project
+    project.run("stop", "dashlab")
+    remove_images(project)
+
+
+def test_a_fifth_image_is_locked_built_proved_and_served(five: Project, free_port: int) -> None:
+    five.succeed("lock")
+    assert "xlrd==" in five.read("dash.lock")
+    assert "[dashlab]\n" in five.read("debs.lock")
+    assert "xlrd" not in five.read("requirements.lock")
+    five.succeed("lock", "--check")
+    five.succeed("build")
+    run = engine.client().containers.run
+    found = run("pyrlab-test/five-dashlab:latest", ["-c", "import xlrd"], entrypoint="/opt/lab/bin/python", remove=True)
+    assert found == b""
+    smoke(five, "dashlab")
+    notebooks = five.path / "notebooks"
+    printed = five.succeed("serve", "dashlab", "--no-browser", "--notebooks", str(notebooks), DASHPORT=str(free_port))
+    link = printed.split()[-1]
+    assert f":{free_port}/" in link
+    session = requests.Session()
+    session.trust_env = False
+    assert session.get(link, timeout=30).ok
+    assert five.succeed("stop", "dashlab") == "dashlab is stopped.\n"
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o002], ids=["077", "002"])
+def test_the_umask_decides_nothing(built_project: Project, tmp_path: Path, umask: int) -> None:
+    """Of whoever clones the project, and of whoever builds in it: the images are the same, and start."""
+    before = os.umask(umask)
+    try:
+        cloned = make_project(tmp_path / "cloned")
+        for name in ("debs.lock", "r_packages.lock", "requirements.lock"):
+            cloned.write(name, built_project.read(name))
+        script = cloned.path / "docker/install/lab/start-lab"
+        assert stat.S_IMODE(script.stat().st_mode) & umask == 0
+        assert cloned.succeed("build").startswith("· nothing to do")
+        # New bytes, built under this umask.
+        script.write_text(script.read_text(encoding="utf-8") + "\n# another end\n", encoding="utf-8")
+        cloned.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/umask-"\ntag = "latest"\n')
+        cloned.succeed("build", "pyrlab-base")
+    finally:
+        os.umask(before)
+    tag = "pyrlab-test/umask-pyrlab-base:latest"
+    container = engine.client().containers.run(tag, detach=True)
+    try:
+        wait_for_health(container)
+    finally:
+        container.remove(force=True)
+        remove_images(cloned)
+
+
+def wait_for_health(container: Container) -> None:
+    """Wait until a container's own health check is content."""
+    deadline = time.monotonic() + 60
+    while container.health != "healthy":
+        assert container.status in {"created", "running"}, container.logs().decode()
+        assert time.monotonic() < deadline, container.logs().decode()
+        time.sleep(0.1)
+        container.reload()
