@@ -7,7 +7,8 @@ yet. It gets the package's own folder and nothing else: what pip keeps in its ca
 import sys
 from pathlib import Path
 
-from piptools.scripts.compile import cli
+# It is in the tools of the images.
+from piptools.scripts.compile import cli  # type: ignore[import-not-found]
 
 # pip starts hooks, and itself, by this name.
 sys.executable = str(Path(__file__).with_name("python-as-nobody"))

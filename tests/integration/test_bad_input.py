@@ -218,7 +218,7 @@ def test_a_lock_with_conflict_markers_is_no_reason_to_drop_its_pins(project: Pro
 
 
 def forge(project: Project, change: Callable[[DebPin], DebPin | None]) -> None:
-    """Change pins of debs.lock as somebody does who knows how it is sealed: both locks that hang together stay whole."""
+    """Change pins of debs.lock as somebody does who knows how locks are sealed: what hangs together stays whole."""
     lock = DebsLock.parse(project.read("debs.lock"))
     sections = {
         name: tuple(sorted(new for pin in pins if (new := change(pin)))) for name, pins in lock.sections.items()

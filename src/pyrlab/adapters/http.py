@@ -119,7 +119,8 @@ class Web:
         except _AgainError as again:
             raise NetworkError(
                 f"{public(url)} {again}, {self._retries + 1} times",
-                remedy="check the network and the proxies (APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY), then run the same again",
+                remedy="check the network, and APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY and NO_PROXY; "
+                "then run the same again",
             ) from None
         raise AssertionError(url)
 

@@ -59,8 +59,8 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
     for image in graph.images.values():
         parts += _debian(image, fill, cache)
         parts += [_python_part(image, graph, sections[name], fill) for name in _parts_of(image, sections)]
-        copies = "\n".join(
-            f"COPY --link --from=python-{name} /opt/lab /opt/lab"
+        copies = "".join(
+            f"\nCOPY --link --from=python-{name} /opt/lab /opt/lab"
             for ancestor in graph.lineage(image.name)
             for name in _parts_of(ancestor, sections)
         )
