@@ -35,8 +35,8 @@ def files(name: str, number: int = 1) -> tuple[RFile, ...]:
     )
 
 
-CLI = RPin("cli", "3.6.5", "cran", requested=True, files=files("cli"), build=("ccache", "r-base-dev"))
-RCPP = RPin("Rcpp", "1.1.0", "cran", requested=False, files=files("Rcpp", 2), build=("ccache", "r-base-dev"))
+CLI = RPin("cli", "3.6.5", "cran", requested=True, files=files("cli"), build=("r-base-dev",))
+RCPP = RPin("Rcpp", "1.1.0", "cran", requested=False, files=files("Rcpp", 2), build=("r-base-dev",))
 BH = RPin(
     "BH", "1.87.0-1", "debian", requested=False, deb=DebPin("r-cran-bh", "1.87.0-1-1", "all", "e" * 64, requested=True)
 )
@@ -49,11 +49,12 @@ CURL = RPin(
     dependencies=(Dependency("R", ">=", "3.0"), Dependency("cli"), Dependency("BH"), Dependency("Rcpp", ">=", "1")),
     linking=("BH", "Rcpp"),
     system=("libcurl4t64",),
-    build=("ccache", "libcurl4-openssl-dev", "r-base-dev"),
+    build=("libcurl4-openssl-dev", "r-base-dev"),
     system_requirements="libcurl (>= 7.73)",
 )
 R6 = RPin("R6", "2.6.1", "cran", requested=False, files=files("R6", 4))
 PINS = {pin.name: pin for pin in (CLI, RCPP, BH, CURL, R6)}
+MACHINE, RECIPE = "trixie amd64", "sha256:5"
 
 
 def key_of(
@@ -61,10 +62,11 @@ def key_of(
     *,
     pins: Mapping[str, RPin] | None = None,
     debs: Mapping[str, str] | None = None,
-    architecture: str = "amd64",
+    machine: str = MACHINE,
+    recipe: str = RECIPE,
 ) -> str:
     """Return a pin's key among other pins and debs than the usual ones."""
-    return key(pin, PINS | dict(pins or {}), DEBS | dict(debs or {}), architecture=architecture)
+    return key(pin, PINS | dict(pins or {}), DEBS | dict(debs or {}), machine=machine, recipe=recipe)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,9 @@ def key_of(
     [
         pytest.param({"pin": replace(CURL, version="6.4.1")}, id="version"),
         pytest.param({"pin": replace(CURL, files=files("curl", 9))}, id="source"),
-        pytest.param({"architecture": "arm64"}, id="machine"),
+        pytest.param({"machine": "trixie arm64"}, id="architecture"),
+        pytest.param({"machine": "forky amd64"}, id="suite"),
+        pytest.param({"recipe": "sha256:6"}, id="scripts-that-compile"),
         pytest.param({"debs": {"r-base-core": "4.5.1-1"}}, id="r"),
         pytest.param({"debs": {"gcc-14": "14.3.0-1"}}, id="c-compiler"),
         pytest.param({"debs": {"g++-14": "14.3.0-1"}}, id="c++-compiler"),
@@ -116,7 +120,7 @@ def test_a_package_without_code_to_compile_depends_on_no_compiler(name: str) -> 
     """The first compiled package of a lock brings compilers: the others stay as they are."""
     assert key_of(R6, debs={name: "99"}) == key_of(R6)
     without = {deb: version for deb, version in DEBS.items() if deb != name}
-    assert key(R6, PINS, without, architecture="amd64") == key_of(R6)
+    assert key(R6, PINS, without, machine=MACHINE, recipe=RECIPE) == key_of(R6)
 
 
 HASHES = st.integers(0, 2**256 - 1).map("{:064x}".format)
@@ -137,7 +141,11 @@ def test_neither_other_packages_nor_order_change_a_key(
     pins = data.draw(st.permutations([*PINS.values(), *new]))
     versions = data.draw(st.permutations(list((DEBS | debs).items())))
     assert key(
-        {pin.name: pin for pin in pins}["curl"], {pin.name: pin for pin in pins}, dict(versions), architecture="amd64"
+        {pin.name: pin for pin in pins}["curl"],
+        {pin.name: pin for pin in pins},
+        dict(versions),
+        machine=MACHINE,
+        recipe=RECIPE,
     ) == key_of(CURL)
 
 
@@ -158,12 +166,18 @@ BUILD_DEBS = tuple(DebPin(name, version, "amd64", "b" * 64) for name, version in
 
 def lock_of(*pins: RPin) -> RLock:
     """Return a lock of these packages, with all that compiles them."""
-    return RLock("sha256:0", "4.5.0", ("cran", "debian"), pins, (), BUILD_DEBS)
+    return RLock("sha256:0", "sha256:1", "4.5.0", ("cran", "debian"), pins, (), BUILD_DEBS)
+
+
+def planned(*pins: RPin) -> list[dict[str, Any]]:
+    """Return the packages in the plan of a lock."""
+    packages: list[dict[str, Any]] = json.loads(plan(DEBS_LOCK, lock_of(*pins), recipe=RECIPE))["packages"]
+    return packages
 
 
 def test_the_plan_tells_what_to_do_with_each_package() -> None:
     """Debian's packages are installed already; ``after`` are those of the plan that come first."""
-    packages = {one["name"]: one for one in json.loads(plan(DEBS_LOCK, lock_of(*PINS.values())))["packages"]}
+    packages = {package["name"]: package for package in planned(*PINS.values())}
     assert sorted(packages) == ["R6", "Rcpp", "cli", "curl"]
     assert packages["curl"] == {
         "name": "curl",
@@ -177,7 +191,7 @@ def test_the_plan_tells_what_to_do_with_each_package() -> None:
 
 def test_a_lock_of_debian_alone_leaves_nothing_to_compile() -> None:
     """The plan is there all the same."""
-    assert json.loads(plan(DEBS_LOCK, lock_of(BH))) == {"packages": []}
+    assert planned(BH) == []
 
 
 def test_a_new_package_changes_nobody_elses_part_of_the_plan() -> None:
@@ -190,7 +204,7 @@ def test_a_new_package_changes_nobody_elses_part_of_the_plan() -> None:
 
 def keys_of(*pins: RPin) -> dict[str, str]:
     """Return the keys in the plan of a lock, by package."""
-    return {one["name"]: one["key"] for one in json.loads(plan(DEBS_LOCK, lock_of(*pins)))["packages"]}
+    return {package["name"]: package["key"] for package in planned(*pins)}
 
 
 def test_the_gate_is_told_every_package() -> None:

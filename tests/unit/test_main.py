@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from graphs import TEXT
 
 from pyrlab import __version__
 from pyrlab.cli import main as cli
@@ -148,9 +150,13 @@ sys.exit(main())
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody whom nobody knows")
 def test_somebody_without_a_home_gets_a_message() -> None:
     """As in a container that runs under a number."""
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_HOME, "lock", "/"], capture_output=True, text=True, check=False
-    )
+    # pytest's own folders are closed to everybody but root.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "docker").mkdir()
+        Path(folder, "docker/images.toml").write_text(TEXT, encoding="utf-8")
+        command = [sys.executable, "-c", WITHOUT_HOME, "lock", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines() == [
         "error: there is no home folder for ~/.cache: this user has no entry in the user database, and HOME is not set",
