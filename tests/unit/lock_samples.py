@@ -9,6 +9,7 @@ from pyrlab.model.locks.debs import DebPin, DebsLock
 from pyrlab.model.locks.python import PythonFile, PythonLock, PythonPin
 from pyrlab.model.locks.r import RFile, RLock, RPin
 
+
 def never(text: str) -> None:
     """Take a warning where there must be none."""
     raise AssertionError(text)

@@ -316,7 +316,9 @@ def test_a_newer_format_is_not_guessed_at(lock: Lock) -> None:
     """Neither for building nor for locking."""
     text = lock.render().replace("format: 2", "format: 77").replace("format = 3", "format = 77")
     for read in (type(lock).parse, earlier(type(lock))):
-        with pytest.raises(StaleLockError, match=r"lock has format 77, and this pyrlab knows [23]: a newer one made it$") as caught:
+        with pytest.raises(
+            StaleLockError, match=r"lock has format 77, and this pyrlab knows [23]: a newer one made it$"
+        ) as caught:
             read(text)
         assert not isinstance(caught.value, OldFormatError)
         assert "use the newer pyrlab" in caught.value.remedy

@@ -80,11 +80,13 @@ class PythonPin:
         return next((file for file in self.files if file.architecture == architecture), None)
 
     def strangers(self) -> list[PythonFile]:
-        """Return those of its files that cannot be the pin's, by their names or hashes."""
+        """Return those of its files that cannot be the pin's: by name, by hash, or a second of an architecture."""
         return [
             file
             for file in self.files
-            if f"sha256:{file.sha256}" not in self.hashes or not file.belongs_to(self.name, self.version)
+            if file != self.file_for(file.architecture)
+            or f"sha256:{file.sha256}" not in self.hashes
+            or not file.belongs_to(self.name, self.version)
         ]
 
     def __str__(self) -> str:
@@ -207,9 +209,20 @@ def _pin(block: Sequence[str], *, where: str, remedy: str) -> PythonPin:
     if not match or not hashes or any("--hash" in line and not _HASH.search(line) for line in block):
         raise StaleLockError(f"{where}: {block[0]!r} is not a pin with SHA-256 hashes", remedy=remedy)
     name, marker = canonicalize_name(match["name"]), (match["marker"] or "").strip()
-    found = [_FILE.fullmatch(line.strip()) for line in block]
-    files = [PythonFile(one["architecture"], one["filename"], int(one["size"]), one["sha256"]) for one in found if one]
+    files = [_file(line.strip(), where=where, remedy=remedy) for line in block if _names_file(line)]
     return PythonPin(name, match["version"], marker, hashes, _via(block), tuple(sorted(files)))
+
+
+def _names_file(line: str) -> bool:
+    """Tell whether a line below a pin is a comment on a file; those on who wants it hold no colon."""
+    return line.strip().startswith("#") and ":" in line
+
+
+def _file(comment: str, *, where: str, remedy: str) -> PythonFile:
+    match = _FILE.fullmatch(comment)
+    if not match:
+        raise StaleLockError(f"{where}: {comment!r} names no file", remedy=remedy)
+    return PythonFile(match["architecture"], match["filename"], int(match["size"]), match["sha256"])
 
 
 def _blocks(text: str) -> list[tuple[int, list[str]]]:
@@ -225,8 +238,8 @@ def _blocks(text: str) -> list[tuple[int, list[str]]]:
 
 def _via(block: Sequence[str]) -> tuple[str, ...]:
     """Return who wants a pin: one ``# via a, b`` line, or ``# via`` with a name on each line below it."""
-    comments = [line.strip() for line in block if line.strip().startswith("#")]
-    notes = [line.removeprefix("#").strip() for line in comments if not _FILE.fullmatch(line)]
+    comments = [line.strip() for line in block if line.strip().startswith("#") and not _names_file(line)]
+    notes = [comment.removeprefix("#").strip() for comment in comments]
     names = ", ".join(notes).removeprefix("via").split(",")
     return tuple(sorted({_who(name.strip()) for name in names if name.strip()}))
 
@@ -248,9 +261,13 @@ def check(lock: PythonLock, requests: Sequence[PythonRequest], *, suite: str, py
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{lock.name} lacks {wanted}", remedy=REMEDY)
-    unknown = sorted({name for pin in lock.pins for name in pin.via} - held - {"list"})
-    if unknown:
-        raise StaleLockError(f"{lock.name} lacks {', '.join(unknown)}, which others are pinned for", remedy=REMEDY)
+    orphans: dict[str, str] = {}
+    for pin in lock.pins:
+        for parent in set(pin.via) - held - {"list"}:
+            orphans.setdefault(parent, pin.name)
+    if orphans:
+        gone = "; ".join(f"{parent}, which wants {child}" for parent, child in sorted(orphans.items()))
+        raise StaleLockError(f"{lock.name} lacks {gone}", remedy=REMEDY)
     if lock.python != python:
         raise StaleLockError(f"{lock.name} is for Python {lock.python}, and the root has {python}", remedy=REMEDY)
     if lock.input != input_of(requests, suite):
