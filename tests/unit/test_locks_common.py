@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pyrlab.adapters import files
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
+from pyrlab.model.changes import Change, diff
 from pyrlab.model.cran.version import RVersion
-from pyrlab.model.locks import Change
 
 PINS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["1.0", "1.9", "1.10", "2.0"]))
 LINES = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3)
@@ -33,24 +33,24 @@ LINES = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3)
 )
 def test_diff_says_which_way_a_pin_went(old: dict[str, str], new: dict[str, str], expected: list[Change]) -> None:
     """One change a pin, in the order of names."""
-    assert locks.diff(old, new, RVersion.parse) == expected
+    assert diff(old, new, RVersion.parse) == expected
 
 
 @given(pins=PINS)
 def test_a_lock_does_not_differ_from_itself(pins: dict[str, str]) -> None:
     """Nothing changed is an empty difference."""
-    assert locks.diff(pins, dict(reversed(pins.items())), RVersion.parse) == []
+    assert diff(pins, dict(reversed(pins.items())), RVersion.parse) == []
 
 
 @given(old=PINS, new=PINS)
 def test_a_difference_leads_from_old_to_new_and_back(old: dict[str, str], new: dict[str, str]) -> None:
     """Applied to the old pins it gives the new ones; the way back is its mirror image."""
-    changes = locks.diff(old, new, RVersion.parse)
+    changes = diff(old, new, RVersion.parse)
     applied = old | {change.name: change.new for change in changes}
     assert {name: version for name, version in applied.items() if version} == new
     opposite = {"added": "removed", "removed": "added", "up": "down", "down": "up"}
     mirrored = [Change(opposite[change.kind], change.name, change.new, change.old) for change in changes]
-    assert locks.diff(new, old, RVersion.parse) == mirrored
+    assert diff(new, old, RVersion.parse) == mirrored
 
 
 def test_digest_is_sha_256_of_the_lines() -> None:
@@ -68,22 +68,23 @@ def test_digests_of_different_lines_differ(one: list[str], other: list[str]) -> 
 def test_header_says_who_made_the_file() -> None:
     """Comment lines, that pip and people skip."""
     expected = "# Made by `nox -s lock`. Do not edit.\n# suite: trixie\n"
-    assert locks.header("nox -s lock", {"suite": "trixie"}) == expected
+    assert locks.header("nox -s lock", [("suite", "trixie")]) == expected
 
 
 @given(fields=st.dictionaries(st.from_regex("[a-z]{1,8}", fullmatch=True), st.from_regex("[!-~]*", fullmatch=True)))
 def test_header_fields_are_read_as_written(fields: dict[str, str]) -> None:
     """Render, then parse, is the identity."""
-    text = locks.header("nox -s lock", fields) + "\nzoo 1.0\n"
-    assert locks.parse_header(text, fields, name="debs.lock", remedy="nox -s lock") == fields
+    text = locks.header("nox -s lock", fields.items()) + "\nzoo 1.0\n"
+    assert locks.parse_header(text, fields, name="debs.lock") == fields
 
 
 def test_a_missing_header_field_is_named() -> None:
     """The lock is stale, and the remedy is the lock's own."""
     with pytest.raises(StaleLockError) as caught:
-        locks.parse_header("# suite: trixie\n", ("suite", "input"), name="debs.lock", remedy="nox -s lock -- debs")
+        locks.parse_header("# suite: trixie\n", ("suite", "input"), name="debs.lock")
     assert str(caught.value) == "debs.lock has no line '# input: …'"
-    assert caught.value.remedy == "nox -s lock -- debs"
+    restore = "git checkout -- debs.lock; or delete it, and nox -s lock makes it anew, with the newest versions"
+    assert caught.value.remedy == restore
 
 
 def test_a_missing_lock_is_stale(tmp_path: Path) -> None:

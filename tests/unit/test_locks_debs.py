@@ -1,54 +1,42 @@
 """debs.lock: one package a line, in sections."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+import lock_samples as samples
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model.lists import BASE_DEBS, R_DEBS, Lists
-from pyrlab.model.locks import debs
+from pyrlab.model.locks import OldFormatError, debs
 from pyrlab.model.locks.debs import DebPin, DebsLock
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
-SECTIONS = ("root", "pyrlab-base", "rlab-base")
 HEADER = "# Made by hand.\n# input: sha256:0\n# suite: trixie\n# architecture: amd64\n"
 PIN = f"curl 8.14.1-2 amd64 sha256:{'a' * 64} requested"
-
-PINS = st.builds(
-    DebPin,
-    name=st.from_regex(r"[a-z][a-z0-9+.-]{1,6}", fullmatch=True),
-    version=st.from_regex(r"([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9]{1,2})?", fullmatch=True),
-    architecture=st.sampled_from(["all", "amd64"]),
-    sha256=st.integers(0, 2**256 - 1).map("{:064x}".format),
-    requested=st.booleans(),
-)
-LOCKS = st.builds(
-    DebsLock,
-    input=st.sampled_from(["sha256:0", "sha256:f"]),
-    suite=st.sampled_from(["trixie", "forky"]),
-    architecture=st.sampled_from(["amd64", "arm64"]),
-    sections=st.fixed_dictionaries(
-        {name: st.sets(PINS, max_size=4).map(lambda s: tuple(sorted(s))) for name in SECTIONS}
-    ),
-)
+WHOLE = f"curl 8.14.1-2 amd64 sha256:{'a' * 64} 100 pool/curl.deb requested"
+WRONG = {
+    "path-above": WHOLE.replace("pool/", "pool/../../"),
+    "path-absolute": WHOLE.replace("pool/", "/pool/"),
+    "path-is-an-url": WHOLE.replace("pool/", "https://x/"),
+    "path-of-no-deb": WHOLE.replace(".deb", ".txt"),
+    "size": WHOLE.replace(" 100 ", " -1 "),
+    "size-without-end": WHOLE.replace(" 100 ", f" {'9' * 5000} "),
+    "hash": WHOLE.replace("sha256:a", "sha256:g"),
+    "short-hash": WHOLE.replace("sha256:a", "sha256:"),
+    "name": WHOLE.replace("curl ", "cu/rl ", 1),
+}
 
 
-@given(pin=PINS)
+@given(pin=samples.DEB_PINS)
 def test_a_pin_is_parsed_as_it_is_written(pin: DebPin) -> None:
     """Both directions of one line."""
     assert DebPin.parse(str(pin), where="debs.lock:1") == pin
 
 
-@given(lock=LOCKS)
-def test_a_lock_is_parsed_as_it_is_rendered(lock: DebsLock) -> None:
-    """Parse then render is the identity, for the value and for the bytes."""
-    assert DebsLock.parse(lock.render()) == lock
-    assert DebsLock.parse(lock.render()).render() == lock.render()
-
-
-@given(lock=LOCKS, data=st.data())
+@given(lock=samples.debs_locks(), data=st.data())
 def test_order_of_pins_does_not_change_the_file(lock: DebsLock, data: st.DataObject) -> None:
     """The same pins give the same bytes."""
     shuffled = {name: tuple(data.draw(st.permutations(pins))) for name, pins in lock.sections.items()}
@@ -56,16 +44,28 @@ def test_order_of_pins_does_not_change_the_file(lock: DebsLock, data: st.DataObj
 
 
 def test_a_lock_looks_like_this() -> None:
-    """A golden file, small enough to read."""
-    curl = DebPin("curl", "8.14.1-2", "amd64", "a" * 64, requested=True)
-    zlib = DebPin("zlib1g", "1:1.3", "amd64", "b" * 64)
+    """A golden file, small enough to read. What it holds beside pins is a part of its format: see FORMAT."""
+    curl = DebPin("curl", "8.14.1-2", "amd64", "a" * 64, 269000, "pool/main/c/curl.deb", requested=True)
+    zlib = DebPin("zlib1g", "1:1.3", "amd64", "b" * 64, 88000, "pool/main/z/zlib1g.deb")
     lock = DebsLock("sha256:0", "trixie", "amd64", {"root": (zlib,), "pyrlab-base": (curl,)})
     assert lock.render() == (
-        "# Made by `nox -s lock` from `base_debs.txt` and `r_debs.txt`. Do not edit.\n"
+        "# Made by `nox -s lock`. Do not edit.\n# format: 2\n"
         "# input: sha256:0\n# suite: trixie\n# architecture: amd64\n"
-        f"\n[root]\nzlib1g 1:1.3 amd64 sha256:{'b' * 64} auto\n"
-        f"\n[pyrlab-base]\n{PIN}\n"
+        "# body: sha256:e8eb0f901d2b3390fd68585eaff6b7bcc33127280bda2493b5ed49fb9cd83907\n# sums: gVwFyQ==\n"
+        f"\n[root]\nzlib1g 1:1.3 amd64 sha256:{'b' * 64} 88000 pool/main/z/zlib1g.deb auto\n"
+        f"\n[pyrlab-base]\ncurl 8.14.1-2 amd64 sha256:{'a' * 64} 269000 pool/main/c/curl.deb requested\n"
     )
+
+
+def test_the_first_format_keeps_its_pins_for_locking_alone() -> None:
+    """It had neither sizes nor paths; building needs both."""
+    text = HEADER + f"[root]\n{PIN}\n"
+    with pytest.raises(OldFormatError) as caught:
+        DebsLock.parse(text)
+    assert str(caught.value) == "debs.lock has format 1, of an earlier pyrlab; this one needs 2"
+    assert caught.value.remedy == "nox -s lock -- debs, which keeps its pins"
+    kept = DebsLock.earlier(text, warn=samples.never)
+    assert kept.sections == {"root": (DebPin("curl", "8.14.1-2", "amd64", "a" * 64, requested=True),)}
 
 
 @pytest.mark.parametrize(
@@ -83,19 +83,36 @@ def test_a_lock_looks_like_this() -> None:
             f"debs.lock:6: {PIN.replace('requested', 'wanted')!r} is not a pin",
             id="unknown-mark",
         ),
+        *(
+            pytest.param(HEADER + f"[root]\n{line}", f"debs.lock:6: {line!r} is not a pin", id=name)
+            for name, line in WRONG.items()
+        ),
     ],
 )
 def test_a_garbled_lock_is_stale(text: str, message: str) -> None:
-    """The message names the line, the remedy makes the lock anew."""
+    """The message names the line. Locking could not keep these pins, so the remedy is not to lock."""
     with pytest.raises(StaleLockError) as caught:
-        DebsLock.parse(text)
-    assert (str(caught.value), caught.value.remedy) == (message, "nox -s lock -- debs")
+        DebsLock.earlier(text, warn=samples.never)
+    assert str(caught.value) == message
+    restore = "git checkout -- debs.lock; or delete it, and nox -s lock makes it anew, with the newest versions"
+    assert caught.value.remedy == restore
+
+
+def test_a_section_that_is_there_twice_is_named() -> None:
+    """As after a merge."""
+    with pytest.raises(StaleLockError) as caught:
+        DebsLock.earlier(HEADER + "[root]\n\n[root]\n", warn=samples.never)
+    assert str(caught.value) == "debs.lock:7: the section [root] is there twice, first in line 5"
+    assert caught.value.remedy == "keep one of the two, then: nox -s lock -- debs"
 
 
 def locked(*pins: DebPin, lists: Lists) -> DebsLock:
     """Return a lock of these pins that fits ``lists``."""
     return DebsLock(
-        debs.input_of(lists, "trixie", ()), "trixie", "amd64", {"root": (), "pyrlab-base": tuple(sorted(pins))}
+        debs.input_of(lists, "trixie", ()),
+        "trixie",
+        "amd64",
+        {"root": (), "pyrlab-base": tuple(sorted(pins)), "rlab-base": ()},
     )
 
 
@@ -129,7 +146,7 @@ def test_a_lock_of_these_lists_passes(read_lists: ReadLists) -> None:
         ),
         pytest.param(
             {"apt_sources": ("deb x",)},
-            "debs.lock was made from other lists than base_debs.txt and r_debs.txt",
+            "debs.lock was made from other lists than these",
             "nox -s lock -- debs",
             id="sources",
         ),
@@ -147,6 +164,16 @@ def test_a_lock_for_something_else_is_stale(
     assert (str(caught.value), caught.value.remedy) == (message, remedy)
 
 
+def test_an_image_without_a_section_is_named(read_lists: ReadLists) -> None:
+    """As after a new image in docker/images.toml."""
+    lists = read_lists({})
+    lock = replace(locked(*pinned(*REQUIRED), lists=lists), sections={"root": ()})
+    with pytest.raises(StaleLockError) as caught:
+        debs.check(lock, lists, suite="trixie", apt_sources=(), architecture=None)
+    message = "debs.lock has no section for pyrlab-base, rlab-base"
+    assert (str(caught.value), caught.value.remedy) == (message, "nox -s lock -- debs")
+
+
 def test_lines_that_the_lock_lacks_are_named(read_lists: ReadLists) -> None:
     """Each with the list that has it."""
     lock = locked(*pinned(*REQUIRED), lists=read_lists({}))
@@ -161,7 +188,7 @@ def test_a_line_that_was_dropped_makes_the_lock_stale(read_lists: ReadLists) -> 
     lock = locked(*pinned("curl", *REQUIRED), lists=read_lists({BASE_DEBS: "curl"}))
     with pytest.raises(StaleLockError) as caught:
         debs.check(lock, read_lists({BASE_DEBS: ""}), suite="trixie", apt_sources=(), architecture=None)
-    assert str(caught.value) == "debs.lock was made from other lists than base_debs.txt and r_debs.txt"
+    assert str(caught.value) == "debs.lock was made from other lists than these"
 
 
 def test_the_upper_image_decides_which_version_is_installed() -> None:
@@ -184,4 +211,5 @@ def test_the_upper_image_decides_which_version_is_installed() -> None:
 )
 def test_order_is_that_of_dpkg(older: str, newer: str) -> None:
     """So that up and down in a difference are what apt means by them."""
-    assert debs.order(older) < debs.order(newer)
+    order = samples.DEBS.order
+    assert order(older) < order(newer)

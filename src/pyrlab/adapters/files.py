@@ -1,5 +1,6 @@
 """Whole files: read with an error that says what to do, and written all or none."""
 
+import codecs
 import contextlib
 import os
 import signal
@@ -11,16 +12,31 @@ from pyrlab.errors import StaleLockError
 
 
 def read(path: Path, *, remedy: str) -> str:
-    """Return a lock's text. Raises StaleLockError when there is no such file."""
+    """Return a lock's text. Raises StaleLockError, with ``remedy`` when there is no such file."""
     try:
-        return path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise StaleLockError(f"there is no {path.name}", remedy=remedy) from error
-    except UnicodeDecodeError as error:
+    except OSError as error:
         raise StaleLockError(
-            f"{path.name} is not UTF-8 text: {error.reason} at byte {error.start}",
-            remedy=f"git checkout -- {path.name}; or save it as UTF-8",
+            f"{path.name} cannot be read: {error.strerror}", remedy=f"make it a file that you can read: {path}"
         ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_utf_8(path, content) from error
+    if "\0" in text:
+        # Half of UTF-16 is valid UTF-8.
+        raise _not_utf_8(path, content)
+    return text
+
+
+def _not_utf_8(path: Path, content: bytes) -> StaleLockError:
+    is_utf_16 = b"\0" in content or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return StaleLockError(
+        f"{path.name} is not UTF-8 text: it is in {'UTF-16' if is_utf_16 else 'another encoding'}",
+        remedy=f"git checkout -- {path.name}; or save it as UTF-8",
+    )
 
 
 def write(texts: Mapping[Path, str]) -> None:
@@ -30,7 +46,7 @@ def write(texts: Mapping[Path, str]) -> None:
         for path, text in texts.items():
             descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             ready.append((Path(name), path))
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

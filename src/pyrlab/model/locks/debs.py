@@ -15,6 +15,7 @@ FILE = "debs.lock"
 REMEDY = "nox -s lock -- debs"
 ROOT = "root"
 FORMAT = 2
+_HEADER = ("input", "suite", "architecture")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
 _WORD = re.compile(r"[A-Za-z0-9.+:~_-]+")
@@ -47,9 +48,9 @@ class DebPin:
                 digest = sha256.removeprefix("sha256:")
                 pin = cls(name, version, architecture, digest, requested=mark == "requested")
             case _:
-                raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=REMEDY)
+                raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=locks.restore(FILE))
         if not pin.is_sound or not _SHA256.fullmatch(words[3]):
-            raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=REMEDY)
+            raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=locks.restore(FILE))
         return pin
 
     @property
@@ -65,7 +66,8 @@ class DebPin:
 
     def __str__(self) -> str:
         mark = "requested" if self.requested else "auto"
-        return f"{self.name} {self.version} {self.architecture} sha256:{self.sha256} {self.size} {self.path} {mark}"
+        file = f"{self.size} {self.path} " if self.path else ""
+        return f"{self.name} {self.version} {self.architecture} sha256:{self.sha256} {file}{mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,13 @@ class DebsLock:
     def parse(cls, text: str) -> Self:
         """Parse what ``render`` makes. Raises StaleLockError with the line, OldFormatError, EditedLockError."""
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
-        fields = locks.parse_header(text, ("input", "suite", "architecture"), name=FILE, remedy=REMEDY)
-        number = locks.check_format(fields.get("format", "1"), FORMAT, name=FILE, remedy=REMEDY)
+        fields = locks.parse_header(text, _HEADER, name=FILE)
+        number = locks.check_format(fields.get("format", "1"), FORMAT, name=FILE)
         if number < FORMAT:
             raise locks.old_format(FILE, number, FORMAT, remedy=REMEDY)
         lock = cls._parse(text, fields)
-        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), name=FILE, remedy=_RESTORE)
+        edited = locks.first_edit(text, lock.render())
+        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), edited, name=FILE, remedy=_RESTORE)
         return lock
 
     @classmethod
@@ -99,7 +102,7 @@ class DebsLock:
         except locks.EditedLockError as error:
             warn(f"{error}; its pins are taken as they are")
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
-        return cls._parse(text, locks.parse_header(text, ("input", "suite", "architecture"), name=FILE, remedy=REMEDY))
+        return cls._parse(text, locks.parse_header(text, _HEADER, name=FILE))
 
     @classmethod
     def _parse(cls, text: str, fields: Mapping[str, str]) -> Self:
@@ -162,25 +165,26 @@ def _sections(text: str) -> dict[str, list[DebPin]]:
     """Read the sections. Raises StaleLockError for what is no pin, stands in no section, or is there twice."""
     sections: dict[str, list[DebPin]] = {}
     seen: dict[tuple[str, str], int] = {}
+    headings: dict[str, int] = {}
     name: str | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         where = f"{FILE}:{number}"
         if line.startswith("[") and line.endswith("]"):
             name = line[1:-1]
             if name in sections:
-                raise StaleLockError(f"{where}: the section {line} is there twice", remedy=REMEDY)
+                raise locks.twice(where, f"the section {line}", headings[name], remedy=REMEDY)
             sections[name] = []
+            headings[name] = number
         elif line and not line.startswith("#"):
             if name is None:
-                raise StaleLockError(f"{where}: a pin before the first [section]", remedy=REMEDY)
+                raise StaleLockError(f"{where}: a pin before the first [section]", remedy=locks.restore(FILE))
             pin = DebPin.parse(line, where=where)
             if (name, pin.name) in seen:
-                first = seen[name, pin.name]
-                raise StaleLockError(f"{where}: {pin.name} is there twice, first in line {first}", remedy=REMEDY)
+                raise locks.twice(where, pin.name, seen[name, pin.name], remedy=REMEDY)
             seen[name, pin.name] = number
             sections[name].append(pin)
     if ROOT not in sections:
-        raise StaleLockError(f"{FILE} has no [{ROOT}] section", remedy=REMEDY)
+        raise StaleLockError(f"{FILE} has no [{ROOT}] section", remedy=locks.restore(FILE))
     return sections
 
 

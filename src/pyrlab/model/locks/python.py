@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from packaging.utils import (
@@ -78,6 +78,16 @@ class PythonPin:
         """Return the file that an architecture installs, if the lock has one."""
         return next((file for file in self.files if file.architecture == architecture), None)
 
+    def strangers(self) -> list[PythonFile]:
+        """Return those of its files that cannot be the pin's: by name, by hash, or a second of an architecture."""
+        return [
+            file
+            for file in self.files
+            if file != self.file_for(file.architecture)
+            or f"sha256:{file.sha256}" not in self.hashes
+            or not file.belongs_to(self.name, self.version)
+        ]
+
     def __str__(self) -> str:
         requirement = f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
         hashes = "".join(f" \\\n    --hash={value}" for value in self.hashes)
@@ -99,13 +109,17 @@ class PythonLock:
     def parse(cls, text: str, *, name: str = FILE) -> Self:
         """Parse what ``render`` makes. Raises StaleLockError with the line, OldFormatError, EditedLockError."""
         text = locks.check_text(text, name=name, remedy=REMEDY)
-        fields = locks.parse_header(text, _HEADER, name=name, remedy=REMEDY)
-        number = locks.check_format(fields.get("format", "1"), FORMAT, name=name, remedy=REMEDY)
+        fields = locks.parse_header(text, _HEADER, name=name)
+        number = locks.check_format(fields.get("format", "1"), FORMAT, name=name)
         if number < FORMAT:
             raise locks.old_format(name, number, FORMAT, remedy=REMEDY)
         lock = cls._parse(text, fields, name)
         restore = f"git checkout -- {name}; or take its pins as they are: {REMEDY}"
-        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), name=name, remedy=restore)
+        edited = locks.first_edit(text, lock.render())
+        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), edited, name=name, remedy=restore)
+        for pin in lock.pins:
+            for file in pin.strangers():
+                raise StaleLockError(f"{name}: {file.filename} is no file of {pin.name} {pin.version}", remedy=REMEDY)
         return lock
 
     @classmethod
@@ -118,7 +132,9 @@ class PythonLock:
         except locks.EditedLockError as error:
             warn(f"{error}; its pins are taken as they are")
         text = locks.check_text(text, name=name, remedy=REMEDY)
-        return cls._parse(text, locks.parse_header(text, _HEADER, name=name, remedy=REMEDY), name)
+        lock = cls._parse(text, locks.parse_header(text, _HEADER, name=name), name)
+        # A version that was written by hand still has the other version's files below it.
+        return replace(lock, pins=tuple(replace(pin, files=()) if pin.strangers() else pin for pin in lock.pins))
 
     @classmethod
     def _parse(cls, text: str, fields: Mapping[str, str], name: str) -> Self:
@@ -179,32 +195,39 @@ def parse_pins(text: str, *, name: str = FILE) -> tuple[PythonPin, ...]:
     pins: dict[str, tuple[int, PythonPin]] = {}
     for number, block in _blocks(text):
         where = f"{name}:{number}"
-        pin = _pin(block, where=where)
+        pin = _pin(block, where=where, remedy=locks.restore(name))
         if pin.name in pins:
-            first = pins[pin.name][0]
-            raise StaleLockError(f"{where}: {pin.name} is there twice, first in line {first}", remedy=REMEDY)
+            raise locks.twice(where, pin.name, pins[pin.name][0], remedy=REMEDY)
         pins[pin.name] = (number, pin)
     return tuple(sorted(pin for _, pin in pins.values()))
 
 
-def _pin(block: Sequence[str], *, where: str) -> PythonPin:
+def _pin(block: Sequence[str], *, where: str, remedy: str) -> PythonPin:
     match = _PIN.fullmatch(block[0].partition("--hash")[0].rstrip())
     hashes = tuple(sorted(value for line in block for value in _HASH.findall(line)))
     if not match or not hashes or any("--hash" in line and not _HASH.search(line) for line in block):
-        raise StaleLockError(f"{where}: {block[0]!r} is not a pin with SHA-256 hashes", remedy=REMEDY)
+        raise StaleLockError(f"{where}: {block[0]!r} is not a pin with SHA-256 hashes", remedy=remedy)
     name, marker = canonicalize_name(match["name"]), (match["marker"] or "").strip()
-    found = [_FILE.fullmatch(line.strip()) for line in block]
-    files = [PythonFile(one["architecture"], one["filename"], int(one["size"]), one["sha256"]) for one in found if one]
-    for file in files:
-        if f"sha256:{file.sha256}" not in hashes or not file.belongs_to(name, match["version"]):
-            raise StaleLockError(f"{where}: {file.filename} is no file of {name} {match['version']}", remedy=REMEDY)
+    files = [_file(line.strip(), where=where, remedy=remedy) for line in block if _names_file(line)]
     return PythonPin(name, match["version"], marker, hashes, _via(block), tuple(sorted(files)))
+
+
+def _names_file(line: str) -> bool:
+    """Tell whether a line below a pin is a comment on a file; those on who wants it hold no colon."""
+    return line.strip().startswith("#") and ":" in line
+
+
+def _file(comment: str, *, where: str, remedy: str) -> PythonFile:
+    match = _FILE.fullmatch(comment)
+    if not match:
+        raise StaleLockError(f"{where}: {comment!r} names no file", remedy=remedy)
+    return PythonFile(match["architecture"], match["filename"], int(match["size"]), match["sha256"])
 
 
 def _blocks(text: str) -> list[tuple[int, list[str]]]:
     """Split into (line number, lines): a pin at the margin, its hashes and comments indented below it."""
     blocks: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith(" ") and blocks:
             blocks[-1][1].append(line)
         elif line and not line.startswith("#"):
@@ -214,10 +237,15 @@ def _blocks(text: str) -> list[tuple[int, list[str]]]:
 
 def _via(block: Sequence[str]) -> tuple[str, ...]:
     """Return who wants a pin: one ``# via a, b`` line, or ``# via`` with a name on each line below it."""
-    comments = [line.strip() for line in block if line.strip().startswith("#")]
-    notes = [line.removeprefix("#").strip() for line in comments if not _FILE.fullmatch(line)]
+    comments = [line.strip() for line in block if line.strip().startswith("#") and not _names_file(line)]
+    notes = [comment.removeprefix("#").strip() for comment in comments]
     names = ", ".join(notes).removeprefix("via").split(",")
-    return tuple(sorted({"list" if "-r " in name or "-c " in name else name.strip() for name in names if name.strip()}))
+    return tuple(sorted({_who(name.strip()) for name in names if name.strip()}))
+
+
+def _who(name: str) -> str:
+    """Return a name in a note without its extras; ``list`` where it is a file's."""
+    return "list" if name.startswith(("-r ", "-c ")) else name.partition("[")[0]
 
 
 def input_of(requests: Sequence[PythonRequest], suite: str) -> str:
@@ -232,9 +260,13 @@ def check(lock: PythonLock, requests: Sequence[PythonRequest], *, suite: str, py
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{lock.name} lacks {wanted}", remedy=REMEDY)
-    unknown = sorted({name for pin in lock.pins for name in pin.via} - held - {"list"})
-    if unknown:
-        raise StaleLockError(f"{lock.name} lacks {', '.join(unknown)}, which others are pinned for", remedy=REMEDY)
+    orphans: dict[str, str] = {}
+    for pin in lock.pins:
+        for parent in set(pin.via) - held - {"list"}:
+            orphans.setdefault(parent, pin.name)
+    if orphans:
+        gone = "; ".join(f"{parent}, which wants {child}" for parent, child in sorted(orphans.items()))
+        raise StaleLockError(f"{lock.name} lacks {gone}", remedy=REMEDY)
     if lock.python != python:
         raise StaleLockError(f"{lock.name} is for Python {lock.python}, and the root has {python}", remedy=REMEDY)
     if lock.input != input_of(requests, suite):

@@ -1,10 +1,10 @@
 """r_packages.lock: every R package of rlab with its source, hash and dependencies, and the system libraries below."""
 
 import json
+import re
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import tomli_w
@@ -16,10 +16,15 @@ from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Dependency
 from pyrlab.model.lists import Lists
 from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.tables import Table
 
 FILE = "r_packages.lock"
 REMEDY = "nox -s lock -- r"
 FORMAT = 3
+KINDS = ("source", "binary")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEADING = re.compile(r"\[\[(.*)\]\]")
+_NAME = re.compile(r'name = "(.*)"')
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,9 +36,16 @@ class RFile:
     sha256: str
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any]) -> Self:
-        """Parse one ``[[package.file]]``. Raises KeyError for a missing key."""
-        return cls(_text(table["kind"]), _text(table["path"]), _text(table["sha256"]))
+    def parse(cls, table: Table) -> Self:
+        """Parse one ``[[package.file]]``. Raises ValueError that says what is wrong."""
+        file = cls(table.text("kind"), table.text("path"), table.text("sha256"))
+        if file.kind not in KINDS:
+            raise ValueError(f"'kind' of {table.where} is {file.kind!r}")
+        if not _is_below(file.path):
+            raise ValueError(f"'path' of {table.where} is {file.path!r}, which is not below a repository's root")
+        if not _SHA256.fullmatch(file.sha256):
+            raise ValueError(f"'sha256' of {table.where} is {file.sha256!r}")
+        return file
 
     def table(self) -> dict[str, Any]:
         """Return the TOML table that ``parse`` reads."""
@@ -61,21 +73,22 @@ class RPin:
     system_requirements: str = ""
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any]) -> Self:
-        """Parse one ``[[package]]``. Raises KeyError for a missing key, ValueError for a garbled dependency."""
-        files = table["file"]
+    def parse(cls, table: Table) -> Self:
+        """Parse one ``[[package]]``. Raises ValueError that says what is wrong."""
+        files = table.tables("file")
+        debs = [_deb(file) for file in files if file.text("kind") == "deb"]
         return cls(
-            name=_text(table["name"]),
-            version=_text(table["version"]),
-            repository=_text(table["repository"]),
-            requested=_flag(table["requested"]),
-            deb=next((_deb(file) for file in files if file["kind"] == "deb"), None),
-            files=tuple(RFile.parse(file) for file in files if file["kind"] != "deb"),
-            dependencies=tuple(Dependency.parse(text) for text in _texts(table["dependencies"])),
-            linking=_texts(table.get("linking", [])),
-            system=_texts(table["system"]),
-            build=_texts(table.get("build", [])),
-            system_requirements=_text(table.get("system_requirements", "")),
+            name=table.text("name"),
+            version=table.text("version"),
+            repository=table.text("repository"),
+            requested=table.flag("requested"),
+            deb=debs[0] if debs else None,
+            files=tuple(RFile.parse(file) for file in files if file.text("kind") != "deb"),
+            dependencies=tuple(Dependency.parse(text) for text in table.texts("dependencies")),
+            linking=table.texts("linking", ()),
+            system=table.texts("system"),
+            build=table.texts("build", ()),
+            system_requirements=table.text("system_requirements", ""),
         )
 
     def table(self) -> dict[str, Any]:
@@ -121,46 +134,42 @@ class RLock:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse what ``render`` makes. Raises StaleLockError, OldFormatError, EditedLockError."""
-        document = _document(text)
-        number = locks.check_format(document.get("format"), FORMAT, name=FILE, remedy=REMEDY)
+        document, text = _document(text), locks.check_text(text, name=FILE, remedy=REMEDY)
+        number = _format_of(document)
         if number < FORMAT:
             raise locks.old_format(FILE, number, FORMAT, remedy=REMEDY)
-        lock = cls._parse(document)
+        lock = cls._parse(document, text)
         restore = f"git checkout -- {FILE}; or take its pins as they are: {REMEDY}"
-        said = (str(document.get("body", "")), str(document.get("sums", "")))
-        lock.contents.check(*said, name=FILE, remedy=restore)
+        said = (str(document.values.get("body", "")), str(document.values.get("sums", "")))
+        lock.contents.check(*said, locks.first_edit(text, lock.render()), name=FILE, remedy=restore)
         return lock
 
     @classmethod
-    def earlier(cls, text: str, *, warn: Callable[[str], None]) -> Self | None:
-        """Parse a lock for its pins, of format 2 or newer. ``warn`` is told of edits. Raises StaleLockError.
-
-        Format 1 knew Debian's packages only, whose pins are apt's to keep: there is nothing in it to take over.
-        """
+    def earlier(cls, text: str, *, warn: Callable[[str], None]) -> Self:
+        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError."""
         try:
             return cls.parse(text)
         except locks.OldFormatError:
             pass
         except locks.EditedLockError as error:
             warn(f"{error}; its pins are taken as they are")
-        document = _document(text)
-        return cls._parse(document) if document["format"] != 1 else None
+        return cls._parse(_document(text), text)
 
     @classmethod
-    def _parse(cls, document: Mapping[str, Any]) -> Self:
+    def _parse(cls, document: Table, text: str) -> Self:
         try:
             lock = cls(
-                input=_text(document["input"]),
-                debs_body=_text(document.get("debs", "")),
-                r=_text(document["r"]),
-                repositories=tuple(_text(repository["name"]) for repository in document["repository"]),
-                packages=_sorted(RPin.parse(table) for table in document.get("package", [])),
-                debs=tuple(sorted(_deb(table) for table in document.get("deb", []))),
-                build_debs=tuple(sorted(_deb(table) for table in document.get("build-deb", []))),
+                input=document.text("input"),
+                debs_body=document.text("debs", ""),
+                r=document.text("r"),
+                repositories=tuple(repository.text("name") for repository in document.tables("repository")),
+                packages=_sorted(RPin.parse(table) for table in _packages(document)),
+                debs=_debs(document, "deb"),
+                build_debs=_debs(document, "build-deb"),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StaleLockError(f"{FILE} lacks or garbles the key {error}", remedy=REMEDY) from error
-        _no_doubles(lock)
+        except ValueError as error:
+            raise StaleLockError(f"{FILE} cannot be read: {error}", remedy=locks.restore(FILE)) from error
+        _refuse_doubles(text)
         return lock
 
     @property
@@ -234,53 +243,69 @@ def check(lock: RLock, lists: Lists, *, suite: str, repositories: Sequence[str],
         raise StaleLockError(f"{FILE} was made from another list than this one", remedy=REMEDY)
 
 
-def _document(text: str) -> dict[str, Any]:
+def _document(text: str) -> Table:
     """Read the TOML. Raises StaleLockError."""
     try:
-        return tomllib.loads(locks.check_text(text, name=FILE, remedy=REMEDY))
+        return Table(tomllib.loads(locks.check_text(text, name=FILE, remedy=REMEDY)), "the lock")
     except tomllib.TOMLDecodeError as error:
-        raise StaleLockError(f"{FILE} is not TOML: {error}", remedy=REMEDY) from error
+        raise StaleLockError(f"{FILE} is not TOML: {error}", remedy=locks.restore(FILE)) from error
 
 
-def _text(value: object) -> str:
-    """Return a text. Raises TypeError for anything else."""
-    if not isinstance(value, str):
-        raise TypeError(repr(value))
-    return value
+def _format_of(document: Table) -> int:
+    return locks.check_format(document.values.get("format"), FORMAT, name=FILE)
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    """Return a list of texts. Raises TypeError for anything else."""
-    if not isinstance(values, list):
-        raise TypeError(repr(values))
-    return tuple(_text(value) for value in values)
+def _packages(document: Table) -> list[Table]:
+    """Return the tables of the packages. In format 1 each has a single file, which is no list."""
+    packages = document.tables("package", optional=True)
+    if _format_of(document) > 1:
+        return packages
+    return [replace(table, values={**table.values, "file": _listed(table.values.get("file"))}) for table in packages]
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(repr(value))
-    return value
+def _listed(file: object) -> object:
+    return [file] if isinstance(file, dict) else file
 
 
-def _no_doubles(lock: RLock) -> None:
-    for names in ([pin.name for pin in lock.packages], [pin.name for pin in (*lock.debs, *lock.build_debs)]):
-        doubles = sorted(name for name, count in Counter(names).items() if count > 1)
-        if doubles:
-            raise StaleLockError(f"{FILE} has {', '.join(doubles)} twice", remedy=REMEDY)
+def _refuse_doubles(text: str) -> None:
+    """Raise StaleLockError for a package, or a deb, that is there twice. Its lines are in the text alone."""
+    seen: dict[tuple[str, str], int] = {}
+    heading = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        opened, name = _HEADING.fullmatch(line), _NAME.fullmatch(line)
+        if opened:
+            heading = opened[1]
+        if not name or heading not in {"package", "deb", "build-deb"}:
+            continue
+        key = ("package" if heading == "package" else "deb", name[1])
+        if key in seen:
+            raise locks.twice(f"{FILE}:{number}", name[1], seen[key], remedy=REMEDY)
+        seen[key] = number
 
 
-def _deb(table: Mapping[str, Any]) -> DebPin:
+def _is_below(path: str) -> bool:
+    """Tell whether a path leads nowhere but below the root that it is relative to."""
+    printable = path.isprintable() and not any(character.isspace() for character in path)
+    return printable and "\\" not in path and ":" not in path and not {"", ".", ".."}.intersection(path.split("/"))
+
+
+def _debs(document: Table, key: str) -> tuple[DebPin, ...]:
+    return tuple(sorted(_deb(table) for table in document.tables(key, optional=True)))
+
+
+def _deb(table: Table) -> DebPin:
+    """Read a deb. Raises ValueError that says what is wrong."""
     pin = DebPin(
-        name=_text(table["name"]),
-        version=_text(table["version"]),
-        architecture=_text(table["architecture"]),
-        sha256=_text(table["sha256"]),
-        size=int(table.get("size", 0)),
-        path=_text(table.get("path", "")),
-        requested=_flag(table["requested"]),
+        name=table.text("name"),
+        version=table.text("version"),
+        architecture=table.text("architecture"),
+        sha256=table.text("sha256"),
+        size=table.number("size", 0),
+        path=table.text("path", ""),
+        requested=table.flag("requested"),
     )
-    if not pin.is_sound:
-        raise ValueError(f"deb {pin.name}")
+    if not pin.is_sound or not _SHA256.fullmatch(pin.sha256):
+        raise ValueError(f"{table.where} is no deb that can be")
     return pin
 
 
