@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pysequoia
 import pytest
-from archives import URI, Mirror, keyring, packages, sign, stanza
+from debian_archives import URI, Mirror, keyring, packages, sign, stanza
 
 from pyrlab.adapters.debian import archive
 from pyrlab.errors import BuildError, NetworkError, PyrlabError, UsageError

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from archives import packages, stanza
+from debian_archives import packages, stanza
 from hypothesis import given
 from hypothesis import strategies as st
 

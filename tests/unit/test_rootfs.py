@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from archives import ar, deb, entry, tar_of
+from debian_archives import ar, deb, entry, tar_of
 
 from pyrlab.adapters.debian import rootfs
 from pyrlab.errors import BuildError
