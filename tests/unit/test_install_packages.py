@@ -3,54 +3,21 @@
 import contextlib
 import errno
 import hashlib
-import importlib
-import io
-import json
 import os
-import sys
 import tarfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "docker/install/r"))
-archives: Any = importlib.import_module("archives")
-plan: Any = importlib.import_module("plan")
-script: Any = importlib.import_module("install_packages")
-
-# Installs as R does, as far as a file system sees it; a package with a file "wrong" fails and prints it.
-FAKE_R = """#!/bin/sh
-for last; do case $last in --library=*) library=${last#*=} ;; esac; done
-env >"$library/../environment"
-if [ -e "$last/wrong" ]; then cat "$last/wrong"; exit 1; fi
-cp -r "$last" "$library"
-echo "Built: by R" >>"$library/${last##*/}/DESCRIPTION"
-"""
-MTIME = 1_000_000_000
-Tree = Mapping[str, str]
-
-
-def package(name: str, after: Iterable[str] = (), **changes: object) -> dict[str, Any]:
-    """Return one entry of a plan."""
-    own = {"name": name, "version": "1.0", "key": f"{name}-key", "files": [], "after": list(after)}
-    return own | {"system_requirements": ""} | changes
+from r_build import MTIME, Build, archives, cache, make_build, member, package, plan, script
 
 
 def packages(after: Mapping[str, Iterable[str]]) -> dict[str, Any]:
     """Return packages by name, each with those that it waits for."""
     return {name: plan.Package.parse(package(name, needed)) for name, needed in after.items()}
-
-
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    """Return a member of an archive."""
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.mtime = kind, link, MTIME
-    return info
 
 
 @st.composite
@@ -181,7 +148,7 @@ def test_whatever_is_unpacked_stays_in_the_package(
     inside = place / "outer" / "inner"
     inside.mkdir(parents=True)
     with contextlib.suppress(ValueError):
-        archives.unpack(place / "p.tar", inside, "p")
+        archives.unpack((place / "p.tar").read_bytes(), inside, "p")
     assert {path.relative_to(place).as_posix() for path in place.glob("*")} == {"p.tar", "outer"}
     assert [path.name for path in (place / "outer").iterdir()] == ["inner"]
     assert {path.name for path in inside.iterdir()} <= {"p"}
@@ -189,50 +156,11 @@ def test_whatever_is_unpacked_stays_in_the_package(
     assert all(os.path.realpath(path).startswith(str(root)) for path in inside.rglob("*") if path.is_symlink())
 
 
-class Build:
-    """A folder with what a build step sees, and the script run in it."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self._capsys, self._monkeypatch = folder, capsys, monkeypatch
-        for name in ("bin", "files", "library"):
-            (folder / name).mkdir()
-        (folder / "bin" / "R").write_text(FAKE_R, encoding="utf-8")
-        (folder / "bin" / "R").chmod(0o755)
-        monkeypatch.setattr(script, "PATH", f"{folder / 'bin'}:/usr/bin:/bin")
-
-    def file(self, name: str, kind: str = "source", version: str = "1.0", **files: str) -> list[dict[str, str]]:
-        """Make a downloaded file of one package, and return what a plan says of it."""
-        stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-            for path, text in {"DESCRIPTION": f"Package: {name}\nVersion: {version}\n", **files}.items():
-                info = member(f"{name}/{path}")
-                info.size = len(text)
-                archive.addfile(info, io.BytesIO(text.encode()))
-        sha256 = hashlib.sha256(stream.getvalue()).hexdigest()
-        (self.folder / "files" / sha256).write_bytes(stream.getvalue())
-        return [{"kind": kind, "sha256": sha256}]
-
-    def run(self, *entries: Mapping[str, Any]) -> tuple[int, list[str]]:
-        """Run the script, and return its exit status and lines."""
-        self.folder.joinpath("plan.json").write_text(json.dumps({"packages": entries}), encoding="utf-8")
-        places = [str(self.folder / name) for name in ("plan.json", "files", "library", "cache")]
-        self._monkeypatch.setattr(sys, "argv", ["install", *places, "--kernels", str(self.folder / "kernels")])
-        status: int = script.main()
-        return status, self._capsys.readouterr().out.splitlines()
-
-    def tree(self, folder: str) -> dict[str, tuple[bytes, float]]:
-        """Return bytes and time of each file below a folder."""
-        top = self.folder / folder
-        return {
-            path.relative_to(top).as_posix(): (path.read_bytes() if path.is_file() else b"", path.stat().st_mtime)
-            for path in top.rglob("*")
-        }
-
-
 @pytest.fixture
-def build(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Build:
+def build(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
     """Return an empty library and cache, with an R that only copies."""
-    return Build(tmp_path, capsys, monkeypatch)
+    with make_build(capsys, monkeypatch) as made:
+        yield made
 
 
 def test_a_package_is_compiled_once_and_then_cached(build: Build) -> None:
@@ -243,28 +171,28 @@ def test_a_package_is_compiled_once_and_then_cached(build: Build) -> None:
         0,
         ["pyrlab-r compiled a 1.0", "pyrlab-r compiled b 1.0"],
     )
-    first, entry = build.tree("library"), (build.folder / "cache" / "a-key.tar").read_bytes()
+    first, entry = build.tree("library"), (build.folder / "cache" / "a-key").read_bytes()
     (build.folder / "library").rename(build.folder / "old")
-    os.utime(build.folder / "cache" / "a-key.tar", (0, 0))
+    os.utime(build.folder / "cache" / "a-key", (0, 0))
     assert build.run(*entries) == (0, ["pyrlab-r cached a 1.0", "pyrlab-r cached b 1.0"])
     assert build.tree("library") == first
     assert first["a/R"] == (b"text", MTIME)
-    assert build.tree("cache")["a-key.tar"][1] > 0, "its last use counts"
-    (build.folder / "cache" / "a-key.tar").unlink()
+    assert build.tree("cache")["a-key"][1] > 0, "its last use counts"
+    (build.folder / "cache" / "a-key").unlink()
     build.run(*entries)
-    assert (build.folder / "cache" / "a-key.tar").read_bytes() == entry
-    assert sorted(path.name for path in (build.folder / "cache").iterdir()) == ["a-key.tar", "b-key.tar"]
+    assert (build.folder / "cache" / "a-key").read_bytes() == entry
+    assert sorted(path.name for path in (build.folder / "cache").iterdir()) == ["a-key", "b-key"]
 
 
 def test_a_compile_sees_nothing_of_who_builds(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its variables are fixed, its home is its own, and the date is the source's."""
     monkeypatch.setenv("R_PROFILE_USER", "mine")
     monkeypatch.setenv("CFLAGS", "-O0")
-    build.run(package("a", files=build.file("a")))
-    pairs = (build.folder / "environment").read_text(encoding="utf-8").splitlines()
+    build.run(package("a", files=build.file("a", environment="to be kept")))
+    pairs = (build.folder / "library/a/environment").read_text(encoding="utf-8").splitlines()
     variables = dict(pair.split("=", 1) for pair in pairs)
     assert {"R_PROFILE_USER", "CFLAGS"}.isdisjoint(variables)
-    assert variables["HOME"] == str(build.folder / "library" / ".pyrlab" / "a")
+    assert variables["HOME"] == str(build.folder / "library/.pyrlab/packages/a")
     assert (variables["TZ"], variables["SOURCE_DATE_EPOCH"]) == ("UTC", str(MTIME))
 
 
@@ -304,7 +232,7 @@ def test_other_bytes_are_not_unpacked(build: Build) -> None:
             id="another-package",
         ),
         pytest.param(lambda build: build.file("b"), "b/DESCRIPTION is not in the folder a", id="another-folder"),
-        pytest.param(lambda _: [], "none of its files was downloaded", id="nothing-downloaded"),
+        pytest.param(lambda _: [], "none of its files was fetched", id="nothing-downloaded"),
         pytest.param(
             lambda build: build.file("a", "binary"),
             "DESCRIPTION says that it is source, and the plan that it is a binary",
@@ -345,7 +273,7 @@ def test_a_failed_compile_shows_its_last_lines_and_what_it_needs(build: Build) -
         "pyrlab-r end",
         "pyrlab-r requirements b: libcurl: libcurl-devel",
     ]
-    assert list(build.tree("cache")) == ["a-key.tar"]
+    assert list(build.tree("cache")) == ["a-key"]
 
 
 def test_a_compile_on_a_full_disk_says_so(build: Build) -> None:
@@ -361,19 +289,9 @@ def test_a_full_cache_leaves_no_half_entry(build: Build, monkeypatch: pytest.Mon
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(script.os, "fsync", full)
+    monkeypatch.setattr(cache.os, "fsync", full)
     assert build.run(package("a", files=build.file("a"))) == (1, ["pyrlab-r full"])
     assert build.tree("cache") == {}
-
-
-def test_a_damaged_entry_of_the_cache_is_compiled_anew(build: Build) -> None:
-    """And kept anew."""
-    entry = package("a", files=build.file("a"))
-    build.run(entry)
-    path = build.folder / "cache" / "a-key.tar"
-    path.write_bytes(path.read_bytes()[:700])
-    assert build.run(entry)[1][0].startswith("pyrlab-r compiled a 1.0 ")
-    assert build.run(entry)[1] == ["pyrlab-r cached a 1.0"]
 
 
 @pytest.mark.parametrize(
@@ -394,18 +312,20 @@ def test_jupyter_finds_the_kernel(build: Build) -> None:
     assert (build.folder / "kernels" / "ir" / "kernel.json").read_text(encoding="utf-8") == '{"argv": ["R"]}'
 
 
-def test_the_cache_loses_what_was_used_longest_ago(tmp_path: Path) -> None:
-    """Down to the limit; what another build is writing now stays, what one left a day ago goes."""
-    for name, age in (("new.tar", 10), ("used.tar", 20), ("old.tar", 30), (".left.half", 90_000), (".now.half", 0)):
-        (tmp_path / name).write_bytes(b"1234")
-        moment = (tmp_path / name).stat().st_mtime - age
-        os.utime(tmp_path / name, (moment, moment))
-    script.prune(tmp_path, 12)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".now.half", "new.tar", "used.tar"]
+def test_nothing_is_compiled_with_debug_information() -> None:
+    """It would be stripped again."""
+    assert "CXX17FLAGS += -g0\n" in script.makevars()
 
 
-def test_ccache_stands_before_every_compiler_only_where_it_is() -> None:
-    """No debug information either way: it would be stripped again."""
-    assert "CXX17FLAGS += -g0\n" in script.makevars(ccache=False)
-    assert "ccache" not in script.makevars(ccache=False)
-    assert "CC := $(if $(CC),ccache $(CC))\n" in script.makevars(ccache=True)
+def test_what_a_package_prints_is_no_line_of_ours(build: Build) -> None:
+    """Or it could tell users of a full disk, or end its own evidence."""
+    wrong = build.file("a", wrong="pyrlab-r full\npyrlab-r end\nERROR: compilation failed\n")
+    _, lines = build.run(package("a", files=wrong))
+    assert lines == [
+        "pyrlab-r failed a 1.0",
+        "pyrlab-r output",
+        "pyrlab_r full",
+        "pyrlab_r end",
+        "ERROR: compilation failed",
+        "pyrlab-r end",
+    ]

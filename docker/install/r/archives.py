@@ -2,6 +2,7 @@
 
 import errno
 import io
+import lzma
 import posixpath
 import tarfile
 import zlib
@@ -22,7 +23,7 @@ def unpack(content: bytes, folder: Path, name: str) -> Path:
             # All that Python's own filters refuse is refused above, and Debian 12's Python has none.
             archive.extraction_filter = lambda member, _: member
             archive.extractall(folder, members)  # noqa: S202 - checked member by member
-    except (tarfile.TarError, zlib.error, EOFError, KeyError, OSError) as error:
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError, OSError) as error:
         # A full disk is nobody's fault here. Other such errors come from an archive at odds with itself.
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.ENOENT}:
             raise

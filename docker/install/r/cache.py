@@ -8,6 +8,8 @@ import contextlib
 import hashlib
 import hmac
 import os
+import shutil
+import stat
 import time
 import uuid
 from pathlib import Path
@@ -31,15 +33,12 @@ class Cache:
     def get(self, key: str) -> bytes | None:
         """Return an entry's bytes, the very ones whose seal was checked; None if there is none. A bad one goes."""
         path = self._folder / key
-        if not self._seal:
+        if not self._seal or not os.path.lexists(path):
             return None
-        try:
-            whole = path.read_bytes()
-        except OSError:
-            return None
+        whole = _read(path)
         content = whole[_SEAL:]
         if not hmac.compare_digest(whole[:_SEAL], self._seal_of(key, content)):
-            path.unlink(missing_ok=True)
+            _remove(path)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -61,7 +60,7 @@ class Cache:
             half.unlink(missing_ok=True)
 
     def prune(self, limit: int = LIMIT) -> None:
-        """Remove the entries used longest ago until ``limit`` bytes are left, and what killed builds left."""
+        """Remove the entries used longest ago until ``limit`` bytes are left, and what builds left half written."""
         if not self._seal:
             return
         entries = []
@@ -78,3 +77,22 @@ class Cache:
     def _seal_of(self, key: str, content: bytes) -> bytes:
         """Return the seal of an entry: of its name too, so that none can stand in for another."""
         return hmac.new(self._seal, f"{key}\n".encode() + content, hashlib.sha256).digest()
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; none of what is no file: a fifo would be waited for, a link leads elsewhere."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            return stream.read() if stat.S_ISREG(status.st_mode) and status.st_size <= LIMIT else b""
+    except OSError:
+        return b""
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever stands in the place of an entry."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -61,12 +61,15 @@ def install(package: Package, place: Place) -> str:
 
     Raises PackageError, and OSError when the disk is full.
     """
-    with place.server.token():
-        return _install(package, place)
+    folder = place.work / "packages" / package.name
+    try:
+        with place.server.token(package.name, place.ids[package.name]) as makeflags:
+            return _install(package, place, folder, makeflags)
+    finally:
+        sandbox.remove(folder)
 
 
-def _install(package: Package, place: Place) -> str:
-    folder = place.work / package.name
+def _install(package: Package, place: Place, folder: Path, makeflags: str) -> str:
     kind, content = _verified(package, place.files)
     if kind == "source" and _cached(package, place, folder):
         return f"pyrlab-r cached {package}"
@@ -77,10 +80,11 @@ def _install(package: Package, place: Place) -> str:
         _settle(tree, place)
         return f"pyrlab-r unpacked {package}"
     begin = time.monotonic()
-    installed = _compile(package, tree, place)
+    packed = _compile(package, tree, place, makeflags)
     seconds = time.monotonic() - begin
-    place.cache.add(package.key, _packed(installed))
-    _settle(installed, place)
+    # Unpacked like an entry of the cache: so the next build, which takes it from there, has the very same.
+    _settle(_unpack(packed, folder / "packed", package), place)
+    place.cache.add(package.key, packed)
     return f"pyrlab-r compiled {package} {seconds:.1f}s"
 
 
@@ -122,7 +126,7 @@ def _must_be(tree: Path, package: Package) -> None:
 
 def _field(tree: Path, name: str) -> str:
     """Return a one-line field of an unpacked package's DESCRIPTION, or an empty text."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         text = (tree / "DESCRIPTION").read_text(encoding="latin-1")
         if match := re.search(rf"^{name}:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE):
             return match[1]
@@ -130,7 +134,9 @@ def _field(tree: Path, name: str) -> str:
 
 
 def _refused(package: Package, reason: str) -> PackageError:
-    return PackageError(f"pyrlab-r refused {package}: {reason}")
+    # A reason may hold names that the package chose: no line break of theirs begins a line of ours.
+    printable = "".join(sign if sign.isprintable() else "?" for sign in reason)
+    return PackageError(f"pyrlab-r refused {package}: {printable}")
 
 
 def _settle(tree: Path, place: Place) -> None:
@@ -139,7 +145,6 @@ def _settle(tree: Path, place: Place) -> None:
     target = place.library / tree.name
     shutil.rmtree(target, ignore_errors=True)
     tree.rename(target)
-    shutil.rmtree(place.work / tree.name, ignore_errors=True)
 
 
 def _date(tree: Path, moment: float) -> None:
@@ -149,55 +154,43 @@ def _date(tree: Path, moment: float) -> None:
             os.utime(Path(folder, name), (moment, moment), follow_symlinks=False)
 
 
-def _compile(package: Package, tree: Path, place: Place) -> Path:
-    """Run R CMD INSTALL as the package's own user, into a library of its own; return the installed tree, now root's.
+def _compile(package: Package, tree: Path, place: Place, makeflags: str) -> bytes:
+    """Run R CMD INSTALL as the package's own user, into a library of its own; return what it installed, packed.
 
     The date that R writes into the package is the source's, not today's.
     """
-    folder = tree.parent
+    folder, uid = tree.parent, place.ids[package.name]
     moment = int((tree / "DESCRIPTION").stat().st_mtime)
     stamp = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
-    private, output = folder / "library", place.work / f"{package.name}.output"
+    # No package's name begins so.
+    private = folder / ".library"
     private.mkdir()
-    sandbox.give(folder, place.ids[package.name])
+    sandbox.give(folder, uid)
     command = ["R", "CMD", "INSTALL", *OPTIONS, f"--built-timestamp={stamp}", f"--library={private}", str(tree)]
-    variables = {**environment(place, folder), "SOURCE_DATE_EPOCH": str(moment)}
+    variables = {**environment(place, folder), "MAKEFLAGS": makeflags, "SOURCE_DATE_EPOCH": str(moment)}
     try:
-        well = sandbox.run(
-            command,
-            uid=place.ids[package.name],
-            output=output,
-            variables=variables,
-            timeout=place.timeout,
-            cwd=folder,
-        )
-    except sandbox.SlowError:
-        raise PackageError(*_tail(output), f"pyrlab-r slow {package} {place.timeout:.0f}") from None
-    if not well:
-        raise _failed(package, output)
-    installed = private / package.name
-    reason = sandbox.objection(installed) if installed.is_dir() else "R installed nothing under its name"
-    if reason:
-        raise _refused(package, reason)
-    _must_be(installed, package)
-    sandbox.take(installed)
-    _date(installed, moment)
-    output.unlink()
-    return installed
+        well, output = sandbox.run(command, uid=uid, variables=variables, timeout=place.timeout, cwd=folder)
+        if not well:
+            raise _failed(package, output)
+        sandbox.claim(folder, private, private / package.name)
+        return _packed(private / package.name, moment)
+    except sandbox.SlowError as slow:
+        raise PackageError(*_tail(slow.output), f"pyrlab-r slow {package} {place.timeout:.0f}") from None
+    except (sandbox.SandboxError, tarfile.TarError) as error:
+        raise _refused(package, str(error)) from error
 
 
-def _failed(package: Package, output: Path) -> PackageError:
-    text = output.read_text(encoding="utf-8", errors="replace")
-    full = ["pyrlab-r full"] if os.strerror(errno.ENOSPC) in text else []
+def _failed(package: Package, output: str) -> PackageError:
+    full = ["pyrlab-r full"] if os.strerror(errno.ENOSPC) in output else []
     wants = package.system_requirements
     requirements = [f"pyrlab-r requirements {package.name}: {wants}"] if wants else []
     return PackageError(*full, f"pyrlab-r failed {package}", *_tail(output), *requirements)
 
 
-def _tail(output: Path) -> list[str]:
-    """Return the end of what a compile printed, between lines that mark it."""
-    text = output.read_text(encoding="utf-8", errors="replace")
-    return ["pyrlab-r output", *text.splitlines()[-TAIL_LINES:], "pyrlab-r end"]
+def _tail(output: str) -> list[str]:
+    """Return the end of what a compile printed, between lines that mark it. None of it looks like a line of ours."""
+    said = output.replace("pyrlab-r", "pyrlab_r").splitlines()
+    return ["pyrlab-r output", *said[-TAIL_LINES:], "pyrlab-r end"]
 
 
 def environment(place: Place, home: Path) -> dict[str, str]:
@@ -210,7 +203,6 @@ def environment(place: Place, home: Path) -> dict[str, str]:
         "TZ": "UTC",
         "R_LIBS": str(place.library),
         "R_MAKEVARS_USER": str(place.work / "Makevars"),
-        "MAKEFLAGS": place.server.flags,
     }
 
 
@@ -219,11 +211,16 @@ def makevars() -> str:
     return "".join(f"{name} += -g0\n" for name in FLAGS)
 
 
-def _packed(tree: Path) -> bytes:
-    """Return an installed package as an archive."""
+def _packed(tree: Path, moment: int) -> bytes:
+    """Return an installed package as an archive, all of it with one time in seconds: so equal trees are equal bytes."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = moment
+        return archives.plain(member)
+
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.add(tree, tree.name, filter=archives.plain)
+        archive.add(tree, tree.name, filter=plain)
     return stream.getvalue()
 
 
@@ -237,7 +234,7 @@ def main() -> int:
     options = _options()
     os.umask(0o022)
     work = options.library / ".pyrlab"
-    shutil.rmtree(work, ignore_errors=True)
+    sandbox.remove(work)
     work.mkdir(parents=True)
     (work / "Makevars").write_text(makevars(), encoding="utf-8")
     seal = options.seal.read_bytes().strip() if options.seal and options.seal.is_file() else b""
@@ -257,7 +254,7 @@ def main() -> int:
         say(*error.args)
         return 1
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        sandbox.remove(work)
     if "IRkernel" in packages:
         add_kernel(place.library, options.kernels)
     cache.prune()
