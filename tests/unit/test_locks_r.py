@@ -152,7 +152,8 @@ def other(old: str, new: str) -> str:
         ),
         pytest.param(
             CRAN.replace('path = "src/', 'path = "../'),
-            f"{UNREADABLE}'path' of file number 2 is '../contrib/curl_6.4.0.tar.gz', which is not below a repository's root",
+            f"{UNREADABLE}'path' of file number 2 is '../contrib/curl_6.4.0.tar.gz', "
+            "which is not below a repository's root",
             id="file-leaves-the-repository",
         ),
         pytest.param(

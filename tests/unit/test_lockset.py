@@ -12,12 +12,16 @@ from pyrlab.errors import StaleLockError
 from pyrlab.model.lists import Lists
 from pyrlab.model.locks import EditedLockError, OldFormatError, debs, python, r
 from pyrlab.model.locks.debs import DebPin
-from pyrlab.model.locks.lockset import Earlier, Locks, glibc_of, python_of, r_of
+from pyrlab.model.locks.lockset import Earlier, Lock, Locks, glibc_of, python_of, r_of
 from pyrlab.model.settings import Settings
 
 ReadLists = Callable[[Mapping[str, str]], Lists]
 LoadSettings = Callable[..., Settings]
-LOCKS = {"debs.lock": samples.DEBS, "requirements.lock": samples.PYTHON, "r_packages.lock": samples.R}
+LOCKS: Mapping[str, Lock] = {
+    "debs.lock": samples.DEBS,
+    "requirements.lock": samples.PYTHON,
+    "r_packages.lock": samples.R,
+}
 NAMES = pytest.mark.parametrize("name", LOCKS)
 
 

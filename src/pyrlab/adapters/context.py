@@ -28,6 +28,9 @@ def fill(folder: Path, contents: Mapping[str, bytes], files: Mapping[str, str], 
                 shutil.rmtree(path)
         elif name not in wanted:
             path.unlink()
+    for parent in sorted({parent for name in wanted for parent in (folder / name).parents if folder in parent.parents}):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(0o755)
     for name, content in contents.items():
         _write(folder / name, content)
     for name, sha256 in files.items():
@@ -46,14 +49,16 @@ def _write(path: Path, content: bytes) -> None:
     mode = 0o755 if content.startswith(b"#!") else 0o644
     if (
         path.is_file()
+        and not path.is_symlink()
         and path.read_bytes() == content
         and (path.stat().st_mode & 0o777, int(path.stat().st_mtime)) == (mode, moment(content))
     ):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o755)
     half = path.with_name(f".{uuid.uuid4().hex}.half")
-    half.write_bytes(content)
-    half.chmod(mode)
-    os.utime(half, (moment(content), moment(content)))
-    half.replace(path)
+    try:
+        half.write_bytes(content)
+        half.chmod(mode)
+        os.utime(half, (moment(content), moment(content)))
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)

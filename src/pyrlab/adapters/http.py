@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -55,10 +55,14 @@ class _AgainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file in the cache. It belongs to the cache: read it, and do not change it."""
+    """A file in the cache. It belongs to the cache: read it, and do not change it.
+
+    ``url`` is where the server had it in the end, without the user: what its relative links start from.
+    """
 
     path: Path
     sha256: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +208,13 @@ class Web:
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
             if response.status_code == requests.codes.not_modified and known:
-                return known
+                return replace(known, url=response.url)
             _check(response, url)
             return self._keep_answer(response, note)
 
     def _keep_answer(self, response: requests.Response, note: Path) -> Download:
         # Not iter_content, which unpacks what a server labels as packed. urllib3 counts against Content-Length.
-        download = self._keep(response.raw.stream(CHUNK, decode_content=False))
+        download = self._keep(response.raw.stream(CHUNK, decode_content=False), response.url)
         conditions = {
             condition: response.headers[validator]
             for condition, validator in (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
@@ -226,10 +230,10 @@ class Web:
         if not path.is_file():
             raise _not_there(url)
         with path.open("rb") as file:
-            return self._keep(iter(lambda: file.read(CHUNK), b""))
+            return self._keep(iter(lambda: file.read(CHUNK), b""), url)
 
-    def _keep(self, chunks: Iterable[bytes]) -> Download:
-        return Download(*self._store.add(chunks))
+    def _keep(self, chunks: Iterable[bytes], url: str) -> Download:
+        return Download(*self._store.add(chunks), url)
 
     def _known(self, note: Path) -> tuple[Download | None, dict[str, str]]:
         """Return the last answer and the headers that ask whether it still holds; none without its whole file."""
@@ -237,7 +241,7 @@ class Web:
             answer = json.loads(note.read_bytes())
             path = self._store.get(answer["sha256"]) if answer["conditions"] else None
             if path:
-                return Download(path, answer["sha256"]), answer["conditions"]
+                return Download(path, answer["sha256"], ""), answer["conditions"]
         return None, {}
 
 

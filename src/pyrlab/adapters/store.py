@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._swept = False
         # A file is read once a run: hashing gigabytes for each question would cost seconds.
         self._verified: dict[str, tuple[int, int]] = {}
 
@@ -63,7 +65,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             found = digest.hexdigest()
-            if sha256 and found != sha256:
+            if (sha256 and found != sha256) or (size and written != size):
                 raise _mismatch(name or sha256)
             part.chmod(0o644)
             path = self._folder / found
@@ -81,7 +83,8 @@ class Store:
         """
         path = self._folder / sha256
         with contextlib.suppress(FileNotFoundError):
-            if target.samefile(path):
+            # Not a link by name, which a build context would carry as it is.
+            if target.samefile(path) and not target.is_symlink():
                 return
         if self.get(sha256) is None:
             raise FileNotFoundError(path)
@@ -104,26 +107,41 @@ class Store:
         Files used within a day, and those that a work folder links to, stay.
         """
         self._sweep()
-        entries = [(path.stat(), path) for path in self._folder.glob("*") if path.suffix != _PART]
-        total, freed = sum(status.st_size for status, _ in entries), 0
-        for status, path in sorted(entries, key=lambda entry: entry[0].st_atime):
-            unused = status.st_nlink == 1 and status.st_atime < time.time() - STALE
-            if total - freed > limit and unused:
+        files = {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
+        total, freed = sum(status.st_size for status in files.values()), 0
+        for path in sorted(files, key=lambda path: files[path].st_atime):
+            # Looked at again: another process may have taken, or removed, it in the meantime.
+            status = _status(path)
+            unused = status and status.st_nlink == 1 and status.st_atime < time.time() - STALE
+            if status and unused and total - freed > limit:
                 path.unlink(missing_ok=True)
                 freed += status.st_size
         return freed
 
     def _sweep(self) -> None:
+        """Remove what killed runs left, once for each store: looking through it for every file would cost seconds."""
+        if self._swept:
+            return
+        self._swept = True
         for path in self._folder.glob(f"*{_PART}"):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - STALE:
                     path.unlink()
 
 
+def _status(path: Path) -> os.stat_result | None:
+    """Return a file's status, or None for what is no file, or none any more."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
 def _same(path: Path, sha256: str) -> bool:
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            return not path.is_symlink() and hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
         return False
 

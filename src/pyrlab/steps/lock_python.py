@@ -97,5 +97,6 @@ def _with_files(
         earlier=old.pins if old else (),
     )
     tools = python.parse_pins(Materials(below.settings).recipe[TOOLS_LOCK].decode(), name=TOOLS_LOCK)
-    index.check_backends([pin for pin in pins if not chosen[pin.name].is_wheel], chosen, tools, lists.all_python)
-    return tuple(replace(pin, files=(chosen[pin.name],)) for pin in pins)
+    whole = tuple(replace(pin, files=(chosen[pin.name],)) for pin in pins)
+    index.check_backends(whole, tools, lists.all_python, python=python_of(debs), architecture=below.architecture)
+    return whole

@@ -1,32 +1,45 @@
 """A Python package index: which files it has of a release, and where."""
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import re
 import tarfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin
+from typing import IO, Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from pyrlab.adapters.http import THREADS, NotThereError, Wanted, Web, public
+from pyrlab.adapters.http import THREADS, NotThereError, RefusedError, Wanted, Web, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
 from pyrlab.model.lists import PythonRequest
 from pyrlab.model.locks.python import PythonFile, PythonPin
-from pyrlab.model.python_tags import IndexFile, choose, tags
+from pyrlab.model.python_tags import IndexFile, applies, choose, environment, fits, tags
 
 AGENT = "pyrlab"
 # What a source distribution without a pyproject.toml is built with. Source: PEP 518.
 DEFAULT_BACKEND = "setuptools"
 # No pyproject.toml is longer, in bytes.
-LONGEST = 2**20
-# A source distribution may hold as many files as it likes; its pyproject.toml stands near the top.
-_FIRST_MEMBERS = 100_000
+LONGEST_PYPROJECT = 2**20
+# Most of a source distribution that is read to find it, in bytes when unpacked: far more than any has.
+LONGEST_SDIST = 2**30
+MOST_MEMBERS = 200_000
+_PYPROJECT = re.compile(r"(?:\./)?[^/]+/pyproject\.toml")
+_ANY_FOLDER = re.compile(r"(?:\./)?(?P<folder>[^/]+)(?:/.*)?")
+# The first bytes of packed tars, and what unpacks them.
+_PACKINGS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 Pair = tuple[PythonPin, PythonFile]
 
 
@@ -50,28 +63,59 @@ class PythonIndex:
 
         What an earlier lock chose stays where it still may. Raises ListError where no file fits, NetworkError.
         """
-        known = {(pin.name, pin.version): pin.file_for(architecture) for pin in earlier}
-        kept = {pin.name: file for pin in pins if (file := _kept(pin, known.get((pin.name, pin.version))))}
         fitting = tags(python=python, glibc=glibc, architecture=architecture)
+        known = {(pin.name, pin.version): pin.file_for(architecture) for pin in earlier}
+        kept: dict[str, PythonFile] = {}
+        for pin in pins:
+            file = known.get((pin.name, pin.version))
+            # Another Python, or C library, has other wheels.
+            if file and f"sha256:{file.sha256}" in pin.hashes and fits(file.filename, fitting):
+                kept[pin.name] = file
 
         def look(pin: PythonPin) -> PythonFile:
-            found = choose(self.files(pin), fitting, python=python)
+            found = self._choose(pin, fitting, python)
             if found is None:
                 raise ListError(
-                    f"{pin.name} {pin.version} has no file for Python {python} on {architecture}",
-                    remedy="ask for another version of it, or for something else",
+                    f"{pin.name} {pin.version}: the Python index has no file that the lock allows and Python {python} "
+                    f"on {architecture} can install",
+                    remedy=f"ask for another version of it, or: nox -s lock -- --upgrade-package {pin.name}",
                 )
-            size = found.size or self._bring(found, pin).stat().st_size
-            return PythonFile(architecture, found.filename, size, found.sha256)
+            return PythonFile(architecture, found.filename, found.size, found.sha256)
 
         new = [pin for pin in pins if pin.name not in kept]
         with ThreadPoolExecutor(THREADS) as pool:
             return kept | dict(zip((pin.name for pin in new), pool.map(look, new), strict=True))
 
+    def _choose(self, pin: PythonPin, fitting: Sequence[Tag], python: str) -> IndexFile | None:
+        """Return the best file of a pin with its hash and size, for which the file itself may have to be fetched."""
+        allowed = _hashes(pin)
+        files = self.files(pin)
+        while True:
+            found = choose(files, fitting, python=python)
+            if found is None:
+                return None
+            known = self._measured(found, pin)
+            if known.sha256 in allowed:
+                return known
+            # An index without hashes, and this file came after the lock.
+            files.remove(found)
+
+    def _measured(self, found: IndexFile, pin: PythonPin) -> IndexFile:
+        if found.sha256 and found.size:
+            return found
+        if found.sha256:
+            wanted = Wanted((found.url,), found.sha256, 0, f"{pin.name} {pin.version}")
+            return replace(found, size=self._web.fetch(wanted, agent=AGENT).stat().st_size)
+        download = self._web.get(found.url, agent=AGENT)
+        return replace(found, sha256=download.sha256, size=download.path.stat().st_size)
+
     def files(self, pin: PythonPin) -> list[IndexFile]:
-        """Return the files of a pin that the index has and the lock allows. Raises NetworkError."""
-        allowed = {value.removeprefix("sha256:") for value in pin.hashes}
-        return [file for file in self._page(pin.name) if file.sha256 in allowed]
+        """Return the files of a pin that the index has and the lock allows, or may allow where no hash is shown.
+
+        Raises NotThereError, RefusedError, NetworkError.
+        """
+        allowed = {"", *_hashes(pin)}
+        return [file for file in self._page(pin.name) if file.sha256 in allowed and _is_of(file, pin)]
 
     def fetch_all(self, pairs: Sequence[Pair], *, progress: Callable[[int], None] = lambda _: None) -> None:
         """Bring these files into the store. Raises NotThereError, HashMismatchError, NetworkError."""
@@ -84,63 +128,76 @@ class PythonIndex:
 
     def check_backends(
         self,
-        sources: Sequence[PythonPin],
-        chosen: Mapping[str, PythonFile],
+        pins: Sequence[PythonPin],
         tools: Sequence[PythonPin],
         requests: Sequence[PythonRequest],
+        *,
+        python: str,
+        architecture: str,
     ) -> None:
-        """Raise ListError for a source distribution that wants more to build it than ``tools`` pins."""
+        """Raise ListError for a source distribution that wants more to build it than ``tools`` pins.
+
+        ``pins`` are all of a lock, with the files that the architecture installs.
+        """
         pinned = {pin.name: Version(pin.version) for pin in tools}
-        for pin in sources:
-            self.fetch_all([(pin, chosen[pin.name])])
-            path = self._web.cached(chosen[pin.name].sha256)
-            lacking = [str(wanted) for wanted in build_requirements(path) if not _has(pinned, wanted)] if path else []
+        values = environment(python=python, architecture=architecture)
+        pairs = [(pin, file) for pin in pins if (file := pin.file_for(architecture)) and not file.is_wheel]
+        self.fetch_all(pairs)
+        for pin, file in pairs:
+            path = self._web.cached(file.sha256)
+            wants = build_requirements(path, name=f"{pin.name} {pin.version}") if path else []
+            counting = [requirement for requirement in wants if applies(requirement.marker, values)]
+            lacking = [requirement for requirement in counting if not _has(pinned, requirement)]
             if lacking:
-                where = next((f"{one.where}: " for one in requests if one.name == pin.name), "")
-                raise ListError(
-                    f"{where}{pin.name} {pin.version} comes as source only, and to build it wants "
-                    f"{', '.join(lacking)}, which docker/install/python/tools.lock does not pin",
-                    remedy="ask for a version of it that has a wheel, or add that to docker/install/python/tools.in "
-                    "and pin it: nox -s relock",
-                )
+                raise _lacking(pin, lacking, pinned, requests)
 
     def _wanted(self, pair: Pair) -> Wanted:
         pin, file = pair
-        urls = tuple(found.url for found in self._page(pin.name) if found.sha256 == file.sha256)
-        if not urls and any(found.filename == file.filename for found in self._page(pin.name)):
+        page = self._page(pin.name)
+        urls = tuple(found.url for found in page if found.sha256 == file.sha256)
+        named = [found for found in page if found.filename == file.filename]
+        # Without a hash the name is all there is to go by. The bytes must be right in any case.
+        urls += tuple(found.url for found in named if not found.sha256)
+        if named and not urls:
             raise HashMismatchError(
                 f"{pin.name} {pin.version}: the index now has other bytes as {file.filename}",
                 remedy=f"find out why before you trust them; nox -s lock -- --upgrade-package {pin.name} takes them",
             )
         return Wanted(urls, file.sha256, file.size, f"{pin.name} {pin.version}")
 
-    def _bring(self, found: IndexFile, pin: PythonPin) -> Path:
-        return self._web.fetch(Wanted((found.url,), found.sha256, 0, f"{pin.name} {pin.version}"), agent=AGENT)
-
     def _page(self, name: str) -> list[IndexFile]:
         """Return all files that an index has of a project."""
         # It brings half a second of imports, which only those need who ask an index.
         from pypi_simple import ACCEPT_ANY, PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 
-        url = urljoin((self._url or PYPI_SIMPLE_ENDPOINT).rstrip("/") + "/", f"{canonicalize_name(name)}/")
+        root = (self._url or PYPI_SIMPLE_ENDPOINT).rstrip("/") + "/"
+        url = urljoin(root, f"{canonicalize_name(name)}/")
         try:
-            content = self._web.get(url, agent=AGENT, accept=ACCEPT_ANY).path.read_bytes()
+            download = self._web.get(url, agent=AGENT, accept=ACCEPT_ANY)
         except NotThereError as error:
             raise NotThereError(f"the Python index has no {name}: {public(url)} is not there", remedy=_URL) from error
+        except RefusedError as error:
+            raise RefusedError(str(error), remedy=f"put the user into ~/.netrc, or into the URL: {_URL}") from error
+        content = download.path.read_bytes()
         try:
             if content.lstrip().startswith(b"{"):
-                page = ProjectPage.from_json_data(json.loads(content), base_url=url)
+                page = ProjectPage.from_json_data(json.loads(content), base_url=download.url)
             else:
-                page = ProjectPage.from_html(name, content, base_url=url)
-        except (ValueError, TypeError, KeyError, UnsupportedRepoVersionError) as error:
-            raise NetworkError(f"{public(url)} is no page of a Python index", remedy=_URL) from error
+                page = ProjectPage.from_html(name, content, base_url=download.url)
+        except (ValueError, TypeError, KeyError, AttributeError, UnsupportedRepoVersionError) as error:
+            raise _no_page(url) from error
+        is_ours = any(canonicalize_name(package.project or "") == canonicalize_name(name) for package in page.packages)
+        # A sign-in page is HTML too. The page of a project without files says what it is.
+        if not is_ours and (page.packages or not page.repository_version):
+            raise _no_page(url)
         return [
             IndexFile(
                 filename=package.filename,
-                url=urljoin(url, package.url),
-                sha256=package.digests.get("sha256", ""),
+                url=_with_user(urljoin(download.url, package.url), root),
+                sha256=package.digests.get("sha256", "").lower(),
                 size=package.size or 0,
                 requires_python=package.requires_python or "",
+                yanked=package.is_yanked,
             )
             for package in page.packages
         ]
@@ -150,45 +207,164 @@ _URL = "check PIPPROXY, or network.python_index in pyrlab.toml"
 _UPGRADE = "nox -s lock -- python --upgrade-package NAME, for each of them"
 
 
-def _kept(pin: PythonPin, file: PythonFile | None) -> PythonFile | None:
-    return file if file and f"sha256:{file.sha256}" in pin.hashes else None
+def _no_page(url: str) -> NetworkError:
+    return NetworkError(
+        f"{public(url)} is no page of a Python index",
+        remedy=f"the URL must be that of the simple API, which ends in /simple as a rule: {_URL}",
+    )
+
+
+def _with_user(url: str, index: str) -> str:
+    """Return a file's URL with the index's own credentials, where the same server has both (as pip does)."""
+    parts, home = urlsplit(url), urlsplit(index)
+    user, _, server = home.netloc.rpartition("@")
+    if user and (parts.scheme, parts.netloc) == (home.scheme, server):
+        return urlunsplit(parts._replace(netloc=home.netloc))
+    return url
+
+
+def _hashes(pin: PythonPin) -> set[str]:
+    return {value.removeprefix("sha256:") for value in pin.hashes}
+
+
+def _is_of(file: IndexFile, pin: PythonPin) -> bool:
+    """Tell whether a file is one of a pin's release: by its hash, or else by its name."""
+    return bool(file.sha256) or PythonFile("", file.filename, 0, "").belongs_to(pin.name, pin.version)
 
 
 def _has(pinned: Mapping[str, Version], wanted: Requirement) -> bool:
     version = pinned.get(canonicalize_name(wanted.name))
-    return version is not None and wanted.specifier.contains(version, prereleases=True)
+    return version is not None and not wanted.url and wanted.specifier.contains(version, prereleases=True)
 
 
-def build_requirements(sdist: Path) -> list[Requirement]:
-    """Return what a source distribution says that it needs to be built. Nothing of it is run.
+def _lacking(
+    pin: PythonPin,
+    lacking: Sequence[Requirement],
+    pinned: Mapping[str, Version],
+    requests: Sequence[PythonRequest],
+) -> ListError:
+    where = next((f"{request.where}: " for request in requests if request.name == pin.name), "")
+    wants = ", ".join(f"{requirement.name}{requirement.specifier}" for requirement in lacking)
+    names = [canonicalize_name(requirement.name) for requirement in lacking]
+    others = ", ".join(f"{name} {pinned[name]}" for name in names if name in pinned)
+    but = f"; docker/install/python/tools.lock pins {others}" if others else ""
+    return ListError(
+        f"{where}{pin.name} {pin.version} comes as source only, and to build it wants {wants}, which "
+        f"docker/install/python/tools.lock does not pin{but}",
+        remedy="ask for a version of it that has a wheel, or add that to docker/install/python/tools.in "
+        "and pin it: nox -s relock",
+    )
 
-    Raises ListError for one that is damaged, or says it in a way that nobody can read.
+
+def build_requirements(sdist: Path, *, name: str) -> list[Requirement]:
+    """Return what the source distribution called ``name`` says that it needs to be built: ``build-system.requires``.
+
+    Nothing of it is run, or written to the disk. Raises ListError for one that is damaged, is larger than any, or
+    says it in a way that nobody can read.
     """
     try:
         text = _pyproject(sdist)
-        system: Any = tomllib.loads(text).get("build-system", {}) if text else {}
-        return [Requirement(line) for line in system.get("requires", [DEFAULT_BACKEND])]
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, ValueError, InvalidRequirement, AttributeError) as error:
+        system: Any = tomllib.loads(text.decode()).get("build-system", {}) if text else {}
+        requires = system.get("requires", [DEFAULT_BACKEND])
+        if not isinstance(requires, list):
+            raise TypeError("build-system.requires is no list")
+        return [Requirement(line) for line in requires]
+    except _UNREADABLE as error:
+        reason = (str(error) or type(error).__name__).partition("\n")[0][:200]
         raise ListError(
-            f"a source distribution says nothing of how it is built that can be read: {error}",
+            f"{name} is a source distribution that cannot be read: {reason}",
             remedy="ask for another version of it",
         ) from error
 
 
-def _pyproject(sdist: Path) -> str:
-    """Return the text of the pyproject.toml in an archive's top folder, or nothing."""
+# All that reading an archive, TOML and a requirement may end in, where somebody meant harm.
+_UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    InvalidRequirement,
+)
+
+
+def _pyproject(sdist: Path) -> bytes | None:
+    """Return the pyproject.toml of a source distribution; None if it has none."""
     if zipfile.is_zipfile(sdist):
-        with zipfile.ZipFile(sdist) as archive:
-            names = [name for name in archive.namelist() if _is_pyproject(name)]
-            return archive.open(names[0]).read(LONGEST).decode() if names else ""
-    with tarfile.open(sdist) as archive:
-        for _, member in zip(range(_FIRST_MEMBERS), archive, strict=False):
-            file = archive.extractfile(member) if member.isreg() and _is_pyproject(member.name) else None
-            if file:
-                return file.read(LONGEST).decode()
-    return ""
+        return _pyproject_of_zip(sdist)
+    with sdist.open("rb") as file:
+        start = file.read(6)
+    unpack = next((unpack for magic, unpack in _PACKINGS.items() if start.startswith(magic)), None)
+    if unpack is None:
+        raise ValueError("it is neither a packed tar nor a zip")
+    folders: set[str] = set()
+    raw: IO[bytes] = unpack(sdist)
+    with raw, tarfile.open(fileobj=_Bounded(raw), mode="r|") as archive:
+        for number, member in enumerate(archive):
+            if number > MOST_MEMBERS:
+                raise ValueError("it has too many files")
+            folders.add(_folder(member.name))
+            if _PYPROJECT.fullmatch(member.name):
+                if not member.isfile():
+                    raise ValueError("its pyproject.toml is a link")
+                _check_length(member.size)
+                content = archive.extractfile(member)
+                return content.read() if content else b""
+    _check_folders(folders)
+    return None
 
 
-def _is_pyproject(name: str) -> bool:
-    parts = name.removeprefix("./").split("/")
-    return len(parts) == 2 and parts[1] == "pyproject.toml"  # noqa: PLR2004 - the folder and the file
+def _pyproject_of_zip(sdist: Path) -> bytes | None:
+    with zipfile.ZipFile(sdist) as archive:
+        members = archive.infolist()
+        if len(members) > MOST_MEMBERS:
+            raise ValueError("it has too many files")
+        _check_folders({_folder(member.filename) for member in members})
+        for member in members:
+            if _PYPROJECT.fullmatch(member.filename):
+                _check_length(member.file_size)
+                with archive.open(member) as file:
+                    return file.read(LONGEST_PYPROJECT)
+    return None
+
+
+def _folder(path: str) -> str:
+    """Return the first folder of a member's path. Raises ValueError for a path that leads out of the archive."""
+    match = _ANY_FOLDER.fullmatch(path)
+    if not match or ".." in path.split("/"):
+        raise ValueError(f"it has a file {path[:80]!r}")
+    return match["folder"]
+
+
+def _check_folders(folders: set[str]) -> None:
+    # pax_global_header is what git writes for itself.
+    if len(folders - {".", "pax_global_header"}) != 1:
+        raise ValueError("its files are not in one folder")
+
+
+def _check_length(size: int) -> None:
+    if size > LONGEST_PYPROJECT:
+        raise ValueError("its pyproject.toml is too long")
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that ends in ValueError where it gives more than any source distribution holds."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__()
+        self._raw = raw
+        self._left = LONGEST_SDIST
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as any file does, as far as it may."""
+        if size < 0 or size > self._left:
+            raise ValueError("it is too large")
+        data = self._raw.read(size)
+        self._left -= len(data)
+        return data

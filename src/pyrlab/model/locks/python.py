@@ -26,8 +26,8 @@ _PIN = re.compile(
 )
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 _FILE = re.compile(
-    r"# (?P<architecture>[a-z0-9]+): (?P<filename>[A-Za-z0-9._+!-]+) (?P<size>[0-9]{1,15}) "
-    r"sha256:(?P<sha256>[0-9a-f]{64})"
+    r"# (?P<architecture>[a-z0-9]+): (?P<filename>[A-Za-z0-9][A-Za-z0-9._+!-]*) "
+    r"(?P<size>[0-9]{1,15}) sha256:(?P<sha256>[0-9a-f]{64})"
 )
 _HEADER = ("input", "python")
 
@@ -49,9 +49,8 @@ class PythonFile:
     def belongs_to(self, name: str, version: str) -> bool:
         """Tell whether the file's name says that it is this release's."""
         try:
-            wheel = self.is_wheel
-            found = parse_wheel_filename(self.filename)[:2] if wheel else parse_sdist_filename(self.filename)
-            return found == (canonicalize_name(name), Version(version))
+            wheel = parse_wheel_filename(self.filename)[:2] if self.is_wheel else None
+            return (wheel or parse_sdist_filename(self.filename)) == (canonicalize_name(name), Version(version))
         except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
             # Old source distributions are .zip or .tar.bz2, which no parser takes.
             return self.filename.endswith((".zip", ".tar.bz2", ".tgz"))
