@@ -1,7 +1,7 @@
 # What makes a Debian system a place for labs: the locale, the user, the entry point.
 # The home folder is open to every user id: a lab runs with the id of whoever owns the notebooks.
 FROM $below AS $stage
-RUN --network=none --mount=type=bind,from=recipe,source=lab,target=/run/lab /run/lab/make-user
+RUN --network=none --mount=type=bind,from=recipe,source=lab,target=/dev/lab /dev/lab/make-user
 ENV LANG=en_US.UTF-8 \
     PATH=/opt/lab/bin:$$PATH \
     HOME=/home/notebook USER=notebook LOGNAME=notebook \

@@ -37,7 +37,7 @@ attempt("wrote an answer", lambda: Path("/out/pyrlab-was-here").write_text(""))
 attempt("changed the request", lambda: Path("/tmp/lock/requirements.in").write_text(""))
 attempt("read a secret", lambda: Path("/run/secrets/pip").read_text())
 attempt("saw the host", lambda: Path({host!r}).read_text())
-attempt("wrote into the section", lambda: Path("/run/section/pyrlab-was-here").write_text(""))
+attempt("wrote into the section", lambda: Path("/dev/section/pyrlab-was-here").write_text(""))
 if os.getuid() == 0:
     done.append("was root")
 Path("pyrlab_test_hostile.py").write_text(f"DONE = {{done!r}}\\n")
