@@ -94,6 +94,13 @@ COMPILE_REMEDY = "the last lines say why; what is missing may be a Debian packag
             id="compilation-with-requirements",
         ),
         pytest.param(
+            ["pyrlab-r output", "** byte-compile and prepare", "pyrlab-r end", "pyrlab-r slow curl 6.4.0 3600"],
+            BuildError,
+            "curl 6.4.0 still compiled after 3600 s, and was ended",
+            "allow more time: build.timeout in pyrlab.toml, in seconds",
+            id="too-slow",
+        ),
+        pytest.param(
             ["pyrlab-r broken curl 6.4.0: it wants cli >= 4", "pyrlab-r broken vctrs 0.6.5: it does not load"],
             CompileError,
             "R packages of rlab do not work together: curl 6.4.0: it wants cli >= 4; vctrs 0.6.5: it does not load",
@@ -137,6 +144,14 @@ def test_the_detail_is_what_the_compiler_said() -> None:
     error = explain(compile_failure("curl.c:1:10: fatal error: x.h", "ERROR: compilation failed"))
     assert error is not None
     assert error.detail == "curl.c:1:10: fatal error: x.h\nERROR: compilation failed"
+
+
+def test_the_detail_of_a_slow_package_is_what_it_said_last() -> None:
+    """So that a user sees whether it went on, or hung."""
+    lines = ["pyrlab-r output", "checking for curl...", "pyrlab-r end", "pyrlab-r slow curl 6.4.0 60"]
+    error = explain(failed(*lines))
+    assert error is not None
+    assert error.detail == "checking for curl..."
 
 
 @pytest.mark.parametrize(

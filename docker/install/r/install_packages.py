@@ -27,6 +27,7 @@ from plan import Package, PackageError, read_plan, run
 KERNELS = Path("/usr/local/share/jupyter/kernels")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_LINES = 40
+LINE_LENGTH = 1000
 TIMEOUT = 3600.0
 # A gate loads every package when all are in, so no install needs to. R's own staging keeps a half-installed package out
 # of the library, where another one could find it and take it for whole.
@@ -190,7 +191,7 @@ def _failed(package: Package, output: str) -> PackageError:
 def _tail(output: str) -> list[str]:
     """Return the end of what a compile printed, between lines that mark it. None of it looks like a line of ours."""
     said = output.replace("pyrlab-r", "pyrlab_r").splitlines()
-    return ["pyrlab-r output", *said[-TAIL_LINES:], "pyrlab-r end"]
+    return ["pyrlab-r output", *(line[:LINE_LENGTH] for line in said[-TAIL_LINES:]), "pyrlab-r end"]
 
 
 def environment(place: Place, home: Path) -> dict[str, str]:

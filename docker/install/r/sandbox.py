@@ -190,8 +190,7 @@ def claim(*folders: Path) -> None:
         folder = pending.pop()
         if len(folder.relative_to(tree).parts) > TREE_DEPTH:
             raise SandboxError(f"its folders are more than {TREE_DEPTH} deep")
-        for entry in os.scandir(folder):
-            path = Path(entry.path)
+        for path in folder.iterdir():
             os.chown(path, 0, 0, follow_symlinks=False)
             status = path.lstat()
             if reason := _objection(path, status, tree):
