@@ -130,6 +130,16 @@ def test_what_is_right_stays_untouched(tmp_path: Path, store: Store) -> None:
     assert after["abc.whl"][0] == before["abc.whl"][0]
 
 
+def test_a_damaged_file_is_mended(tmp_path: Path, store: Store) -> None:
+    """Though its time and mode are right."""
+    folder = tmp_path / "section"
+    fill(folder, {"list": b"numpy"}, {}, link=store.link)
+    (folder / "list").write_bytes(b"nunpy")
+    os.utime(folder / "list", (moment(b"numpy"), moment(b"numpy")))
+    fill(folder, {"list": b"numpy"}, {}, link=store.link)
+    assert tree_of(folder) == {"list": b"numpy"}
+
+
 @pytest.mark.parametrize("name", ["list", "abc.whl"])
 def test_a_stale_file_of_the_same_name_is_replaced(tmp_path: Path, store: Store, name: str) -> None:
     """And whoever still reads the old one, reads all of it."""
@@ -149,6 +159,7 @@ def test_a_symbolic_link_never_stays(tmp_path: Path, store: Store, name: str) ->
     folder.mkdir()
     outside = tmp_path / "outside"
     outside.write_bytes(b"x")
+    os.utime(outside, (moment(b"x"), moment(b"x")))
     (folder / name).symlink_to(outside if name == "list" else tmp_path / "files" / SHA256)
     fill(folder, {"list": b"x"}, {"abc.whl": SHA256}, link=store.link)
     assert not any(path.is_symlink() for path in folder.iterdir())

@@ -141,6 +141,11 @@ def other(old: str, new: str) -> str:
             id="file-lacks-its-hash",
         ),
         pytest.param(
+            other("a" * 64, "a" * 63),
+            f"{UNREADABLE}file 'r-cran-zoo' is no deb that can be",
+            id="deb-with-a-short-hash",
+        ),
+        pytest.param(
             other('path = "pool/', 'path = "../'),
             f"{UNREADABLE}file 'r-cran-zoo' is no deb that can be",
             id="deb-leaves-the-archive",

@@ -165,9 +165,7 @@ def check_format(said: object, newest: int, *, name: str) -> int:
     """Return the number of a lock's format. Raises StaleLockError for one that this pyrlab does not know."""
     if said is None:
         raise StaleLockError(f"{name} does not say its format", remedy=restore(name))
-    is_number = (
-        isinstance(said, str | int) and not isinstance(said, bool) and re.fullmatch("[1-9][0-9]{0,8}", f"{said}")
-    )
+    is_number = isinstance(said, str | int) and re.fullmatch("[1-9][0-9]{0,8}", f"{said}")
     if not is_number:
         raise StaleLockError(f"{name} has the format {said!r}, which is no number", remedy=restore(name))
     number = int(str(said))
