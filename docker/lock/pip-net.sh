@@ -6,3 +6,5 @@ if [ -s /run/secrets/uv ]; then export UV_CONFIG_FILE=/run/secrets/uv; fi
 if [ -s /run/secrets/ca ]; then
     export SSL_CERT_FILE=/run/secrets/ca PIP_CERT=/run/secrets/ca REQUESTS_CA_BUNDLE=/run/secrets/ca
 fi
+# shellcheck source=/dev/null
+if [ -s /run/secrets/proxy ]; then . /run/secrets/proxy; fi

@@ -19,4 +19,5 @@ COPY --link --from=$image-library /usr/local/lib/R /usr/local/lib/R
 COPY --link --from=$image-library /usr/local/share/jupyter /usr/local/share/jupyter
 RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
     --mount=type=bind,from=sections,source=$image.r,target=/dev/section \
-    HOME=/dev/shm/gate setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs Rscript --vanilla /dev/r/check-library /dev/section/library
+    HOME=/dev/shm/gate setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs \
+    Rscript --vanilla /dev/r/check-library /dev/section/library

@@ -1,6 +1,5 @@
 """What belongs to a user, and not to one build."""
 
-import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,4 +18,4 @@ def test_runs_that_are_the_first_ones_together_have_one_seal(
         found = set(pool.map(lambda _: seal(settings), range(64)))
     assert found == {(settings.cache / "seal").read_text(encoding="utf-8")}
     assert [path.name for path in settings.cache.iterdir()] == ["seal"]
-    assert stat.S_IMODE(os.stat(settings.cache / "seal").st_mode) == 0o600
+    assert stat.S_IMODE((settings.cache / "seal").stat().st_mode) == 0o600
