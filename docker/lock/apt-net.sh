@@ -2,3 +2,5 @@
 # shellcheck shell=sh
 if [ -s /run/secrets/apt ]; then export APT_CONFIG=/run/secrets/apt; fi
 export DEBIAN_FRONTEND=noninteractive
+# shellcheck source=/dev/null
+if [ -s /run/secrets/proxy ]; then . /run/secrets/proxy; fi

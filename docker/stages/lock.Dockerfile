@@ -3,7 +3,8 @@
 FROM root AS lock-debs-run
 ARG run
 RUN --mount=type=bind,from=recipe,source=lock,target=/run/lock --mount=type=bind,from=request,target=/run/request \
-    --mount=type=secret,id=apt --mount=type=secret,id=sources --mount=type=secret,id=ca,mode=0444 \
+    --mount=type=secret,id=apt --mount=type=secret,id=sources --mount=type=secret,id=proxy \
+    --mount=type=secret,id=ca,mode=0444 \
     --mount=type=cache,id=$cache-apt,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,id=$cache-lists,target=/var/lib/apt/lists,sharing=locked \
     : "$$run" && /run/lock/lock-debs /run/request /out
@@ -15,7 +16,7 @@ FROM tools AS lock-python-run
 ARG run
 ARG options
 RUN --mount=type=bind,from=recipe,source=lock,target=/run/lock --mount=type=bind,from=request,target=/run/request \
-    --mount=type=secret,id=pip --mount=type=secret,id=ca,mode=0444 \
+    --mount=type=secret,id=pip --mount=type=secret,id=proxy --mount=type=secret,id=ca,mode=0444 \
     --mount=type=cache,id=$cache-pip,target=/root/.cache \
     : "$$run" && /run/lock/lock-python /run/request /out $$options
 

@@ -4,6 +4,7 @@ import configparser
 import json
 import os
 import re
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -117,7 +118,22 @@ def test_without_settings_no_secret_says_anything(load_settings: Load) -> None:
     """But for apt's date check, which is always decided."""
     written = {name: text.strip() for name, text in lock_secrets(load_settings(), "").items()}
     check = 'Acquire::Check-Valid-Until "true";'
-    assert written == {"apt": check, "sources": "", "pip": "[global]", "ca": ""}
+    assert written == {"apt": check, "sources": "", "pip": "[global]", "ca": "", "proxy": ""}
+
+
+def test_proxies_are_a_secret_that_a_shell_reads(load_settings: Load, tmp_path: Path) -> None:
+    """They may hold a password, with whatever signs; programs look for them in either case."""
+    proxy = "http://me:p'w$x@proxy.example:3128"
+    (tmp_path / "proxy").write_text(lock_secrets(load_settings(HTTP_PROXY=proxy), "")["proxy"], encoding="utf-8")
+    shown = subprocess.run(
+        ["/bin/sh", "-euc", '. "$1"; env', "sh", str(tmp_path / "proxy")],
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    ).stdout.splitlines()
+    assert {f"HTTP_PROXY={proxy}", f"http_proxy={proxy}"} <= set(shown)
 
 
 def test_secrets_hold_the_network_settings(load_settings: Load, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def key_of(
             {"pins": {"BH": replace(BH, deb=DebPin("r-cran-bh", "1.88.0-1", "all", "f" * 64))}},
             id="deb-it-links-to",
         ),
-        pytest.param({"pin": replace(CURL, linking=("Rcpp",))}, id="what-it-links-to"),
+        pytest.param({"pins": {"cli": replace(CLI, version="3.6.6", files=files("cli", 9))}}, id="needed-to-load"),
     ],
 )
 def test_what_decides_the_bytes_changes_the_key(changed: dict[str, Any]) -> None:
@@ -104,7 +104,6 @@ def test_what_decides_the_bytes_changes_the_key(changed: dict[str, Any]) -> None
         pytest.param({"pin": replace(CURL, repository="mirror")}, id="same-file-from-elsewhere"),
         pytest.param({"pin": replace(CURL, requested=False)}, id="who-asked-for-it"),
         pytest.param({"pin": replace(CURL, system_requirements="")}, id="its-own-words"),
-        pytest.param({"pins": {"cli": replace(CLI, version="3.6.6", files=files("cli", 9))}}, id="needed-to-load-only"),
         pytest.param({"pins": {"Rcpp": replace(RCPP, files=RCPP.files[::-1])}}, id="order-of-linked-files"),
         pytest.param({"debs": {"vim": "9.2-1", "gcc-14-base": "14.3.0-1"}}, id="debs-of-others"),
         pytest.param({"debs": {"libcurl4t64": "8.15.0-1"}}, id="deb-that-runs-it"),

@@ -179,6 +179,10 @@ def test_a_tar_that_is_whole_and_of_the_same_packages_is_kept(tmp_path: Path) ->
     with target.open("r+b") as file:
         file.truncate(100)
     assert changed("two", {"etc/b": b"b"})
+    with target.open("r+b") as file:
+        file.seek(100)
+        file.write(b"other")
+    assert changed("two", {"etc/b": b"b"})
     target.unlink()
     assert changed("two", {"etc/b": b"b"})
 

@@ -70,6 +70,18 @@ def test_heavy_distributions_are_parts_of_their_own_below_the_light_ones() -> No
     assert [pin.name for pin in parts["light-07"]] == ["six"]
 
 
+def test_a_distribution_that_is_called_as_another_section_is_a_part_too() -> None:
+    """One of the two would be left out, and nothing would say so."""
+    found = made(locks_of(pin("light-07", size=HEAVY), pin("six"), pin("r", size=HEAVY), pin("debs", size=HEAVY)))
+    own = {name: file.pin.name for name, section in found.items() for file in section.files if name[:6] == "pylab."}
+    assert own == {
+        "pylab.debs_": "debs",
+        "pylab.light-07_": "light-07",
+        "pylab.r_": "r",
+        "pylab.light-07": "six",
+    }
+
+
 def test_a_distribution_stays_in_its_part_for_good() -> None:
     """Golden values: another hash would reinstall everything once, for everybody."""
     parts = python_parts([pin(name) for name in ("six", "tabulate", "pytz", "xlrd")], [], "amd64")

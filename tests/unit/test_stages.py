@@ -71,6 +71,14 @@ def test_all_stages_that_are_named_exist() -> None:
     assert {other for stage in stages.values() for other in stage.stages} <= stages.keys()
 
 
+def test_whose_cache_it_is_changes_no_image() -> None:
+    """It depends on a file in the user's cache folder, which anybody may empty."""
+    made = sections(GRAPH, BASE, recipe=RECIPE["r"], origin="trixie") | TOOLS
+    ours, theirs = (stages_in(render(GRAPH, made, template, cache=cache)) for cache in ("ours", "theirs"))
+    assert ours["rlab-library"].text != theirs["rlab-library"].text
+    assert keys(ours, made, RECIPE) == keys(theirs, made, RECIPE)
+
+
 def test_a_new_python_package_changes_its_lab_only() -> None:
     assert changed(keys_of(BASE), keys_of(locks_of(pin("numpy", size=HEAVY), pin("six"), pin("xlrd")))) == {"pylab"}
 

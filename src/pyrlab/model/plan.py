@@ -39,8 +39,9 @@ def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine
     """Return a hash of what decides the bytes of a compiled package.
 
     That is its source; R, the compilers, and the machine as suite and architecture; the scripts, by their digest
-    ``recipe``; the packages whose headers it includes, and the debs that
-    Debian compiles it with. ``debs`` are versions by name.
+    ``recipe``; the debs that Debian compiles it with; and all packages that it needs: their headers are compiled in, and
+    their code is loaded while it is installed, when it may leave anything in what comes out. ``debs`` are versions by
+    name.
     """
     source = pin.source
     # A package without code to compile is the same whatever compilers other packages bring.
@@ -50,7 +51,7 @@ def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine
         f"package {pin.name} {pin.version} {source.sha256 if source else ''}",
         f"r {debs.get('r-base-core', '')} {machine}",
         *(f"deb {name} {debs[name]}" for name in sorted({*compilers, *pin.build}) if name in debs),
-        *(f"linking {name} {_identity(pins[name])}" for name in pin.linking if name in pins),
+        *(f"needs {name} {_identity(pins[name])}" for name in sorted(_needed(pin, pins))),
     ]
     return digest(lines).removeprefix("sha256:")
 
@@ -58,6 +59,19 @@ def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine
 def listed(lock: RLock) -> str:
     """Return what the gate proves: a line for each R package of rlab, its name and version."""
     return "".join(f"{pin.name} {pin.version}\n" for pin in lock.packages)
+
+
+def _needed(pin: RPin, pins: Mapping[str, RPin]) -> set[str]:
+    """Return the names of all packages that one needs, directly or not, of those that are pinned."""
+    found: set[str] = set()
+    ahead = [pin]
+    while ahead:
+        current = ahead.pop()
+        names = {*current.linking, *(dependency.name for dependency in current.dependencies)}
+        new = {name for name in names if name in pins} - found
+        found |= new
+        ahead += [pins[name] for name in new]
+    return found - {pin.name}
 
 
 def _identity(pin: RPin) -> str:

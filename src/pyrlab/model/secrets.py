@@ -1,5 +1,7 @@
 """The network settings as the configuration of apt and pip, for the steps that ask an archive or an index."""
 
+import shlex
+
 from pyrlab.model.settings import Settings
 
 
@@ -17,9 +19,14 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
         pip.append(f"index-url = {settings.python_index}")
     if settings.python_trusted_host:
         pip.append(f"trusted-host = {settings.python_trusted_host}")
+    # In either case, as programs look for them. BuildKit's own proxy arguments would stand in the bake file.
+    proxy = [
+        f"export {form}={shlex.quote(url)}\n" for name, url in settings.proxies.items() for form in (name, name.lower())
+    ]
     return {
         "apt": "\n".join([*apt, ""]),
         "sources": "\n".join([*settings.apt_sources, ""]),
         "pip": "\n".join([*pip, ""]),
         "ca": certificates,
+        "proxy": "".join(proxy),
     }

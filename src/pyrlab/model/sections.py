@@ -111,10 +111,18 @@ def python_parts(
         if file is None:
             continue
         if file.size >= HEAVY or not file.is_wheel:
-            heavy[pin.name] = (pin,)
+            heavy[_part(pin.name)] = (pin,)
         else:
             light[f"light-{zlib.crc32(pin.name.encode()) % LIGHT_PARTS:02}"].append(pin)
     return heavy | {name: tuple(members) for name, members in light.items() if members}
+
+
+def _part(name: str) -> str:
+    """Return what the part of one distribution is called: some are called as other sections of an image are.
+
+    No distribution's own name ends so.
+    """
+    return f"{name}_" if name in {"debs", "r"} or name.startswith("light-") else name
 
 
 def python_section(name: str, pins: Iterable[PythonPin], architecture: str) -> Section:

@@ -12,6 +12,7 @@ from pyrlab.model.sections import SHARED, Section
 _FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
 _COPIED = re.compile(r"COPY (?:--link )?--from=(?P<where>\S+) (?P<paths>[^\n]+)")
 _MOUNTED = re.compile(r"--mount=type=bind,from=(?P<where>[^,\s]+),source=(?P<source>[^,\s]+)")
+_CACHE_ID = re.compile(r"(?<=--mount=type=cache,)id=[^,\s]+")
 RECIPE, SECTIONS = "recipe", "sections"
 
 
@@ -118,6 +119,7 @@ def keys(stages: Mapping[str, Stage], sections: Mapping[str, Section], recipe: M
     """Return the key of each stage: equal keys mean equal inputs, all of them and nothing else.
 
     ``recipe`` are digests by path, of files and of folders. BuildKit itself looks at the same before it runs a step.
+    Whose cache a step may use is left out: it decides how long the step takes, and not what comes out.
     """
     found: dict[str, str] = {}
 
@@ -125,7 +127,7 @@ def keys(stages: Mapping[str, Stage], sections: Mapping[str, Section], recipe: M
         if name not in found:
             stage = stages[name]
             lines = [
-                stage.text,
+                _CACHE_ID.sub("", stage.text),
                 *(f"stage {other} {key(other)}" for other in sorted(stage.stages)),
                 *(f"section {other} {sections[other].digest}" for other in sorted(stage.sections)),
                 *(f"recipe {path} {recipe[path]}" for path in sorted(stage.recipe)),

@@ -66,7 +66,7 @@ def fetch(settings: Settings, sections: Iterable[Section], *, r: str, architectu
     lacking = [pin for pin in of_r.values() if not any(store.get(file.sha256) for file in pin.files)]
     if lacking:
         say(f"downloading {len(lacking)} R packages")
-        _fetch_r(settings, lacking, r=r, architecture=architecture)
+        _fetch_r(settings, lacking, r=r, architecture=architecture, say=say)
 
 
 def _amount(files: Sequence[PinnedFile]) -> str:
@@ -99,20 +99,21 @@ def _fetch_python(settings: Settings, files: Sequence[PinnedFile]) -> None:
     index.fetch_all(pairs)
 
 
-def _fetch_r(settings: Settings, pins: Sequence[RPin], *, r: str, architecture: str) -> None:
+def _fetch_r(settings: Settings, pins: Sequence[RPin], *, r: str, architecture: str, say: Say) -> None:
     repositories = repository.connect(settings, r=r, architecture=architecture)
     for pin in pins:
-        _bring(repositories, pin)
+        _bring(repositories, pin, say)
 
 
-def _bring(repositories: Mapping[str, repository.Repository], pin: RPin) -> None:
+def _bring(repositories: Mapping[str, repository.Repository], pin: RPin, say: Say) -> None:
     """Bring a package's binary, or where that is not to be had any more, its source."""
     *others, last = sorted(pin.files, key=lambda file: file.kind)
     source = repositories[pin.repository]
     for file in others:
         try:
             source.fetch(pin.name, file)
-        except (NetworkError, HashMismatchError):
+        except (NetworkError, HashMismatchError) as error:
+            say(f"{error}; the source of {pin.name} that is locked beside it is compiled instead")
             continue
         return
     source.fetch(pin.name, last)

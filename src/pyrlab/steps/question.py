@@ -39,14 +39,13 @@ class Below:
         for name, text in request.items():
             (folder / "request" / name).write_text(text, encoding="utf-8")
         (materials.work / DOCKERFILE).write_text(self._dockerfile(materials), encoding="utf-8")
-        proxies = self.settings.proxies
         target = {
             "context": ROOT,
             "dockerfile": f"../{DOCKERFILE}",
             "target": f"lock-{kind}",
             "contexts": {**materials.contexts(), "request": f"lock-{kind}/request"},
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
-            "args": {"run": uuid.uuid4().hex, "options": " ".join(options), **proxies},
+            "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
             "output": [f"type=local,dest=lock-{kind}/answer"],
         }
         call = buildkit.Bake(

@@ -72,7 +72,7 @@ def _debian_version(debs: Sequence[Path]) -> str:
 def ensure_tar(debs: Sequence[Path], target: Path, *, key: str, extra_files: Mapping[str, bytes]) -> None:
     """Write the tar as ``write_tar`` does, unless it is there, whole, and made from the same by this very code.
 
-    ``key`` says which .debs these are, by content. What the tar was made from is noted beside it, with its size.
+    ``key`` says which .debs these are, by content. What the tar was made from is noted beside it, with its SHA-256.
     """
     digest = hashlib.sha256(key.encode())
     for name, content in sorted(extra_files.items()):
@@ -81,13 +81,18 @@ def ensure_tar(debs: Sequence[Path], target: Path, *, key: str, extra_files: Map
     note = target.with_name(f"{target.name}.key")
     made = f"{_KEY} {digest.hexdigest()}"
     try:
-        if note.read_text(encoding="ascii") == f"{made} {target.stat().st_size}\n":
+        if note.read_text(encoding="ascii") == f"{made} {_sha256(target)}\n":
             return
     except (OSError, UnicodeDecodeError):
         pass
     note.unlink(missing_ok=True)
     write_tar(debs, target, extra_files=extra_files)
-    note.write_text(f"{made} {target.stat().st_size}\n", encoding="ascii")
+    note.write_text(f"{made} {_sha256(target)}\n", encoding="ascii")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_tar(debs: Sequence[Path], target: Path, *, extra_files: Mapping[str, bytes]) -> None:

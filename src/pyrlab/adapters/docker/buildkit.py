@@ -54,7 +54,8 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
         }
         (call.work / BAKE_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
         environment = {
-            **os.environ,
+            # It would go into the images, and is in no key.
+            **{name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"},
             **call.environment,
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             # Newer buildx wants to be allowed each path outside the project; the secrets are such.
