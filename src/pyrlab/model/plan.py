@@ -39,9 +39,9 @@ def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine
     """Return a hash of what decides the bytes of a compiled package.
 
     That is its source; R, the compilers, and the machine as suite and architecture; the scripts, by their digest
-    ``recipe``; the debs that Debian compiles it with; and all packages that it needs: their headers are compiled in, and
-    their code is loaded while it is installed, when it may leave anything in what comes out. ``debs`` are versions by
-    name.
+    ``recipe``; the debs that Debian compiles it with; and all packages that it needs: their headers are compiled in,
+    and their code is loaded while it is installed, when it may leave anything in what comes out. ``debs`` are versions
+    by name.
     """
     source = pin.source
     # A package without code to compile is the same whatever compilers other packages bring.
