@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +149,7 @@ def test_a_make_older_than_fifos_is_told_nothing(tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder for what the kernel says of memory: ``meminfo`` and ``memory.max``."""
     monkeypatch.setattr(jobs, "MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(jobs, "CGROUPS", (tmp_path / "memory.max", tmp_path / "nothing"))
