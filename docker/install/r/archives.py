@@ -25,7 +25,7 @@ def unpack(content: bytes, folder: Path, name: str) -> Path:
             archive.extractall(folder, members)  # noqa: S202 - checked member by member
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError, OSError) as error:
         # A full disk is nobody's fault here. Other such errors come from an archive at odds with itself.
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.ENOENT}:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         raise ValueError(f"its file is no whole tar archive: {error}") from error
     return folder / name
