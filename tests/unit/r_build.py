@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -25,6 +26,9 @@ sandbox: Any = importlib.import_module("sandbox")
 script: Any = importlib.import_module("install_packages")
 
 ROOT = os.geteuid() == 0
+# Users of this test run alone.
+IDS = 200_000 + os.getpid() % 10_000 * 10_000
+_builds = itertools.count()
 MTIME = 1_000_000_000
 KEY = "the user's own key"
 # Installs as R does, as far as a file system sees it. A package with a file "wrong" fails and prints it; one with a
@@ -66,6 +70,9 @@ class Build:
         (folder / "seal").chmod(0o400)
         (folder / "bin" / "R").write_text(FAKE_R, encoding="utf-8")
         (folder / "bin" / "R").chmod(0o755)
+        # Limits count the processes of a user, on the whole machine: what another test ended may not be gone yet.
+        monkeypatch.setattr(sandbox, "FIRST_ID", IDS + 40 * next(_builds))
+        monkeypatch.setattr(sandbox, "KEEPER", 5_000)
         monkeypatch.setattr(script, "PATH", f"{folder / 'bin'}:/usr/bin:/bin")
 
     def file(self, name: str, kind: str = "source", version: str = "1.0", **files: str) -> list[dict[str, str]]:
