@@ -186,7 +186,7 @@ def test_lasting_troubles_end_in_one_clear_error(server: CranServer, web: Web, t
     server.hangs = 2
     with pytest.raises(NetworkError, match=rf"^{url} did not answer within 0\.1 s, 2 times$") as caught:
         impatient.get(url, agent="a")
-    assert "proxies" in caught.value.remedy
+    assert "HTTPS_PROXY" in caught.value.remedy
     assert kept(tmp_path) == []
 
 
