@@ -29,7 +29,7 @@ class IndexHandler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", f"{PYPI_SIMPLE_ENDPOINT.rstrip('/')}/{name}/")
             self.end_headers()
             return
-        content = page(name, own) if kind == "simple" else own.get(rest[0], b"")
+        content = page(name, own) if kind == "simple" else own.get("".join(rest), b"")
         self.send_response(200 if content else 404)
         self.send_header("Content-Type", "text/html" if kind == "simple" else "application/octet-stream")
         self.send_header("Content-Length", str(len(content)))
