@@ -4,6 +4,7 @@ import http.server
 import io
 import re
 import socketserver
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -25,9 +26,9 @@ def ids() -> dict[str, str]:
     return {name: str(client.images.get(f"{PREFIX}{name}:latest").id) for name in IMAGES}
 
 
-def layers(name: str) -> list[str]:
+def layers(name: str, tag: str = "latest") -> list[str]:
     """Return the digests of an image's layers, lowest first, but for that of the proof, which holds nothing."""
-    image = engine.client().images.get(f"{PREFIX}{name}:latest")
+    image = engine.client().images.get(f"{PREFIX}{name}:{tag}")
     made_by = [entry["CreatedBy"] for entry in reversed(image.history())]
     steps = [text for text in made_by if text.split()[0] in {"COPY", "RUN", "WORKDIR"}]
     digests: list[str] = image.attrs["RootFS"]["Layers"]
@@ -45,6 +46,13 @@ def run_in(name: str, *command: str) -> str:
         f"{PREFIX}{name}:latest", list(command[1:]), entrypoint=command[0], remove=True
     )
     return str(printed.decode())
+
+
+@pytest.fixture(autouse=True)
+def _as_built(built_project: Project) -> Iterator[None]:
+    """Give the shared tags back to the shared project, however the test ends."""
+    yield
+    built_project.succeed("build")
 
 
 def test_a_second_build_changes_nothing(built_project: Project) -> None:
@@ -71,7 +79,23 @@ def test_images_tell_what_they_are_made_from(built_project: Project) -> None:
     assert "io.pyrlab.requirements.lock" not in labels
 
 
-def test_a_python_package_rebuilds_its_own_part_only(built_project: Project, project: Project) -> None:
+def test_a_layer_made_again_has_the_digest_it_had(built_project: Project) -> None:
+    """A step that the engine's cache has lost runs again, and nobody has to transfer its layer again."""
+    built_project.succeed("build", "pylab")
+    work, step = built_project.path / ".pyrlab", "python-pylab.light-05"
+    command = [
+        *("docker", "buildx", "build", "--progress", "plain", "--target", "pylab", "--file", str(work / "Dockerfile")),
+        *("--build-context", f"recipe={work / 'recipe'}", "--build-context", f"sections={work / 'sections'}"),
+        *("--no-cache-filter", step, "--tag", f"{PREFIX}pylab:again", str(work / "root")),
+    ]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    number = re.findall(rf"^#(\d+) \[{step} .*RUN ", done.stdout, re.MULTILINE)[0]
+    assert f"#{number} CACHED" not in done.stdout
+    assert layers("pylab", "again") == layers("pylab")
+    assert run_in("pylab", "sh", "-c", "find /opt/lab -perm -o=w ! -type l") == ""
+
+
+def test_a_python_package_rebuilds_its_own_part_only(project: Project) -> None:
     project.write("requirements.in", "tabulate==0.9.0\nxlrd\n")
     project.succeed("lock", "python")
     before, pylab = ids(), layers("pylab")
@@ -84,10 +108,9 @@ def test_a_python_package_rebuilds_its_own_part_only(built_project: Project, pro
     assert {name for name in before if before[name] != after[name]} == {"pylab"}
     assert len(set(layers("pylab")) - set(pylab)) == 1
     assert "xlrd" in run_in("pylab", "python", "-c", "import xlrd; print(xlrd.__name__)")
-    built_project.succeed("build")
 
 
-def test_an_r_package_leaves_pylab_alone(built_project: Project, project: Project) -> None:
+def test_an_r_package_leaves_pylab_alone(project: Project) -> None:
     project.write("r_packages.txt", "zoo\nxts\n")
     project.succeed("lock", "r")
     before = ids()
@@ -96,7 +119,6 @@ def test_an_r_package_leaves_pylab_alone(built_project: Project, project: Projec
     after = ids()
     assert {name for name in before if before[name] != after[name]} == {"rlab"}
     assert "0." in run_in("rlab", "Rscript", "-e", "cat(as.character(packageVersion('xts')))")
-    built_project.succeed("build")
 
 
 class ForwardingHandler(http.server.BaseHTTPRequestHandler):

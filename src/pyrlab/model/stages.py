@@ -61,7 +61,7 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
         parts += _debian(image, fill, cache)
         parts += [_python_part(image, graph, sections[name], fill) for name in _parts_of(image, sections)]
         copies = "".join(
-            f"\nCOPY --link --from=python-{name} /opt/lab /opt/lab"
+            f"\nCOPY --link --from=python-{name} /out /"
             for ancestor in graph.lineage(image.name)
             for name in _parts_of(ancestor, sections)
         )
