@@ -89,8 +89,10 @@ def test_a_later_vintage_is_an_upgrade_that_compiles_what_moved_and_what_needs_i
     # At most: what an earlier run of these tests compiled is not compiled again.
     assert compiled(printed) <= needing
     counted = re.search(r"compiled before: (\d+)", printed)
-    assert counted
-    assert int(counted[1]) + len(compiled(printed)) == len([pin for pin in after.values() if not pin.deb])
+    # An engine that has seen these very vintages takes the whole step from its cache, and then nothing is counted.
+    assert counted or "· rlab-library: " not in printed
+    if counted:
+        assert int(counted[1]) + len(compiled(printed)) == len([pin for pin in after.values() if not pin.deb])
     assert "image/png" in run_notebook()
 
 
