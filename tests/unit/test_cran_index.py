@@ -3,12 +3,13 @@
 import gzip
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.model.cran.index import Index
+from pyrlab.model.cran.index import Index, read_description
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.version import RVersion
 
@@ -220,6 +221,58 @@ def test_a_plain_index_that_ends_within_a_line_says_so() -> None:
     assert index.broken("xts") == (
         "'Versio' is not a field (the text ends here without a newline: it may be truncated)",
     )
+
+
+WINDOWS = b"Package: RWinEdt\nVersion: 2.0-6\nOS_type: windows\n"
+
+
+@pytest.mark.parametrize("end", [pytest.param(b"\n", id="newline"), pytest.param(b"\r\n", id="crlf")])
+def test_what_is_for_windows_is_not_there(end: bytes) -> None:
+    """R drops it from what is available, and refuses to install it; it still says why."""
+    index = Index.parse(b"\n".join([ZOO, WINDOWS, XTS]).replace(b"\n", end))
+    assert sorted(index.names) == ["xts", "zoo"]
+    assert index.records("RWinEdt") == ()
+    assert index.broken("RWinEdt") == ("it is for 'windows' only (OS_type)",)
+
+
+@pytest.mark.parametrize("value", [pytest.param(b" unix", id="unix"), pytest.param(b"", id="empty")])
+def test_what_is_for_unix_is_there(value: bytes) -> None:
+    """As is what does not say."""
+    index = Index.parse(ZOO + b"OS_type:" + value + b"\n")
+    assert (list(index.names), versions(index, "zoo")) == (["zoo"], ["1.8-12"])
+
+
+def test_of_one_name_for_two_systems_ours_counts() -> None:
+    """The other stanza takes nothing away."""
+    index = Index.parse(ZOO + b"\n" + ZOO.replace(b"1.8-12", b"1.9-0") + b"OS_type: windows\n")
+    assert (list(index.names), versions(index, "zoo")) == (["zoo"], ["1.8-12"])
+
+
+def test_an_index_of_nothing_but_windows_is_read() -> None:
+    """It has nothing for us."""
+    assert list(Index.parse(WINDOWS).names) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"\n\r\n", "is empty", id="blank"),
+        pytest.param(b"Package: zoo\n", "cannot be read: the field Version is missing", id="no-version"),
+        pytest.param(b"<html>", "cannot be read: '<html>' is not a field", id="web-page"),
+        pytest.param(WINDOWS, "cannot be read: it is for 'windows' only (OS_type)", id="windows"),
+    ],
+)
+def test_what_is_no_description_is_a_value_error(data: bytes, reason: str) -> None:
+    """The reason goes on where the file's name ends."""
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        read_description(data)
+
+
+def test_a_description_is_read_as_a_stanza_is() -> None:
+    """In the same forms; what follows a blank line is another stanza."""
+    text = b"\xef\xbb\xbf\r\n" + ZOO.replace(b"\n", b"\r\n") + b"\r\nPackage: other\r\n"
+    assert read_description(text) == replace(ZOO_RECORD, file="")
 
 
 PACKAGES = st.fixed_dictionaries(

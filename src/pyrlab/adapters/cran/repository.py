@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pyrlab.adapters.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
-from pyrlab.model.cran.index import Index
+from pyrlab.model.cran.index import Index, read_description
 from pyrlab.model.cran.record import Record
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.locks.r import RFile
@@ -238,13 +238,9 @@ def _record(package: Path, name: str, version: RVersion) -> Record:
     """Return what a source or binary package says of itself. Raises ValueError unless it is the one that is named."""
     description = _description(package)
     try:
-        index = Index.parse(description)
+        found = read_description(description)
     except ValueError as error:
         raise ValueError(f"its DESCRIPTION {error}") from error
-    held = next(iter(index.names))
-    if not index.records(held):
-        raise ValueError(f"its DESCRIPTION cannot be read: {'; '.join(index.broken(held))}")
-    found = index.records(held)[0]
     if (found.name, found.version) != (name, version):
         raise ValueError(f"it holds {found.name} {found.version}")
     return found

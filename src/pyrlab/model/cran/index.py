@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Self
 
-from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.record import Record, runs_on
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 # Both begin with a plain newline: the regex engine then leaps from line to line, through ten megabytes in no time.
 _BLANK = re.compile(rb"\n(?:[ \t\r]*\n)+")
 _NAME = re.compile(rb"\nPackage:[ \t]*(\S+)")
+_SYSTEM = re.compile(rb"\nOS_type:[ \t]*(\S+)")
 _FILE = re.compile(r"[A-Za-z0-9._+~=/-]+")
 _SHOWN = 60
 
@@ -29,6 +30,8 @@ class Index:
     folder: str
     _text: bytes = field(repr=False)
     _stanzas: Mapping[str, list[tuple[int, int]]] = field(repr=False)
+    # Without those that are for another system altogether. Ready-made, because a resolver asks for it all the time.
+    _names: Collection[str] = field(repr=False)
     _parsed: dict[str, tuple[tuple[Record, ...], tuple[str, ...]]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -43,17 +46,25 @@ class Index:
             raise ValueError("is empty")
         text = b"\n" + text
         stanzas: dict[str, list[tuple[int, int]]] = {}
+        ours: dict[str, None] = {}
         for start, end in _split(text):
+            system = _SYSTEM.search(text, start, end)
             for match in _NAME.finditer(text, start, end):
-                stanzas.setdefault(_decode(match[1]), []).append((start, end))
+                name = _decode(match[1])
+                stanzas.setdefault(name, []).append((start, end))
+                if system is None or runs_on(_decode(system[1])):
+                    ours[name] = None
         if not stanzas:
             raise ValueError(f"holds no package; it begins with {_decode(text.strip()[:_SHOWN])!r}")
-        return cls(folder, text, stanzas)
+        return cls(folder, text, stanzas, ours.keys())
 
     @property
     def names(self) -> Collection[str]:
-        """All package names, as they are spelled; those that only unreadable stanzas have, too."""
-        return self._stanzas.keys()
+        """All package names, as they are spelled; those that only unreadable stanzas have, too.
+
+        What is for Windows only is left out, as ``available.packages`` does it.
+        """
+        return self._names
 
     def records(self, name: str) -> tuple[Record, ...]:
         """Return the records of a package, newest version first, equal ones as in the index; none if unknown."""
@@ -80,6 +91,21 @@ class Index:
                     f"{error}{' (the text ends here without a newline: it may be truncated)' if cut else ''}"
                 )
         return tuple(sorted(records, key=lambda record: record.version, reverse=True)), tuple(reasons)
+
+
+def read_description(data: bytes) -> Record:
+    """Return what the DESCRIPTION in a package says; the record's file is not known.
+
+    Raises ValueError, to be read after the file's name.
+    """
+    text = data.removeprefix(_BOM).strip()
+    if not text:
+        raise ValueError("is empty")
+    start, end = next(_split(b"\n" + text))
+    try:
+        return Record.of(_fields(_decode(text[start:end])), file="")
+    except ValueError as error:
+        raise ValueError(f"cannot be read: {error}") from error
 
 
 def _unpack(data: bytes) -> bytes:

@@ -72,6 +72,9 @@ class Record:
                 raise ValueError(f"the field {key} is missing")
         if not _NAME.fullmatch(fields["Package"].strip()):
             raise ValueError(f"{fields['Package']!r} is not the name of an R package")
+        system = fields.get("OS_type", "").strip()
+        if not runs_on(system):
+            raise ValueError(f"it is for {system!r} only (OS_type)")
         wanted = [one for field in HARD_FIELDS for one in _entries(fields, field)]
         return cls(
             name=fields["Package"].strip(),
@@ -91,6 +94,14 @@ class Record:
 def is_r(name: str) -> bool:
     """Tell whether a name is R itself or one of its base packages, which have R's version."""
     return name == "R" or name in BASE_PACKAGES
+
+
+def runs_on(system: str) -> bool:
+    """Tell whether a package with this OS_type, or with none, is for a system like ours.
+
+    Source: the filter OS_type of ``?available.packages``.
+    """
+    return system in {"", "unix"}
 
 
 def parse_field(text: str) -> list[Dependency]:
