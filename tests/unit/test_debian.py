@@ -1,14 +1,20 @@
 """Debian's R packages under R's names and versions, as near as Debian's own words tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shelf import Shelf
 
+from pyrlab.errors import ListError
 from pyrlab.model.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, upstream_version
 from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.resolver import Universe, resolve
 from pyrlab.model.cran.version import RVersion
+from pyrlab.model.lists import RRequest
+
+R = RVersion.parse("4.5.0")
 
 DESCRIPTION = {"Package": "dplyr", "Version": "1.1-4", "Imports": "rlang (>= 1.1.0), R6, utils"}
 
@@ -16,12 +22,10 @@ DESCRIPTION = {"Package": "dplyr", "Version": "1.1-4", "Imports": "rlang (>= 1.1
 def debian(
     *stanzas: dict[str, str],
     descriptions: dict[str, dict[str, str]] | None = None,
-    true_names: dict[str, str] | None = None,
+    known: Collection[str] = (),
 ) -> Debian:
     """Return Debian with these packages, of version 1.0-1 where they say nothing else."""
-    return Debian(
-        {stanza["Package"]: {"Version": "1.0-1"} | stanza for stanza in stanzas}, descriptions or {}, true_names or {}
-    )
+    return Debian({stanza["Package"]: {"Version": "1.0-1"} | stanza for stanza in stanzas}, descriptions or {}, known)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +41,92 @@ def debian(
         pytest.param("", "dbi", id="none"),
     ],
 )
-def test_the_true_case_of_a_name_is_in_the_homepage(homepage: str, name: str) -> None:
+def test_the_case_of_a_name_is_guessed_from_the_homepage(homepage: str, name: str) -> None:
     """Where it is the deb's name in another case; what is something else is not taken for it."""
     assert list(debian({"Package": "r-cran-dbi", "Homepage": homepage}).names) == [name]
 
 
-def test_other_repositories_know_true_names_too() -> None:
-    """They count after the homepage, which is Debian's own word."""
-    own = {"Package": "r-cran-dbi", "Homepage": "https://cran.example.org/package=DBI"}
-    found = debian(own, {"Package": "r-cran-mass"}, true_names={"mass": "MASS", "dbi": "dBi"})
-    assert sorted(found.names) == ["DBI", "MASS"]
+# As Debian 13 has them: each of these homepages has the name in a wrong case, or not at all.
+WRONG = [
+    pytest.param("Rcpp", "http://author.example.org/code/rcpp.html", id="page-of-the-author"),
+    pytest.param("gridExtra", "https://cran.example.org/package=gridextra", id="lower-case"),
+    pytest.param("Deriv", "https://cran.example.org/package=deriv", id="lower-case-of-a-first-letter"),
+    pytest.param("RcppSpdlog", "https://cran.example.org/package=rcppspdlog", id="lower-case-of-two-letters"),
+    pytest.param("fNonlinear", "https://cran.example.org/package=fNonLinear", id="one-letter-in-upper-case"),
+]
+
+
+def wrong(name: str, homepage: str) -> dict[str, str]:
+    """Return what Debian says of a package."""
+    return {"Package": f"r-cran-{name.lower()}", "Homepage": homepage, "Version": "1.0.14-1"}
+
+
+@pytest.mark.parametrize(("name", "homepage"), WRONG)
+def test_the_index_of_another_repository_beats_a_homepage(name: str, homepage: str) -> None:
+    """R's own names stand there, and a homepage may be spelled anyhow."""
+    found = debian(wrong(name, homepage), known=["zoo", name, "MASS"])
+    assert (list(found.names), len(found.records(name))) == ([name], 1)
+    assert name.lower() not in found.names
+    assert found.records(name.lower()) == []
+
+
+@pytest.mark.parametrize(("name", "homepage"), WRONG)
+def test_debians_package_is_not_passed_over_for_an_older_one(name: str, homepage: str) -> None:
+    """It comes first in the settings, so it is taken, as a dependency too."""
+    old = Record(name, RVersion.parse("1.0.1"), "old.tar.gz")
+    user = Record("user", RVersion.parse("1.0"), "user.tar.gz", (Dependency(name, ">=", "1.0"),))
+    cran = Shelf("cran", {name: [old], "user": [user]})
+    solution = resolve(
+        [RRequest("user", "", "", "list:1")], Universe(R, [debian(wrong(name, homepage), known=cran.names), cran])
+    )
+    assert [(str(one), one.repository) for one in solution.packages.values()] == sorted(
+        [(f"{name} 1.0.14", "debian"), ("user 1.0", "cran")], key=lambda one: one[0]
+    )
+
+
+@pytest.mark.parametrize(("name", "homepage"), WRONG)
+def test_debian_alone_has_a_package_in_the_case_that_is_asked_for(name: str, homepage: str) -> None:
+    """Nobody knows better until the package itself is there, which apt is asked for then."""
+    source = debian(wrong(name, homepage), {"Package": "r-cran-zoo"})
+    solution = resolve([RRequest(name, ">=", "1.0", "list:1")], Universe(R, [source]))
+    assert list(map(str, solution.packages.values())) == [f"{name} 1.0.14"]
+    assert solution.packages[name].record.file == f"r-cran-{name.lower()}"
+
+
+@pytest.mark.parametrize(("name", "homepage"), WRONG)
+def test_the_description_then_tells_the_case(name: str, homepage: str) -> None:
+    """Whoever wrote another one is told the right one, once and for all."""
+    stanza = wrong(name, homepage)
+    source = debian(stanza, descriptions={stanza["Package"]: {"Package": name, "Version": "1.0.14"}})
+    for other in (name.lower(), name.upper()):
+        with pytest.raises(ListError) as caught:
+            resolve([RRequest(other, "", "", "list:1")], Universe(R, [source]))
+        assert caught.value.remedy == f"R tells upper from lower case: write {name}"
+
+
+def test_a_package_of_a_small_repository_finds_debians_in_the_right_case() -> None:
+    """That repository has no index entry for it that would tell the case."""
+    user = Record("user", RVersion.parse("1.0"), "user.tar.gz", (Dependency("gridExtra"),))
+    source = debian(wrong("gridExtra", "https://cran.example.org/package=gridextra"), known=["user"])
+    lab = Shelf("lab", {"user": [user]})
+    assert list(resolve([RRequest("user", "", "", "list:1")], Universe(R, [source, lab])).packages) == [
+        "gridExtra",
+        "user",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("homepage", "name"),
+    [
+        pytest.param("https://cran.example.org/package=gsm", "gsm", id="one-of-them"),
+        pytest.param("https://cran.example.org/package=GSM", "GSM", id="the-other"),
+        pytest.param("https://cran.example.org/package=Gsm", "GSM", id="neither"),
+    ],
+)
+def test_of_two_names_in_one_case_the_homepage_chooses(homepage: str, name: str) -> None:
+    """CRAN has GSM and gsm: two packages."""
+    found = debian({"Package": "r-cran-gsm", "Homepage": homepage}, known=["gsm", "GSM"])
+    assert list(found.names) == [name]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +205,7 @@ def test_without_a_description_debians_fields_are_read_as_rs() -> None:
 
 def test_debian_has_one_version_of_each_package() -> None:
     """And none of what it does not have."""
-    found = debian({"Package": "r-cran-zoo"})
+    found = debian({"Package": "r-cran-zoo"}, known=["zoo"])
     assert [str(record.version) for record in found.records("zoo")] == ["1.0"]
     assert found.records("Zoo") == []
     assert found.archived("zoo") == []

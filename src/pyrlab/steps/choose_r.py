@@ -137,7 +137,7 @@ class Chooser:
         # What a deb says of itself counts also when it was rejected for that, and is no longer in apt's closure.
         self._descriptions.update(answer.descriptions)
         self._stays = self.same_r(r)
-        own = Debian(answer.stanzas, self._descriptions, self._true_names())
+        own = Debian(answer.stanzas, self._descriptions, self._known_names())
         installed = {
             record.name: Candidate(debian.NAME, record)
             for deb, record in answer.r_records.items()
@@ -155,11 +155,9 @@ class Chooser:
         """Return the repositories in the user's order."""
         return [self.repositories.get(one.name, own) for one in self.settings.r_repositories]
 
-    def _true_names(self) -> dict[str, str]:
-        """Return all R names that are known from elsewhere, by their lower case; the list's own count least."""
-        names = [request.name for request in self.lists.r]
-        names += [name for repository in self.repositories.values() for name in repository.names]
-        return {name.lower(): name for name in names}
+    def _known_names(self) -> set[str]:
+        """Return all R names that the indexes of other repositories have."""
+        return {name for repository in self.repositories.values() for name in repository.names}
 
     def _locked(self, pin: RPin, own: Debian) -> Candidate | None:
         """Return an earlier pin as a candidate: of Debian the version that apt keeps, elsewhere the locked one."""

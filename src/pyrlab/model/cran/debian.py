@@ -1,7 +1,7 @@
 """Debian's R packages as a repository like others: its own names and versions, read as R's."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,28 +27,52 @@ def bare(deb: str) -> str:
     return next((deb.removeprefix(prefix) for prefix in PREFIXES if deb.startswith(prefix)), deb)
 
 
+@dataclass(frozen=True, slots=True)
+class Names(Collection[str]):
+    """R names: those that are ``listed``, and in any case of their letters those in ``lower``."""
+
+    listed: Collection[str]
+    lower: Collection[str]
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a package that may be called so."""
+        return name in self.listed or (isinstance(name, str) and name.lower() in self.lower)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over one name of each package."""
+        return iter(self.listed)
+
+    def __len__(self) -> int:
+        """Return the number of packages."""
+        return len(self.listed)
+
+
 @dataclass(frozen=True)
 class Debian:
     """A Source for the resolver. ``stanzas`` are apt's own words on each r-* package, the version that it would take.
 
     Where a package's DESCRIPTION is known (``descriptions``, by deb), that is what counts. Otherwise name and version
-    are as near as Debian's tell: the name from the homepage or from ``true_names`` (any R names, for their case), the
+    are as near as Debian's tell: the name as one of ``known`` (all names in the indexes of other repositories), the
     version without what Debian adds, dependencies without bounds.
+
+    Where no index tells a name either, its case is a guess after the homepage, which is often wrong. Such a package is
+    had in any case that is asked for: apt then brings it, and in the next turn its DESCRIPTION tells.
     """
 
     stanzas: Mapping[str, Mapping[str, str]]
     descriptions: Mapping[str, Mapping[str, str]]
-    true_names: Mapping[str, str]
+    known: Collection[str]
     name: str = NAME
 
-    @property
+    @cached_property
     def names(self) -> Collection[str]:
-        """R's names of all packages that Debian has."""
-        return self._debs.keys()
+        """R's names of all packages that Debian has. ``in`` finds a name that is a guess in any case."""
+        return Names(self._debs.keys(), self._guessed.keys())
 
     def records(self, name: str) -> Sequence[Record]:
         """Return the one version that Debian has, or nothing."""
-        return [self._record(self._debs[name])] if name in self._debs else []
+        deb = self._debs.get(name) or self._guessed.get(name.lower())
+        return [self._record(name, deb)] if deb else []
 
     def archived(self, name: str) -> Sequence[str]:
         """Return nothing: Debian's archive keeps one version."""
@@ -62,24 +86,38 @@ class Debian:
     def _debs(self) -> dict[str, str]:
         return {self._true_name(deb): deb for deb in self.stanzas}
 
+    @cached_property
+    def _guessed(self) -> dict[str, str]:
+        """Return the debs of which nothing tells R's name for sure, by that name in lower case."""
+        undescribed = [deb for deb in self.stanzas if deb not in self.descriptions]
+        return {bare(deb): deb for deb in undescribed if len(self._spellings.get(bare(deb), ())) != 1}
+
+    @cached_property
+    def _spellings(self) -> dict[str, list[str]]:
+        """Return the known names by their lower case: CRAN has GSM and gsm."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(set(self.known)):
+            found.setdefault(name.lower(), []).append(name)
+        return found
+
     def _true_name(self, deb: str) -> str:
         if deb in self.descriptions:
             return self.descriptions[deb]["Package"]
+        spellings = self._spellings.get(bare(deb), [])
         homepage = _HOMEPAGE.search(self.stanzas[deb].get("Homepage", ""))
-        if homepage and homepage[1].lower() == bare(deb):
-            return homepage[1]
-        return self.true_names.get(bare(deb), bare(deb))
+        guess = homepage[1] if homepage and homepage[1].lower() == bare(deb) else bare(deb)
+        return guess if guess in spellings or not spellings else spellings[0]
 
-    def _record(self, deb: str) -> Record:
+    def _record(self, name: str, deb: str) -> Record:
         if deb in self.descriptions:
             return Record.of(self.descriptions[deb], file=deb)
         stanza = self.stanzas[deb]
-        wanted = {name for name in names_in(stanza.get("Depends", "")) if name in self.stanzas}
+        wanted = {other for other in names_in(stanza.get("Depends", "")) if other in self.stanzas}
         return Record(
-            name=self._true_name(deb),
+            name=name,
             version=upstream_version(stanza["Version"]),
             file=deb,
-            dependencies=tuple(sorted(Dependency(self._true_name(one)) for one in wanted)),
+            dependencies=tuple(sorted(Dependency(self._true_name(other)) for other in wanted)),
         )
 
 
