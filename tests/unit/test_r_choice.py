@@ -45,7 +45,7 @@ def choice(*candidates: Candidate) -> Choice:
         packages={one.name: one for one in candidates},
         files=dict.fromkeys(others, (CURL_FILE,)),
         needs=dict.fromkeys(others, CURL_NEEDS),
-        left_out=(),
+        left_out={},
     )
 
 

@@ -80,7 +80,7 @@ def outcome(folder: Path) -> str:
     except ListError as error:
         return f"error: {error}\ntry: {error.remedy}\n"
     found = [f"{one} {one.repository}\n" for one in solution.packages.values()]
-    return "".join([*found, *(f"left out: {name}\n" for name in solution.left_out)])
+    return "".join([*found, *(f"left out: {name}: {why}\n" for name, why in solution.left_out.items())])
 
 
 def universe_of(folder: Path, *, lists_archive: bool = True) -> Universe:

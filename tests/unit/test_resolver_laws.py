@@ -114,6 +114,28 @@ def test_order_changes_nothing(question: Question, data: st.DataObject) -> None:
         assert isinstance(found, str)
 
 
+@given(question=LARGE, data=st.data())
+def test_a_suggestion_is_granted_or_left_out_and_refuses_nothing(question: Question, data: st.DataObject) -> None:
+    """Whatever is suggested, what the list asks for is the same as without."""
+    plain, universe = question
+    requests = [replace(one, suggests=True) for one in plain]
+    sources = [suggesting(source, data) for source in universe.sources if isinstance(source, Shelf)]
+    universe = replace(universe, sources=sources)
+    expected, found = answer(plain, universe), answer(requests, universe)
+    if isinstance(expected, str):
+        assert found == expected
+        return
+    assert isinstance(found, Solution)
+    assert holds(found.packages, requests)
+    for name in {one.name for one in requests}:
+        root = found.packages[name]
+        assert root == expected.packages[name]
+        for wish in root.record.suggests:
+            granted = found.packages.get(wish.name)
+            fits = granted and allows(wish.operator, wish.version, granted.record.version)
+            assert fits or wish.name in found.left_out
+
+
 @settings(max_examples=300)
 @given(question=SMALL)
 def test_what_has_a_solution_is_solved_and_nothing_else(question: Question) -> None:
@@ -121,6 +143,19 @@ def test_what_has_a_solution_is_solved_and_nothing_else(question: Question) -> N
     requests, universe = question
     solvable = any(holds(one, requests) for one in combinations(universe))
     assert isinstance(answer(requests, universe), Solution) == solvable
+
+
+def suggesting(shelf: Shelf, data: st.DataObject) -> Shelf:
+    """Return a repository whose current packages suggest others, that there may be or not."""
+    names = st.sampled_from([*sorted(shelf.names), "nobodyhasit"])
+    current = {
+        name: [
+            replace(one, suggests=tuple(Dependency(data.draw(names), *data.draw(BOUNDS)) for _ in range(2)))
+            for one in found
+        ]
+        for name, found in shelf.current.items()
+    }
+    return Shelf(shelf.name, current, shelf.old)
 
 
 def answer(requests: Sequence[RRequest], universe: Universe) -> Solution | str:

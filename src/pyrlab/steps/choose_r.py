@@ -38,17 +38,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen: a candidate a package, the files of those that are not Debian's, and what these need of it."""
+    """What was chosen: a candidate a package, the files of those that are not Debian's, and what these need of it.
+
+    ``left_out`` are suggested packages that cannot be had, and why.
+    """
 
     packages: Mapping[str, Candidate]
     files: Mapping[str, tuple[RFile, ...]]
     needs: Mapping[str, Needs]
-    left_out: tuple[str, ...]
+    left_out: Mapping[str, str]
 
     @classmethod
     def nothing(cls) -> Self:
         """Return the choice of a project without R packages."""
-        return cls({}, {}, {}, ())
+        return cls({}, {}, {}, {})
 
     def asked(
         self, before: Asked, roots: Collection[str], carried: Collection[str], below: Collection[str] = ()

@@ -65,8 +65,8 @@ def lock_debian(  # noqa: PLR0913 - what one run of lock knows
     root = new_root(settings, kept, whole=whole, architecture=architecture, say=say)
     job = Job(settings, lists, wish, earlier, root, say)
     answer, asked, choice = _in_turns(job)
-    for name in choice.left_out:
-        say(f"left out: {name}, which is suggested and in no repository")
+    for name, reason in choice.left_out.items():
+        say(f"left out: {name}, which is only suggested: {reason}")
     return _locks(job, answer, asked, choice)
 
 

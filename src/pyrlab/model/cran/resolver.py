@@ -1,7 +1,7 @@
 """From wanted R packages to one version of each: resolvelib, with R's rules and the order of the repositories."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep
@@ -10,6 +10,7 @@ from resolvelib.resolvers import RequirementInformation, Resolution
 from pyrlab.errors import ListError
 from pyrlab.model.cran.conflict import Notes, Unfit
 from pyrlab.model.cran.record import is_r
+from pyrlab.model.cran.suggestions import add_suggestions
 from pyrlab.model.cran.thorough import search
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
 from pyrlab.model.cran.version import RVersion
@@ -25,10 +26,10 @@ _UPPER_BOUNDS = {"==", "<", "<=", "!="}
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """One candidate a package, by name. ``left_out`` are suggested packages that no repository has."""
+    """One candidate a package, by name. ``left_out`` are suggested packages that cannot be had, and why."""
 
     packages: Mapping[str, Candidate]
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
@@ -40,12 +41,16 @@ def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
     wanted = sorted(set(requests), key=lambda one: (one.name, str(one), one.where))
     for request in wanted:
         _check_known(request, universe)
-    provider = _Provider(universe, wanted)
     roots = [Requirement(one.wanted, where=one.where, repository=one.repository) for one in wanted]
-    packages = _solve(roots, provider)
-    in_order(packages)
-    suggested = {one.name for name in provider.with_suggests for one in packages[name].record.suggests}
-    return Solution(packages, tuple(sorted(name for name in suggested if not universe.knows(name))))
+
+    def solve(suggested: Sequence[Requirement], universe: Universe) -> dict[str, Candidate]:
+        packages = _solve([*roots, *suggested], _Provider(universe, wanted))
+        in_order(packages)
+        return packages
+
+    names = {request.name for request in wanted}
+    suggesting = {request.name for request in wanted if request.suggests}
+    return Solution(*add_suggestions(suggesting, solve([], universe), names, universe, solve))
 
 
 def in_order(packages: Mapping[str, Candidate]) -> list[str]:
@@ -137,7 +142,6 @@ class _Provider(AbstractProvider[Requirement, Candidate, str]):
         self.universe = universe
         self.notes = Notes(universe)
         self.roots = {request.name for request in requests}
-        self.with_suggests = {request.name for request in requests if request.suggests}
         self._fit: dict[Candidate, bool] = {}
         self._described: dict[str, list[Candidate]] = {}
         # Packages of which no current version is of use, for want of another package.
@@ -192,11 +196,8 @@ class _Provider(AbstractProvider[Requirement, Candidate, str]):
         return requirement.allows(candidate)
 
     def get_dependencies(self, candidate: Candidate) -> list[Requirement]:
-        """Return what a candidate needs, with what it suggests where the list asks for that."""
-        wanted = list(candidate.record.dependencies)
-        if candidate.name in self.with_suggests:
-            wanted += [one for one in candidate.record.suggests if self.universe.knows(one.name)]
-        return self.remember([Requirement(one, parent=candidate) for one in wanted])
+        """Return what a candidate needs."""
+        return self.remember([Requirement(one, parent=candidate) for one in candidate.record.dependencies])
 
     def remember(self, requirements: list[Requirement]) -> list[Requirement]:
         """Return ``requirements``, and note who wanted them."""

@@ -48,12 +48,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What somebody wants: a line of the list (``where``) or another package (``parent``)."""
+    """What somebody wants: a line of the list (``where``) or another package (``parent``), perhaps as a suggestion."""
 
     wanted: Dependency
     where: str = ""
     parent: Candidate | None = None
     repository: str = ""
+    suggested: bool = False
 
     def allows(self, candidate: Candidate) -> bool:
         """Tell whether a candidate will do."""
@@ -61,7 +62,8 @@ class Requirement:
 
     def __str__(self) -> str:
         place = f" @ {self.repository}" if self.repository else ""
-        return f"{self.parent} wants {self.wanted}" if self.parent else f"{self.where}: {self.wanted}{place}"
+        verb = "suggests" if self.suggested else "wants"
+        return f"{self.parent} {verb} {self.wanted}" if self.parent else f"{self.where}: {self.wanted}{place}"
 
 
 @dataclass(frozen=True, slots=True)
