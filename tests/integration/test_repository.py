@@ -350,7 +350,6 @@ def test_the_index_is_read_once(lab: Repository, server: CranServer, folder: Pat
     ("name", "data", "reason"),
     [
         pytest.param("PACKAGES.gz", b"", "is empty", id="empty"),
-        pytest.param("PACKAGES.gz", gzip.compress(b""), "is empty", id="empty-gzip"),
         pytest.param(
             "PACKAGES.gz", gzip.compress(bytes(999))[:-9], "is truncated: its gzip data has no end", id="truncated"
         ),
@@ -364,6 +363,22 @@ def test_a_bad_index_is_named_with_its_reason(
     with pytest.raises(NetworkError) as caught:
         lab.index()
     assert str(caught.value) == f"the index of lab, {server.url}/src/contrib/{name}, {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        pytest.param("PACKAGES.gz", gzip.compress(b""), id="gzip"),
+        pytest.param("PACKAGES", b"", id="plain"),
+    ],
+)
+def test_an_empty_repository_has_no_packages(
+    lab: Repository, folder: Path, caplog: pytest.LogCaptureFixture, name: str, data: bytes
+) -> None:
+    """R writes such an index for an empty folder; it is said, in case that something else is wrong."""
+    put(folder, f"src/contrib/{name}", data)
+    assert list(lab.names) == []
+    assert "the index of lab has no packages" in caplog.text
 
 
 def test_a_repository_without_index(open_repository: Callable[..., Repository], server: CranServer) -> None:

@@ -1,6 +1,7 @@
 """What apt answered, as pins; and what it could not answer, as the line of the list that asked."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,12 @@ def test_system_libraries_are_debs_that_rlab_holds(ask: Ask) -> None:
     """Of alternatives the one that is there; neither R itself nor its packages."""
     system = ask().system({"libc6", "libzmq5", "r-base-core", "r-cran-repr"})
     assert system == {"r-cran-irkernel": ["libc6", "libzmq5"], "r-cran-repr": [], "r-bioc-limma": []}
+
+
+def test_a_deb_whose_description_was_not_read_has_system_libraries_too(ask: Ask) -> None:
+    """The lock pins it all the same."""
+    answer = replace(ask(), descriptions={})
+    assert answer.system({"libc6"})["r-cran-irkernel"] == ["libc6"]
 
 
 def test_what_apt_would_install_is_known_by_image(ask: Ask) -> None:

@@ -60,10 +60,6 @@ def test_an_index_in_any_form_is_the_same_packages(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        pytest.param(b"", "is empty", id="no-bytes"),
-        pytest.param(b"\n \r\n", "is empty", id="blank"),
-        pytest.param(b"\xef\xbb\xbf", "is empty", id="only-a-byte-order-mark"),
-        pytest.param(gzip.compress(b""), "is empty", id="gzip-of-nothing"),
         pytest.param(
             b"\n<!DOCTYPE html>\n<html><body>Package: x</body></html>",
             "holds no package; it begins with '<!DOCTYPE html>\\n<html><body>Package: x</body></html>'",
@@ -82,6 +78,21 @@ def test_what_is_no_index_is_a_value_error(data: bytes, reason: str) -> None:
     """The reason goes on where the index's name ends."""
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         Index.parse(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="no-bytes"),
+        pytest.param(b"\n \r\n", id="blank"),
+        pytest.param(b"\xef\xbb\xbf", id="only-a-byte-order-mark"),
+        pytest.param(gzip.compress(b""), id="gzip-of-nothing"),
+    ],
+)
+def test_an_empty_index_has_no_packages(data: bytes) -> None:
+    """R writes it for a folder without packages: a repository that has just been made."""
+    index = Index.parse(data)
+    assert (list(index.names), index.records("zoo"), index.broken("zoo")) == ([], (), ())
 
 
 def test_flipped_bytes_in_gzip_are_damage() -> None:

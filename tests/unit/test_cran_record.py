@@ -166,7 +166,17 @@ def test_what_does_not_say_no_may_need_a_compiler(value: dict[str, str], *, expe
         ),
         *(
             pytest.param({key: "cli, ~x"}, f"{key}: '~x' is not a dependency of an R package", id=f"entry-of-{key}")
-            for key in (*HARD_FIELDS, "Suggests")
+            for key in HARD_FIELDS
+        ),
+        pytest.param(
+            {"Depends": "R (>= r99999)"},
+            "Depends: 'R (>= r99999)' is not a dependency of an R package",
+            id="revision-that-this-r-may-lack",
+        ),
+        pytest.param(
+            {"Depends": "R (< r51951)"},
+            "Depends: 'R (< r51951)' is not a dependency of an R package",
+            id="older-than-a-revision",
         ),
     ],
 )
@@ -174,6 +184,22 @@ def test_a_field_that_cannot_be_read_is_named(fields: dict[str, str], message: s
     """The field, and the part of it that is wrong."""
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         record(**fields)
+
+
+def test_a_suggestion_that_cannot_be_read_spoils_nothing() -> None:
+    """Neither the package nor what else it suggests; the list may never ask for it."""
+    found = record(Imports="cli", Suggests="knitr, ~x,\n zoo (>= 1..2), knitr (>= 1.0), two words")
+    assert found.dependencies == (Dependency("cli"),)
+    assert found.suggests == (Dependency("knitr", ">=", "1.0"),)
+    assert found.unread_suggests == ("two words", "zoo (>= 1..2)", "~x")
+
+
+@pytest.mark.parametrize("gate", ["R (>= r51951)", "R(>r51951)", "R\n  (>=  r51951 )", "R (>= r78286)"])
+def test_a_gate_on_an_old_revision_is_no_gate(gate: str) -> None:
+    """Every R that there is today is newer."""
+    found = record(Depends=f"{gate}, R (>= 2.10), methods", Imports="cli")
+    assert found.gates == (Dependency("R", ">=", "2.10"),)
+    assert found.dependencies == (Dependency("cli"),)
 
 
 @pytest.mark.parametrize("text", ["1.0", "0.1-2", "2024.01.15", "1-0"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shelf import Shelf
 
 from pyrlab.errors import ListError
-from pyrlab.model.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, upstream_version
+from pyrlab.model.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, readable, upstream_version
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.resolver import Universe, resolve
 from pyrlab.model.cran.version import RVersion
@@ -157,6 +157,9 @@ def test_a_debs_name_holds_the_r_name_in_lower_case(deb: str, name: str) -> None
         pytest.param("1.0-1~bpo13+1", "1.0", id="backport"),
         pytest.param("0.3.13", "0.3.13", id="native"),
         pytest.param("git2024-1", "0", id="tells-nothing"),
+        pytest.param("20240101120000-1", "0", id="too-large-for-r"),
+        pytest.param("1.0.20240101120000-1", "0", id="component-too-large-for-r"),
+        pytest.param("", "0", id="none"),
     ],
 )
 def test_rs_version_is_debians_without_what_debian_adds(deb: str, expected: str) -> None:
@@ -201,6 +204,32 @@ def test_without_a_description_debians_fields_are_read_as_rs() -> None:
     [record] = debian(stanza, *others).records("dplyr")
     assert (record.name, record.version, record.file) == ("dplyr", RVersion.parse("1.1.4"), "r-cran-dplyr")
     assert record.dependencies == (Dependency("R6"), Dependency("rlang"))
+
+
+def test_a_stanza_without_a_version_is_read() -> None:
+    """What tells nothing is version 0."""
+    source = Debian({"r-cran-zoo": {"Package": "r-cran-zoo"}}, {}, ["zoo"])
+    assert [str(one.version) for one in source.records("zoo")] == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        pytest.param({"Version": "1.0"}, "the field Package is missing", id="no-name"),
+        pytest.param({"Package": "zoo"}, "the field Version is missing", id="no-version"),
+        pytest.param({"Package": "zoo", "Version": "1.0rc1"}, "Version: '1.0rc1' is not an R version", id="version"),
+        pytest.param(
+            {"Package": "zoo", "Version": "1.0", "Imports": "~x"},
+            "Imports: '~x' is not a dependency of an R package",
+            id="dependency",
+        ),
+    ],
+)
+def test_a_description_that_cannot_be_read_is_not_counted(fields: dict[str, str], reason: str) -> None:
+    """Debian's own words are left, and the reason is told; others count."""
+    read = readable({"r-cran-zoo": fields, "r-cran-dplyr": DESCRIPTION, "r-cran-none": {}})
+    assert read.descriptions == {"r-cran-dplyr": DESCRIPTION}
+    assert read.unread == {"r-cran-zoo": reason}
 
 
 def test_debian_has_one_version_of_each_package() -> None:

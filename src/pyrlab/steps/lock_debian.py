@@ -140,14 +140,24 @@ def _sources(job: Job) -> str:
     return r_sources(job.settings, architecture=job.root.architecture, say=job.say)
 
 
-def _descriptions(job: Job, answer: Answer) -> dict[str, Mapping[str, str]]:
-    """Return the DESCRIPTION of each R package in the closure, by deb: out of the debs, which builds need anyway."""
+def _descriptions(job: Job, answer: Answer) -> Mapping[str, Mapping[str, str]]:
+    """Return the DESCRIPTION of each R package in the closure, by deb: out of the debs, which builds need anyway.
+
+    A few such debs hold no R package, and have none.
+    """
     pins = answer.r_pins()
     fetch.fetch(job.settings, [deb_section("r", pins)], r="", architecture=job.root.architecture, say=job.say)
     store = fetch.store_of(job.settings)
-    found = {pin.name: description(store, pin.sha256, job.settings.cache / "descriptions") for pin in pins}
-    # A few such debs hold no R package.
-    return {deb: fields for deb, fields in found.items() if fields}
+    found, unread = {}, {}
+    for pin in pins:
+        try:
+            found[pin.name] = description(store, pin.sha256, job.settings.cache / "descriptions")
+        except ValueError as error:
+            unread[pin.name] = str(error)
+    described = debian.readable(found)
+    for deb, reason in sorted({**unread, **described.unread}.items()):
+        job.say(f"{deb}: its DESCRIPTION cannot be read, so Debian's own words on it count: {reason}")
+    return described.descriptions
 
 
 def _first_guess(job: Job) -> Asked:

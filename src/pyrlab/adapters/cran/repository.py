@@ -176,13 +176,16 @@ class Repository:
                 remedy="its URL in r.repositories of pyrlab.toml must be that of the folder above src/contrib",
             )
         try:
-            return Index.parse(data)
+            index = _parse(data, packed=name.endswith(".gz"))
         except ValueError as error:
             reason = "is a web page" if data.lstrip().startswith(b"<") else str(error)
             raise NetworkError(
                 f"the index of {self.name}, {public(self._at(f'{CONTRIB}/{name}'))}, {reason}",
                 remedy="check its URL in r.repositories of pyrlab.toml, or try again later",
             ) from error
+        if not index.names:
+            log.warning("the index of %s has no packages", self.name)
+        return index
 
     def _listing(self, path: str) -> Iterator[str]:
         """Yield the names of the files in a folder, as far as the repository shows them."""
@@ -232,6 +235,13 @@ class Repository:
         """Return the URL of a path in the repository; a query, which may hold a token, stays at its end."""
         parts = urlsplit(self._url)
         return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}"))
+
+
+def _parse(data: bytes, *, packed: bool) -> Index:
+    """Parse an index. Raises ValueError, also for no bytes where gzip packs even an empty index into some."""
+    if packed and not data:
+        raise ValueError("is empty")
+    return Index.parse(data)
 
 
 def _record(package: Path, name: str, version: RVersion) -> Record:

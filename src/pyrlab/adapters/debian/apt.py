@@ -119,7 +119,8 @@ class Answer:
 
     def system(self, held: Collection[str]) -> dict[str, list[str]]:
         """Return what each R package's deb depends on beside R, of the debs that are held; by deb."""
-        depends = {deb: debian.names_in(self.stanzas[deb].get("Depends", "")) for deb in self.descriptions}
+        r_debs = filter(debian.is_r_deb, self.stanzas)
+        depends = {deb: debian.names_in(self.stanzas[deb].get("Depends", "")) for deb in r_debs}
         return {
             deb: [name for name in names if name in held and not name.startswith("r-")]
             for deb, names in depends.items()

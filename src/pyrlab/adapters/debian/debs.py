@@ -1,9 +1,13 @@
 """What stands in a .deb, as far as locking needs it."""
 
 import json
+import lzma
+import tarfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from debian.arfile import ArError
 from debian.deb822 import Deb822
 from debian.debfile import DebFile
 
@@ -17,7 +21,8 @@ _LIBRARIES = ("usr/lib/R/site-library/", "usr/lib/R/library/")
 def description(store: Store, sha256: str, notes: Path) -> Mapping[str, str]:
     """Return the DESCRIPTION fields of the R package in a deb of the store; none where it holds none.
 
-    What was read once is kept in the folder ``notes`` under the deb's hash.
+    What was read once is kept in the folder ``notes`` under the deb's hash. Raises ValueError for a deb that cannot be
+    read.
     """
     note = notes / f"{sha256}.json"
     try:
@@ -33,14 +38,25 @@ def _read(store: Store, sha256: str) -> dict[str, str]:
     path = store.get(sha256)
     if path is None:
         raise FileNotFoundError(sha256)
-    with path.open("rb") as stream, DebFile(fileobj=stream).data.tgz() as archive:
-        for member in archive:
-            name = member.name.removeprefix("./")
-            library, _, rest = next(
-                (name.partition(found) for found in _LIBRARIES if name.startswith(found)), ("", "", "")
-            )
-            if not library and rest.count("/") == 1 and rest.endswith("/DESCRIPTION"):
+    try:
+        with path.open("rb") as stream, DebFile(fileobj=stream).data.tgz() as archive:
+            return _fields(archive)
+    # Of python-debian, of tarfile and of the ways to compress.
+    except (ArError, tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"the deb cannot be read: {reason}") from error
+
+
+def _fields(archive: tarfile.TarFile) -> dict[str, str]:
+    """Return the fields of the first DESCRIPTION where R packages live. Raises ValueError for a link to nothing."""
+    for member in archive:
+        name = member.name.removeprefix("./")
+        library, _, rest = next((name.partition(found) for found in _LIBRARIES if name.startswith(found)), ("", "", ""))
+        if not library and rest.count("/") == 1 and rest.endswith("/DESCRIPTION"):
+            try:
                 file = archive.extractfile(member)
-                text = file.read().decode("utf-8", errors="replace") if file else ""
-                return dict(Deb822(text))
+            except KeyError as error:
+                raise ValueError("its DESCRIPTION is a link to nothing in the deb") from error
+            text = file.read().decode("utf-8-sig", errors="replace") if file else ""
+            return dict(Deb822(text))
     return {}

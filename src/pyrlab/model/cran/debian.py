@@ -28,6 +28,29 @@ def bare(deb: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """DESCRIPTION fields by deb, those that can be read; and of the other debs the reason why not."""
+
+    descriptions: Mapping[str, Mapping[str, str]]
+    unread: Mapping[str, str]
+
+
+def readable(descriptions: Mapping[str, Mapping[str, str]]) -> Described:
+    """Tell which DESCRIPTIONs can be read as records; the empty ones of debs without an R package fall away."""
+    good, unread = {}, {}
+    for deb, fields in descriptions.items():
+        if not fields:
+            continue
+        try:
+            Record.of(fields, file=deb)
+        except ValueError as error:
+            unread[deb] = str(error)
+        else:
+            good[deb] = fields
+    return Described(good, unread)
+
+
+@dataclass(frozen=True, slots=True)
 class Names(Collection[str]):
     """R names: those that are ``listed``, and in any case of their letters those in ``lower``."""
 
@@ -115,7 +138,7 @@ class Debian:
         wanted = {other for other in names_in(stanza.get("Depends", "")) if other in self.stanzas}
         return Record(
             name=name,
-            version=upstream_version(stanza["Version"]),
+            version=upstream_version(stanza.get("Version", "")),
             file=deb,
             dependencies=tuple(sorted(Dependency(self._true_name(other)) for other in wanted)),
         )
@@ -126,7 +149,11 @@ def upstream_version(version: str) -> RVersion:
     upstream = version.rpartition(":")[2]
     upstream = upstream.rpartition("-")[0] or upstream
     match = _UPSTREAM.match(upstream)
-    return RVersion.parse(match[0] if match else "0")
+    try:
+        return RVersion.parse(match[0] if match else "0")
+    except ValueError:
+        # A date with its time, for one, is too large for R, so that it is Debian's invention.
+        return RVersion.parse("0")
 
 
 def names_in(field: str) -> list[str]:

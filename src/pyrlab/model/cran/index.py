@@ -38,13 +38,11 @@ class Index:
     def parse(cls, data: bytes, *, folder: str = "src/contrib") -> Self:
         """Open the bytes of a PACKAGES or PACKAGES.gz whose files are below ``folder`` of the repository.
 
-        Raises ValueError, to be read after the index's name: it is empty, cut, damaged, or no index at all. Plain text
-        that was cut shows only in its last stanza, if that no longer parses.
+        An empty one is that of a repository without packages: R writes it so.
+        Raises ValueError, to be read after the index's name: it is cut, damaged, or no index at all. Plain text that
+        was cut shows only in its last stanza, if that no longer parses.
         """
-        text = _unpack(data).removeprefix(_BOM)
-        if not text.strip():
-            raise ValueError("is empty")
-        text = b"\n" + text
+        text = b"\n" + _unpack(data).removeprefix(_BOM)
         stanzas: dict[str, list[tuple[int, int]]] = {}
         ours: dict[str, None] = {}
         for start, end in _split(text):
@@ -54,7 +52,7 @@ class Index:
                 stanzas.setdefault(name, []).append((start, end))
                 if system is None or runs_on(_decode(system[1])):
                     ours[name] = None
-        if not stanzas:
+        if not stanzas and text.strip():
             raise ValueError(f"holds no package; it begins with {_decode(text.strip()[:_SHOWN])!r}")
         return cls(folder, text, stanzas, ours.keys())
 

@@ -9,6 +9,10 @@ from pyrlab.model.cran.base import BASE_PACKAGES
 from pyrlab.model.cran.version import RVersion
 
 HARD_FIELDS = ("Depends", "Imports", "LinkingTo")
+# `R (>= r51951)`: a revision of R's sources. That of R 4.0.0, which is older than any R that we meet, is 78286.
+# Source: `?R.version` (svn rev), and the section on DESCRIPTION in Writing R Extensions.
+_REVISION = re.compile(r"R\s*\(\s*>=?\s*r([0-9]+)\s*\)")
+_MET_REVISION = 78286
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*")
 _ENTRY = re.compile(
     rf"(?P<name>{_NAME.pattern})\s*(?:\(\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<version>[0-9][0-9.-]*)\s*\))?"
@@ -49,7 +53,8 @@ class Record:
     ``file`` is relative to the repository's root, as in ``src/contrib/dplyr_1.1.4.tar.gz``; for Debian, a deb's name.
     ``dependencies`` are other packages without which it cannot be installed or loaded, R and its base packages left
     out; ``linking`` are those of them whose headers it compiles against; ``gates`` are bounds on R itself (those on
-    base packages among them). ``sha256`` is what the index says of the file, if it does.
+    base packages among them). ``unread_suggests`` are entries of Suggests that cannot be read: nobody may want them.
+    ``sha256`` is what the index says of the file, if it does.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Record:
     system_requirements: str = ""
     built: str = ""
     sha256: str = ""
+    unread_suggests: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, fields: Mapping[str, str], *, file: str) -> Self:
@@ -76,18 +82,20 @@ class Record:
         if not runs_on(system):
             raise ValueError(f"it is for {system!r} only (OS_type)")
         wanted = [one for field in HARD_FIELDS for one in _entries(fields, field)]
+        suggests, unread_suggests = _suggests(fields)
         return cls(
             name=fields["Package"].strip(),
             version=_version(fields["Version"].strip()),
             file=file,
             dependencies=_packages(wanted),
             linking=tuple(sorted({one.name for one in _packages(_entries(fields, "LinkingTo"))})),
-            suggests=_packages(_entries(fields, "Suggests")),
+            suggests=_packages(suggests),
             gates=tuple(sorted({one for one in wanted if one.operator and is_r(one.name)})),
             needs_compilation=fields.get("NeedsCompilation", "yes").strip().lower() != "no",
             system_requirements=" ".join(fields.get("SystemRequirements", "").split()),
             built=fields.get("Built", "").strip(),
             sha256=fields.get("SHA256", "").strip().lower(),
+            unread_suggests=unread_suggests,
         )
 
 
@@ -109,7 +117,12 @@ def parse_field(text: str) -> list[Dependency]:
 
     Raises ValueError for an entry that R could not read either.
     """
-    return [Dependency.parse(" ".join(entry.split())) for entry in text.split(",") if entry.strip()]
+    return [Dependency.parse(entry) for entry in _split(text)]
+
+
+def _split(text: str) -> list[str]:
+    """Return the entries of a field, each on one line."""
+    return [" ".join(entry.split()) for entry in text.split(",") if entry.strip()]
 
 
 def _version(text: str) -> RVersion:
@@ -120,10 +133,29 @@ def _version(text: str) -> RVersion:
 
 
 def _entries(fields: Mapping[str, str], key: str) -> list[Dependency]:
+    """Return the dependencies in a field, without gates that every R meets. Raises ValueError that names the field."""
+    entries = [entry for entry in _split(fields.get(key, "")) if not _is_met(entry)]
     try:
-        return parse_field(fields.get(key, ""))
+        return [Dependency.parse(entry) for entry in entries]
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from error
+
+
+def _is_met(entry: str) -> bool:
+    """Tell whether an entry is a gate on a revision that is older than any R."""
+    revision = _REVISION.fullmatch(entry)
+    return revision is not None and int(revision[1]) <= _MET_REVISION
+
+
+def _suggests(fields: Mapping[str, str]) -> tuple[list[Dependency], tuple[str, ...]]:
+    """Return what is suggested, and the entries that cannot be read, sorted."""
+    read, unread = [], set()
+    for entry in _split(fields.get("Suggests", "")):
+        try:
+            read.append(Dependency.parse(entry))
+        except ValueError:
+            unread.add(entry)
+    return read, tuple(sorted(unread))
 
 
 def _packages(wanted: Iterable[Dependency]) -> tuple[Dependency, ...]:

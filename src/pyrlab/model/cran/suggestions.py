@@ -30,14 +30,18 @@ def add_suggestions(
 
 
 def _wishes(parents: Iterable[Candidate], universe: Universe) -> tuple[list[Requirement], dict[str, str]]:
-    """Return what packages suggest, and of that the names that no repository has, each with this reason."""
-    wishes = [
-        Requirement(suggested, parent=parent, suggested=True)
-        for parent in parents
-        for suggested in parent.record.suggests
-    ]
-    left_out = {wish.wanted.name: "no repository has it" for wish in wishes if not universe.knows(wish.wanted.name)}
-    return [wish for wish in wishes if wish.wanted.name not in left_out], left_out
+    """Return what packages suggest, and what can be left out at once, with the reason."""
+    wishes: list[Requirement] = []
+    left_out: dict[str, str] = {}
+    for parent in parents:
+        for entry in parent.record.unread_suggests:
+            left_out[entry] = f"it cannot be read in the Suggests of {parent}"
+        for wanted in parent.record.suggests:
+            if universe.knows(wanted.name):
+                wishes.append(Requirement(wanted, parent=parent, suggested=True))
+            else:
+                left_out[wanted.name] = "no repository has it"
+    return wishes, left_out
 
 
 @dataclass(slots=True)
