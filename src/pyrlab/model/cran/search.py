@@ -110,9 +110,6 @@ class Search:
         self.changed[variable] = None
         if self.level:
             self._late.append((self.level, variable))
-        if not variable.domain and not self._conflict:
-            emptied = variable.positions[variable.domains.index(0)]
-            self._conflict = self._trail[emptied][1]
 
     def decide(self, variable: Variable, value: int) -> None:
         """Give a variable one of the values that its domain has."""
