@@ -8,14 +8,14 @@ archived ones, in the same order. So the list gets the best it can have, whateve
 
 Archives: of a package they are looked at when nothing current is left for it, version by version, and OLDER versions at
 most; the others then count as not there. No archive is opened for a package all current versions of which lack another
-one, directly or not, unless the list or a current version of some package bounds it from above.
+one, directly or not, unless the list or a current version of some package bounds it from above. Within these limits the
+search is complete: it finds the best solution of all that it looked at, or proves that there is none.
 
 Packages that need each other cannot be installed one after the other: no solution has such a ring.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 
 from pyrlab.errors import ListError
 from pyrlab.model.cran.choices import OLDER, Archives, Choices, Old, Package
@@ -25,7 +25,7 @@ from pyrlab.model.cran.search import NOT_NEEDED, Incompatibility, RefutedError, 
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
 from pyrlab.model.lists import RRequest
 
-__all__ = ["Candidate", "Solution", "Source", "Universe", "in_order", "resolve"]
+__all__ = ["Candidate", "Solution", "Source", "Universe", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,6 @@ def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
         packages = _Way(universe, archives, wanted).solve()
     suggested = {one.name for name in with_suggests for one in packages[name].record.suggests}
     return Solution(packages, tuple(sorted(name for name in suggested if not universe.knows(name))))
-
-
-def in_order(packages: Mapping[str, Candidate]) -> list[str]:
-    """Return the names, each after all that it needs. Raises ListError for packages that need each other."""
-    graph = {
-        name: sorted({one.name for one in packages[name].record.dependencies if one.name in packages})
-        for name in sorted(packages)
-    }
-    try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        ring = tuple(reversed(error.args[1]))
-        raise Ring(ring).error() from error
 
 
 def _check_known(request: RRequest, universe: Universe, archives: Archives) -> None:
@@ -95,7 +82,7 @@ class _ExactError(Exception):
 
 
 class _Way:
-    """One search: the packages on the way, in order, and how far they are decided."""
+    """The walk of one search: the packages on it, in order, and how far they are decided."""
 
     def __init__(self, universe: Universe, archives: Archives, requests: Sequence[RRequest]) -> None:
         self._search = Search()
