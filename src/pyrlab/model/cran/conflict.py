@@ -20,6 +20,20 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """Packages that need each other, the first again at the end."""
+
+    names: tuple[str, ...]
+
+    def error(self) -> ListError:
+        """Return the error for packages of which none can be installed first."""
+        return ListError(
+            f"these R packages need each other, so none can be installed first: {' → '.join(self.names)}",
+            remedy="ask for another version of one of them, or leave them out of r_packages.txt",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Notes:
     """What was met, by package: who wants it, which candidates are of no use, and what archives list (by source)."""
 

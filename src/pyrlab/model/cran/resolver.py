@@ -1,27 +1,32 @@
-"""From wanted R packages to one version of each: resolvelib, with R's rules and the order of the repositories."""
+"""From wanted R packages to one version of each: the best that satisfies everybody, and why when there is none.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from graphlib import CycleError, TopologicalSorter
+What is best: walk through the packages, first those of the list, by name, then what the first of these needs, by name,
+what the second needs, and so on, each package once. Where two solutions differ first on this walk, the better choice
+there decides. Of one package, the version that the earlier lock has is best; then, unless the list names the package,
+that of the image below; then the current ones, repository by repository in the user's order, newest first; then the
+archived ones, in the same order. So the list gets the best it can have, whatever that means for what it needs.
 
-from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep
-from resolvelib.resolvers import RequirementInformation, Resolution
+Archives: of a package they are looked at when nothing current is left for it, version by version, and OLDER versions at
+most; the others then count as not there. No archive is opened for a package all current versions of which lack another
+one, directly or not, unless the list or a current version of some package bounds it from above. Within these limits the
+search is complete: it finds the best solution of all that it looked at, or proves that there is none.
+
+Packages that need each other cannot be installed one after the other: no solution has such a ring.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from pyrlab.errors import ListError
-from pyrlab.model.cran.conflict import Notes, Unfit
-from pyrlab.model.cran.record import is_r
+from pyrlab.model.cran.choices import OLDER, Archives, Choices, Old, Package
+from pyrlab.model.cran.conflict import Notes, Ring
+from pyrlab.model.cran.record import Dependency, is_r
+from pyrlab.model.cran.search import NOT_NEEDED, Incompatibility, RefutedError, Search
 from pyrlab.model.cran.suggestions import add_suggestions
-from pyrlab.model.cran.thorough import search
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
-from pyrlab.model.cran.version import RVersion
 from pyrlab.model.lists import RRequest
 
-__all__ = ["Candidate", "Solution", "Source", "Universe", "in_order", "resolve"]
-
-_ROUNDS = 5_000
-# So many older versions of a package are tried: each costs a download.
-_OLDER = 20
-_UPPER_BOUNDS = {"==", "<", "<=", "!="}
+__all__ = ["Candidate", "Solution", "Source", "Universe", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +34,25 @@ class Solution:
     """One candidate a package, by name. ``left_out`` are suggested packages that cannot be had, and why."""
 
     packages: Mapping[str, Candidate]
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str]
 
 
 def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
     """Return one version for each wanted package and for all that they need.
 
-    The newest version of the first repository that has a fitting one is taken; one of an archive only when no current
-    one will do. The order of ``requests`` does not matter. Raises ListError that names who wants what.
+    Of all solutions the best is taken, as this module has it. The order of ``requests`` does not matter. Raises
+    ListError that names who wants what.
     """
     wanted = sorted(set(requests), key=lambda one: (one.name, str(one), one.where))
+    archives = Archives(universe)
     for request in wanted:
-        _check_known(request, universe)
-    roots = [Requirement(one.wanted, where=one.where, repository=one.repository) for one in wanted]
+        _check_known(request, universe, archives)
+    lines = [Requirement(one.wanted, where=one.where, repository=one.repository) for one in wanted]
 
     def solve(suggested: Sequence[Requirement], universe: Universe) -> dict[str, Candidate]:
-        packages = _solve([*roots, *suggested], _Provider(universe, wanted))
-        in_order(packages)
+        packages = None
+        while packages is None:
+            packages = _Way(universe, archives, [*lines, *suggested]).solve()
         return packages
 
     names = {request.name for request in wanted}
@@ -53,23 +60,7 @@ def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
     return Solution(*add_suggestions(suggesting, solve([], universe), names, universe, solve))
 
 
-def in_order(packages: Mapping[str, Candidate]) -> list[str]:
-    """Return the names, each after all that it needs. Raises ListError for packages that need each other."""
-    graph = {
-        name: sorted({one.name for one in packages[name].record.dependencies if one.name in packages})
-        for name in sorted(packages)
-    }
-    try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        ring = " → ".join(reversed(error.args[1]))
-        raise ListError(
-            f"these R packages need each other, so none can be installed first: {ring}",
-            remedy="ask for another version of one of them, or leave them out of r_packages.txt",
-        ) from error
-
-
-def _check_known(request: RRequest, universe: Universe) -> None:
+def _check_known(request: RRequest, universe: Universe, archives: Archives) -> None:
     if is_r(request.name):
         raise ListError(f"{request.where}: {request.name} is a part of R itself", remedy="delete the line")
     repositories = [source.name for source in universe.sources]
@@ -78,195 +69,229 @@ def _check_known(request: RRequest, universe: Universe) -> None:
             f"{request.where}: there is no repository called {request.repository!r}",
             remedy=f"r.repositories in pyrlab.toml has: {', '.join(repositories)}",
         )
-    if not universe.knows(request.name) and not _is_archived(request, universe):
+    if not universe.knows(request.name) and not _is_archived(request, archives):
         where = f"{repositories[0]} has no" if len(repositories) == 1 else "no repository has an"
         raise ListError(f"{request.where}: {where} R package {request.name!r}", remedy=universe.near(request.name))
 
 
-def _is_archived(request: RRequest, universe: Universe) -> bool:
+def _is_archived(request: RRequest, archives: Archives) -> bool:
     """Tell whether the very version that is wanted is in an archive: CRAN takes whole packages out of its index."""
     return request.operator == "==" and any(
-        source.describe(request.name, request.version)
-        for source in universe.sources
+        archives.describe(source, request.name, request.version)
+        for source in archives.universe.sources
         if request.repository in {"", source.name}
     )
 
 
-def _solve(roots: list[Requirement], provider: "_Provider") -> dict[str, Candidate]:
-    """Return a candidate for each package that is needed, by name. Raises ListError."""
-    # Not resolvelib's Resolver: it would look for what is still wanted, and follow rings of packages without end.
-    resolution = Resolution(provider, BaseReporter[Requirement, Candidate, str]())
-    causes: list[Requirement] = []
-    try:
-        packages, wishes = _closure(roots, provider, resolution.resolve(provider.remember(roots), _ROUNDS).mapping)
-        causes = [one for one in wishes if not one.allows(packages[one.wanted.name])]
-        if not causes:
-            return packages
-    except ResolutionImpossible as error:
-        causes = [cause.requirement for cause in error.causes]
-    except ResolutionTooDeep:
-        pass
-    # In rare cases resolvelib forgets a wish, or keeps rejecting what only an earlier choice ruled out.
-    found = search(roots, provider.met, provider.get_dependencies)
-    if found is None:
-        raise provider.notes.error(causes) if causes else _too_deep()
-    return dict(sorted(found.items()))
+class _ExactError(Exception):
+    """A version is wanted exactly that was not known of when its archive, which lists nothing, was opened."""
 
 
-def _too_deep() -> ListError:
-    return ListError(
-        f"no versions of the R packages in r_packages.txt that fit together were found in {_ROUNDS} steps",
-        remedy="pin some of them there, so that there is less to try",
-    )
+class _Way:
+    """The walk of one search: the packages on it, in order, and how far they are decided."""
 
+    def __init__(self, universe: Universe, archives: Archives, wishes: Sequence[Requirement]) -> None:
+        self._search = Search()
+        self._archives = archives
+        self._roots: dict[str, list[Requirement]] = {}
+        for wish in wishes:
+            self._roots.setdefault(wish.wanted.name, []).append(wish)
+        self._choices = Choices(universe, archives, self._roots)
+        # The packages on the way, each with its place; as many of them are decided.
+        self._order = [self._choices.package(name) for name in sorted(self._roots)]
+        self._place = {package.name: place for place, package in enumerate(self._order)}
+        self._decided = 0
+        # How long the way was, and how far decided, before each decision.
+        self._marks: list[tuple[int, int]] = []
 
-def _closure(
-    roots: Sequence[Requirement], provider: "_Provider", found: Mapping[str, Candidate]
-) -> tuple[dict[str, Candidate], list[Requirement]]:
-    """Return what the roots need of what was found, by name, and all wishes that count."""
-    packages: dict[str, Candidate] = {}
-    wishes = list(roots)
-    # The list grows while it is read.
-    for wish in wishes:
-        name = wish.wanted.name
-        if name not in packages:
-            packages[name] = found[name]
-            wishes += provider.get_dependencies(found[name])
-    return dict(sorted(packages.items())), wishes
+    def solve(self) -> dict[str, Candidate] | None:
+        """Return a candidate for each package that is needed, by name; None to be asked again. Raises ListError."""
+        try:
+            for wishes in self._roots.values():
+                for wish in wishes:
+                    self._want(wish, None)
+            while self._step():
+                pass
+        except _ExactError:
+            return None
+        except RefutedError as error:
+            raise self._error(error.proof) from error
+        return {package.name: package.chosen() for package in sorted(self._order, key=lambda one: one.name)}
 
+    def _step(self) -> bool:
+        """Go one step on, or back. Return False at the end of the way."""
+        if not self._search.follow():
+            self._go_back(self._search.learn())
+            return True
+        if self._prepare_needed():
+            return True
+        if self._decided == len(self._order):
+            return False
+        package = self._order[self._decided]
+        value = package.best()
+        if self._prepare(package, value):
+            return True
+        if package.variable.domain == value:
+            self._go_on(package)
+        else:
+            self._marks.append((len(self._order), self._decided))
+            self._search.decide(package.variable, value)
+        return True
 
-class _Provider(AbstractProvider[Requirement, Candidate, str]):
-    """What resolvelib asks for, answered from a Universe; it notes why candidates fell out, for the message."""
+    def _go_back(self, level: int) -> None:
+        length, self._decided = self._marks[level]
+        del self._marks[level:]
+        for package in self._order[length:]:
+            del self._place[package.name]
+        del self._order[length:]
 
-    def __init__(self, universe: Universe, requests: Sequence[RRequest]) -> None:
-        self.universe = universe
-        self.notes = Notes(universe)
-        self.roots = {request.name for request in requests}
-        self._fit: dict[Candidate, bool] = {}
-        self._described: dict[str, list[Candidate]] = {}
-        # Packages of which no current version is of use, for want of another package.
-        self._stuck: set[str] = set()
-
-    def identify(self, requirement_or_candidate: Requirement | Candidate) -> str:
-        """Return the package that something is about."""
-        if isinstance(requirement_or_candidate, Candidate):
-            return requirement_or_candidate.record.name
-        return requirement_or_candidate.wanted.name
-
-    def get_preference(
-        self,
-        identifier: str,
-        resolutions: Mapping[str, Candidate],
-        candidates: Mapping[str, Iterator[Candidate]],
-        information: Mapping[str, Iterator[RequirementInformation[Requirement, Candidate]]],
-        backtrack_causes: Sequence[RequirementInformation[Requirement, Candidate]],
-    ) -> tuple[bool, bool, str]:
-        """Return the order in which packages are decided: what just clashed, then what has little choice."""
-        del resolutions, candidates
-        clashed = any(cause.requirement.wanted.name == identifier for cause in backtrack_causes)
-        bounded = any(one.requirement.wanted.operator in _UPPER_BOUNDS for one in information[identifier])
-        return (not clashed, not bounded, identifier)
-
-    def find_matches(
-        self,
-        identifier: str,
-        requirements: Mapping[str, Iterator[Requirement]],
-        incompatibilities: Mapping[str, Iterator[Candidate]],
-    ) -> Callable[[], Iterator[Candidate]]:
-        """Return the candidates that satisfy everybody, best first; those of an archive are looked up when reached."""
-        wanted = list(requirements[identifier])
-        rejected = set(incompatibilities[identifier])
-
-        def matches() -> Iterator[Candidate]:
-            seen = set(rejected)
-            for candidate in self._current(identifier):
-                if candidate not in seen and all(one.allows(candidate) for one in wanted):
-                    seen.add(candidate)
-                    yield candidate
-            # Whoever comes here after one that would do could not use it.
-            for candidate in self._archived(identifier, wanted, clashed=len(seen) > 0):
-                if candidate not in seen and all(one.allows(candidate) for one in wanted):
-                    seen.add(candidate)
-                    yield candidate
-
-        return matches
-
-    def is_satisfied_by(self, requirement: Requirement, candidate: Candidate) -> bool:
-        """Tell whether a candidate will do for one requirement."""
-        return requirement.allows(candidate)
-
-    def get_dependencies(self, candidate: Candidate) -> list[Requirement]:
-        """Return what a candidate needs."""
-        return self.remember([Requirement(one, parent=candidate) for one in candidate.record.dependencies])
-
-    def remember(self, requirements: list[Requirement]) -> list[Requirement]:
-        """Return ``requirements``, and note who wanted them."""
-        for requirement in requirements:
-            self.notes.wanted_by.setdefault(requirement.wanted.name, set()).add(requirement)
-        return requirements
-
-    def met(self, name: str) -> list[Candidate]:
-        """Return the usable candidates of a package, best first; of old versions those that were described before."""
-        return [*self._current(name), *self._described.get(name, ())]
-
-    def _current(self, name: str) -> Iterator[Candidate]:
-        """Yield what there is of a package outside archives, best first; nothing that is of no use."""
-        held = self.universe.installed.get(name)
-        found = [self.universe.locked.get(name), held if name not in self.roots else None]
-        for source in self.universe.sources:
-            found += [Candidate(source.name, record) for record in source.records(name)]
-        fit = [one for one in (*found, held) if one and self._is_fit(one)]
-        if not fit and any(one.lacking for one in self.notes.unfit.get(name, {}).values()):
-            self._stuck.add(name)
-        yield from fit
-
-    def _archived(self, name: str, wanted: Sequence[Requirement], *, clashed: bool) -> Iterator[Candidate]:
-        """Yield old versions, described one by one: where a bound, this R or a clash of versions asks for them."""
-        bounded = any(one.wanted.operator in _UPPER_BOUNDS for one in wanted)
-        gated = any(not one.lacking for one in self.notes.unfit.get(name, {}).values())
-        # When a package is lacking, no older version of those that want it is a likely cure, only many downloads.
-        if not (bounded or gated or (clashed and not self._stuck)):
+    def _go_on(self, package: Package) -> None:
+        """Put what a decided package needs on the way, unless that closes a ring."""
+        ring = self._ring(package)
+        if ring:
+            first = ring.index(min(ring, key=lambda one: one.name))
+            self._exclude([*ring[first:], *ring[:first]])
             return
-        for source in self.universe.sources:
-            if all(one.repository in {"", source.name} for one in wanted):
-                for version in self._versions(source, name, wanted)[:_OLDER]:
-                    record = source.describe(name, version)
-                    if record and self._is_fit(candidate := Candidate(source.name, record)):
-                        self._described.setdefault(name, []).append(candidate)
-                        yield candidate
+        self._decided += 1
+        for name in sorted({one.name for one in package.chosen().record.dependencies}):
+            if name not in self._place:
+                self._place[name] = len(self._order)
+                self._order.append(self._choices.package(name))
 
-    def _versions(self, source: Source, name: str, wanted: Sequence[Requirement]) -> list[str]:
-        """Return the old versions within all bounds; where a source lists none, what is asked for exactly."""
-        key = (source.name, name)
-        if key not in self.notes.archived:
-            self.notes.archived[key] = source.archived(name)
-        exact = [one.wanted.version for one in wanted if one.wanted.operator == "=="]
-        return [one for one in self.notes.archived[key] or exact if _within(one, wanted)]
+    def _ring(self, package: Package) -> list[Package]:
+        """Return the packages of a ring that this one closes, each before one that it needs; none without a ring."""
+        waiting = [package]
+        wanted_by = {package.name: package}
+        while waiting:
+            above = waiting.pop()
+            for wish in above.chosen().record.dependencies:
+                if wish.name == package.name:
+                    return _back(above, wanted_by)
+                if wish.name not in wanted_by and self._place.get(wish.name, self._decided) < self._decided:
+                    wanted_by[wish.name] = above
+                    waiting.append(self._choices.package(wish.name))
+        return []
 
-    def _is_fit(self, candidate: Candidate) -> bool:
-        """Tell whether a candidate can be used with this R and these repositories, and note the reason if not."""
-        if candidate not in self._fit:
-            unfit = self._unfit(candidate)
-            if unfit:
-                self.notes.unfit.setdefault(candidate.name, {})[candidate] = unfit
-            self._fit[candidate] = not unfit
-        return self._fit[candidate]
+    def _exclude(self, ring: Sequence[Package]) -> None:
+        """Tell the search that no values of these packages that need each other can be had together."""
+        terms = {}
+        for package, following in zip(ring, (*ring[1:], ring[0]), strict=True):
+            terms[package.variable] = sum(
+                1 << number
+                for number, value in enumerate(package.values, start=1)
+                if isinstance(value, Candidate) and following.name in {one.name for one in value.record.dependencies}
+            )
+        self._search.tell(terms, Ring(tuple(package.name for package in (*ring, ring[0]))))
 
-    def _unfit(self, candidate: Candidate) -> Unfit | None:
-        named = f"{candidate} of {candidate.repository} needs"
-        for gate in candidate.record.gates:
-            if not gate.allows(self.universe.r):
-                return Unfit(f"{named} {gate}, and the image has R {self.universe.r}")
-        needed = {one.name for one in candidate.record.dependencies} - self.roots
-        lacking = sorted(name for name in needed if not self.universe.knows(name))
-        if lacking:
-            return Unfit(f"{named} {' and '.join(lacking)}, which no repository has", tuple(lacking))
-        return None
-
-
-def _within(version: str, wanted: Sequence[Requirement]) -> bool:
-    try:
-        parsed = RVersion.parse(version)
-    except ValueError:
+    def _prepare_needed(self) -> bool:
+        """Look up what is needed anyway, however the search goes on from here; tell whether that was anything."""
+        changed = self._search.changed
+        while changed:
+            variable, _ = changed.popitem()
+            package = self._choices.packages[variable.name]
+            if variable.domain & NOT_NEEDED:
+                continue
+            value = package.best()
+            if (variable.domain == value or value & package.above) and self._prepare(package, value):
+                changed[variable] = None
+                return True
         return False
-    return all(one.wanted.allows(parsed) for one in wanted)
+
+    def _prepare(self, package: Package, value: int) -> bool:
+        """Make a value ready to be chosen: found, described, its needs told. Tell whether anything was to be done."""
+        if package.ready & value:
+            return False
+        if value & package.above:
+            self._open(package)
+            return True
+        candidate = package.at(value)
+        if isinstance(candidate, Old):
+            described = self._describe(package, candidate)
+            if not described:
+                self._search.forbid(package.variable, value)
+                return True
+            package.values[value.bit_length() - 2] = candidate = described
+        package.ready |= value
+        for wish in candidate.record.dependencies:
+            self._want(Requirement(wish, parent=candidate), (package, value))
+        return True
+
+    def _describe(self, package: Package, old: Old) -> Candidate | None:
+        """Return an old version as a candidate, or None. After the last that may be looked at, the others are out."""
+        package.looked_at += 1
+        if package.looked_at == OLDER:
+            unseen = sum(
+                1 << number
+                for number, value in enumerate(package.values, start=1)
+                if isinstance(value, Old) and value is not old
+            )
+            self._search.forbid(package.variable, unseen)
+        return self._choices.describe(package, old)
+
+    def _open(self, package: Package) -> None:
+        """Open the archives of a package, and look again at what is wanted of it."""
+        package.add(self._choices.open(package))
+        self._search.forbid(package.variable, package.above)
+        for rule, wanted in package.rules:
+            self._search.widen(rule, package.variable, package.refused(wanted))
+
+    def _want(self, wanted: Requirement, parent: tuple[Package, int] | None) -> None:
+        """Tell the search what a line of the list wants, or one value of another package."""
+        package = self._choices.package(wanted.wanted.name)
+        self._check_exact(package, wanted.wanted)
+        if not parent:
+            terms = {package.variable: package.refused(wanted)}
+            package.rules.append((self._search.tell(terms, wanted), wanted))
+            return
+        above, value = parent
+        if above is package:
+            self._search.tell({above.variable: value}, Ring((above.name, above.name)))
+        elif wanted.wanted in above.needs:
+            self._search.widen(above.needs[wanted.wanted], above.variable, value, wanted)
+        else:
+            terms = {above.variable: value, package.variable: package.refused(wanted)}
+            above.needs[wanted.wanted] = rule = self._search.tell(terms, wanted)
+            package.rules.append((rule, wanted))
+
+    def _error(self, proof: Incompatibility) -> ListError:
+        """Return why there is no solution: of a proof, what is wanted of the package that it comes down to."""
+        notes = Notes(self._choices.universe, archived=self._archives.listed)
+        for package in self._choices.packages.values():
+            told = [reason for rule, _ in package.rules for reason in rule.why]
+            notes.wanted_by[package.name] = {wish for wish in told if isinstance(wish, Requirement)}
+            notes.unfit[package.name] = dict(package.unfit)
+        reasons = [reason for rule in proof.told() for reason in rule.why]
+        rings = [reason for reason in reasons if isinstance(reason, Ring)]
+        wanted: dict[str, list[Requirement]] = {}
+        for reason in reasons:
+            if isinstance(reason, Requirement):
+                wanted.setdefault(reason.wanted.name, []).append(reason)
+        for name, wishes in wanted.items():
+            if self._is_clash(name, wishes):
+                return notes.error(wishes)
+        if rings:
+            return rings[0].error()
+        return notes.error(next(iter(wanted.values())))
+
+    def _is_clash(self, name: str, wishes: Sequence[Requirement]) -> bool:
+        """Tell whether no version of a package will do for everybody in a proof, whatever else there is."""
+        values = self._choices.packages[name].values
+        return not any(all(wish.allows(value) for wish in wishes) for value in values if isinstance(value, Candidate))
+
+    def _check_exact(self, package: Package, wanted: Dependency) -> None:
+        """Remember a version that is wanted exactly, for archives that list nothing. Raises _ExactError if too late."""
+        if wanted.operator != "==":
+            return
+        exact = self._archives.exact.setdefault(package.name, set())
+        if wanted.version not in exact:
+            exact.add(wanted.version)
+            if package.opened and self._archives.lists_nothing(package.name, package.repositories):
+                raise _ExactError
+
+
+def _back(last: Package, wanted_by: Mapping[str, Package]) -> list[Package]:
+    """Return the way that led to ``last``, from its beginning on."""
+    way = [last]
+    while wanted_by[way[-1].name] is not way[-1]:
+        way.append(wanted_by[way[-1].name])
+    return way[::-1]
