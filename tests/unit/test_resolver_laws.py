@@ -116,7 +116,7 @@ def test_order_changes_nothing(question: Question, data: st.DataObject) -> None:
 
 @given(question=LARGE, data=st.data())
 def test_a_suggestion_is_granted_or_left_out_and_refuses_nothing(question: Question, data: st.DataObject) -> None:
-    """Whatever is suggested, what the list asks for is the same as without."""
+    """Whatever is suggested, what the list asks for is the same as without; and a second lock run moves nothing."""
     plain, universe = question
     requests = [replace(one, suggests=True) for one in plain]
     sources = [suggesting(source, data) for source in universe.sources if isinstance(source, Shelf)]
@@ -127,6 +127,8 @@ def test_a_suggestion_is_granted_or_left_out_and_refuses_nothing(question: Quest
         return
     assert isinstance(found, Solution)
     assert holds(found.packages, requests)
+    again = answer(requests, replace(universe, locked=found.packages))
+    assert versions(again) == versions(found)
     for name in {one.name for one in requests}:
         root = found.packages[name]
         assert root == expected.packages[name]
