@@ -98,7 +98,10 @@ class _Way:
             self._roots.setdefault(wish.wanted.name, []).append(wish)
         self._choices = Choices(universe, archives, self._roots)
         # The packages on the way, each with its place; as many of them are decided.
-        self._order = [self._choices.package(name) for name in sorted(self._roots)]
+        # What is suggested comes after the list: it takes the best that the list leaves.
+        listed = {wish.wanted.name for wish in wishes if wish.where}
+        order = sorted(self._roots, key=lambda name: (name not in listed, name))
+        self._order = [self._choices.package(name) for name in order]
         self._place = {package.name: place for place, package in enumerate(self._order)}
         self._decided = 0
         # How long the way was, and how far decided, before each decision.
