@@ -99,6 +99,17 @@ def test_old_versions_are_looked_at_down_to_the_first_that_fits() -> None:
     assert len([one for one in shelf.asked if " " in one]) == 12 * 3 + 1
 
 
+def test_an_archive_that_lists_nothing_is_asked_for_what_is_wanted_exactly_later_on() -> None:
+    """The first charts wants an old core, whichever; what to ask for becomes known from the second one."""
+    newer = Record("charts", RVersion.parse("2.0"), "charts_2.0.tar.gz", (Dependency("core", "<", "2.0"),))
+    older = Record("charts", RVersion.parse("1.0"), "charts_1.0.tar.gz", (Dependency("core", "==", "1.0"),))
+    now, old = (Record("core", RVersion.parse(version), f"core_{version}.tar.gz") for version in ("2.0", "1.0"))
+    first = Shelf("first", {"charts": [newer]})
+    second = Shelf("second", {"charts": [older], "core": [now]}, {"core": [old]}, lists_archive=False)
+    solution = resolve([RRequest("charts", "", "", "r_packages.txt:1")], Universe(R, [first, second]))
+    assert solution.packages == {"charts": Candidate("first", newer), "core": Candidate("second", old)}
+
+
 def outcome(folder: Path) -> str:
     """Return what a user gets: a line a package, or the message and what to try."""
     lines = (folder / "request").read_text().splitlines()
