@@ -26,7 +26,7 @@ import vintages
 from cran_server import CranServer
 
 RECORDS = 22_000
-ROOTS = 160
+ROOTS = (160, 3000)
 SEED = 20261123
 BUILDER = "pyrlab-bench/r-build"
 TIMEOUT = 3600
@@ -82,20 +82,23 @@ def generated() -> bytes:
 
 
 def resolving() -> list[tuple[str, str]]:
-    """Measure in a process of its own, so that its memory is the resolver's."""
-    code = "import bench_r; bench_r.resolve_once()"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
-    )
-    count, seconds, megabytes = done.stdout.split()
-    what = f"resolve {count} packages among {RECORDS} records, index read anew"
-    return [(what, f"{float(seconds):.2f} s"), ("its memory at most, Python's own included", f"{megabytes} MB")]
+    """Measure a short and a long list, each in a process of its own, so that its memory is the resolver's."""
+    found = []
+    for roots in ROOTS:
+        code = f"import bench_r; bench_r.resolve_once({roots})"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+        )
+        count, seconds, megabytes = done.stdout.split()
+        what = f"resolve {count} packages among {RECORDS} records, index read anew"
+        found += [(what, f"{float(seconds):.2f} s"), ("its memory at most, Python's own included", f"{megabytes} MB")]
+    return found
 
 
-def resolve_once() -> None:
-    """Resolve once and print packages, seconds and megabytes."""
+def resolve_once(roots: int) -> None:
+    """Resolve a list of so many packages once and print packages, seconds and megabytes."""
     data = generated()
-    requests = [RRequest(f"package{number * 3}", "", "", f"list:{number}") for number in range(ROOTS)]
+    requests = [RRequest(f"package{number * 3}", "", "", f"list:{number}") for number in range(roots)]
     began = time.perf_counter()
     solution = resolve(requests, Universe(RVersion.parse("4.5.0"), [Shelf(Index.parse(data))]))
     seconds = time.perf_counter() - began

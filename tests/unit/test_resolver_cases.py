@@ -71,6 +71,45 @@ def test_a_clash_costs_twenty_downloads_a_package_at_most() -> None:
     assert len({one for one in shelf.asked if one.startswith("zoo ")}) == 20
 
 
+def test_old_versions_are_looked_at_down_to_the_first_that_fits() -> None:
+    """One old rlang makes twelve packages older, each to its third old version: 37 downloads, and not one more."""
+    names = [f"package{number:02}" for number in range(12)]
+    current, old = {}, {}
+    for name, below in zip(names, [*names[1:], "rlang"], strict=True):
+        # All want the package after them, in a version that grows with their own, and rlang.
+        versions = [
+            Record(
+                name,
+                RVersion.parse(f"1.{number}"),
+                f"{name}_1.{number}.tar.gz",
+                (
+                    Dependency(below, ">=", f"1.{number - 8}" if below != "rlang" else "1.0.6"),
+                    Dependency("rlang", ">=", "1.1.0" if number > 18 else "1.0.0"),
+                ),
+            )
+            for number in range(21, 0, -1)
+        ]
+        current[name], old[name] = versions[:1], versions[1:]
+    current["rlang"] = [Record("rlang", RVersion.parse("1.1.4"), "rlang_1.1.4.tar.gz")]
+    old["rlang"] = [Record("rlang", RVersion.parse(f"1.0.{number}"), f"rlang_1.0.{number}.tar.gz") for number in (6, 5)]
+    shelf = Shelf("cran", current, old)
+    requests = [RRequest(names[0], "", "", "r_packages.txt:1"), RRequest("rlang", "==", "1.0.6", "r_packages.txt:2")]
+    solution = resolve(requests, Universe(R, [shelf]))
+    assert [str(solution.packages[name]) for name in names] == [f"{name} 1.18" for name in names]
+    assert len([one for one in shelf.asked if " " in one]) == 12 * 3 + 1
+
+
+def test_an_archive_that_lists_nothing_is_asked_for_what_is_wanted_exactly_later_on() -> None:
+    """The first charts wants an old core, whichever; what to ask for becomes known from the second one."""
+    newer = Record("charts", RVersion.parse("2.0"), "charts_2.0.tar.gz", (Dependency("core", "<", "2.0"),))
+    older = Record("charts", RVersion.parse("1.0"), "charts_1.0.tar.gz", (Dependency("core", "==", "1.0"),))
+    now, old = (Record("core", RVersion.parse(version), f"core_{version}.tar.gz") for version in ("2.0", "1.0"))
+    first = Shelf("first", {"charts": [newer]})
+    second = Shelf("second", {"charts": [older], "core": [now]}, {"core": [old]}, lists_archive=False)
+    solution = resolve([RRequest("charts", "", "", "r_packages.txt:1")], Universe(R, [first, second]))
+    assert solution.packages == {"charts": Candidate("first", newer), "core": Candidate("second", old)}
+
+
 def outcome(folder: Path) -> str:
     """Return what a user gets: a line a package, or the message and what to try."""
     lines = (folder / "request").read_text().splitlines()

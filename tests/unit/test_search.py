@@ -1,6 +1,11 @@
 """The search that learns from conflicts, apart from R."""
 
+import itertools
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyrlab.model.cran.search import NOT_NEEDED, RefutedError, Search, Variable
 
@@ -86,3 +91,37 @@ def test_a_proof_names_all_that_it_stands_on() -> None:
 def test_without_a_conflict_there_is_nothing_to_learn() -> None:
     with pytest.raises(ValueError, match="nothing to learn"):
         Search().learn()
+
+
+# Two terms of three, mostly: with more rules than some forty, there is hardly a solution.
+TERMS = st.dictionaries(st.integers(0, 5), st.integers(1, 14), min_size=2, max_size=3)
+
+
+@given(told=st.lists(TERMS, min_size=10, max_size=40))
+def test_the_first_solution_is_found_or_it_is_proved_that_there_is_none(told: Sequence[dict[int, int]]) -> None:
+    """Compared with all combinations, in the order in which the search decides."""
+    solutions = (
+        values
+        for values in itertools.product((NOT_NEEDED, FIRST, SECOND, THIRD), repeat=6)
+        if not any(all(values[number] & excluded for number, excluded in terms.items()) for terms in told)
+    )
+    assert first_solution(told) == next(solutions, None)
+
+
+def first_solution(told: Sequence[dict[int, int]]) -> tuple[int, ...] | None:
+    """Return the values of six variables, of each the lowest bit that can be, or None."""
+    search = Search()
+    made = variables(search, "abcdef")
+    try:
+        for terms in told:
+            search.tell({made[number]: values for number, values in terms.items()})
+        while True:
+            if not search.follow():
+                search.learn()
+                continue
+            open_ones = [variable for variable in made if variable.domain & (variable.domain - 1)]
+            if not open_ones:
+                return tuple(variable.domain for variable in made)
+            search.decide(open_ones[0], open_ones[0].domain & -open_ones[0].domain)
+    except RefutedError:
+        return None

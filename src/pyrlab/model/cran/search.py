@@ -23,7 +23,8 @@ NOT_NEEDED = 1
 class Variable:
     """Something to be decided. ``domains`` is its domain after each change, ``positions`` where on the trail that was.
 
-    The first entry is what was known before anything was decided; its position is -1.
+    The first entry is what was known before anything was decided; its position is -1. ``rules`` are all
+    incompatibilities about it that were told, and ``learnt`` those of the learnt ones that watch it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Variable:
     domains: list[int] = field(default_factory=lambda: [-1])
     positions: list[int] = field(default_factory=lambda: [-1])
     rules: list["Incompatibility"] = field(default_factory=list, repr=False)
+    learnt: list["Incompatibility"] = field(default_factory=list, repr=False)
 
     def since(self, values: int) -> int:
         """Return the position on the trail from which on the variable is certain to be one of ``values``."""
@@ -42,11 +44,15 @@ class Variable:
 
 @dataclass(slots=True, eq=False)
 class Incompatibility:
-    """Values that cannot be had together. ``why`` says why of one that was told; ``causes`` led to one learnt."""
+    """Values that cannot be had together. ``why`` says why of one that was told; ``causes`` led to one learnt.
+
+    One that was learnt may have many terms. It watches two that are not true yet: before both are, it says nothing.
+    """
 
     terms: dict[Variable, int]
     why: list[object] = field(default_factory=list)
     causes: tuple["Incompatibility", ...] = ()
+    watched: tuple[Variable, ...] = ()
 
     def told(self) -> Iterator["Incompatibility"]:
         """Yield what this one follows from and was told, not learnt, each once, the latest used first."""
@@ -103,7 +109,7 @@ class Search:
         self._look_at(rule)
 
     def forbid(self, variable: Variable, values: int) -> None:
-        """Take note that a variable cannot have some values, whatever the others have."""
+        """Take note that a variable cannot have some values, whatever the others have. A proof does not mention it."""
         variable.domains = [domain & ~values for domain in variable.domains]
         variable.domain = variable.domains[-1]
         self._queue.append(variable)
@@ -121,13 +127,8 @@ class Search:
         while not self._conflict and (self._new or self._queue):
             if self._new:
                 self._apply(self._new.pop())
-                continue
-            variable = self._queue.popleft()
-            for rule in variable.rules:
-                if not variable.domain & ~rule.terms[variable]:
-                    self._apply(rule)
-                    if self._conflict:
-                        break
+            else:
+                self._follow(self._queue.popleft())
         return not self._conflict
 
     def learn(self) -> int:
@@ -137,8 +138,8 @@ class Search:
         rule, level = self._explain(self._conflict)
         self.learnt += 1
         self._take_back(level)
-        for variable in rule.terms:
-            variable.rules.append(rule)
+        for variable in rule.watched:
+            variable.learnt.append(rule)
         self._new.append(rule)
         return level
 
@@ -160,7 +161,7 @@ class Search:
             level = self._levels[since[last]]
             before = self._levels[since[others[0]]] if others else 0
             if before < level:
-                return Incompatibility(terms, causes=tuple(causes)), before
+                return Incompatibility(terms, causes=tuple(causes), watched=(last, *others)), before
             self._combine(terms, since, last, causes)
 
     def _combine(
@@ -205,6 +206,29 @@ class Search:
         self._new.append(rule)
         if self.level:
             self._late.append((self.level, rule))
+
+    def _follow(self, variable: Variable) -> None:
+        """Draw the conclusions from a variable's domain, until they contradict each other."""
+        for rule in variable.rules:
+            if not variable.domain & ~rule.terms[variable]:
+                self._apply(rule)
+                if self._conflict:
+                    return
+        learnt, variable.learnt = variable.learnt, []
+        for rule in learnt:
+            if self._conflict or variable.domain & ~rule.terms[variable] or not self._watch_another(rule, variable):
+                variable.learnt.append(rule)
+
+    def _watch_another(self, rule: Incompatibility, variable: Variable) -> bool:
+        """Let a rule watch another term than that of ``variable``, which is true now; if there is none, apply it."""
+        others = [one for one in rule.watched if one is not variable]
+        for one, values in rule.terms.items():
+            if one.domain & ~values and one not in others:
+                rule.watched = (one, *others)
+                one.learnt.append(rule)
+                return True
+        self._apply(rule)
+        return False
 
     def _apply(self, rule: Incompatibility) -> None:
         """Strike out what an incompatibility leaves no room for."""
