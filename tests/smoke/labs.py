@@ -58,10 +58,16 @@ class RunningLab:
         return next(name for name, spoken in self.lab.kernels.items() if spoken == language)
 
     def request(
-        self, method: str, path: str, *, token: str | None, json: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None,
+        json: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send one request, past all proxies, and return the answer without following it elsewhere."""
-        headers = {"Authorization": f"token {token}"} if token is not None else {}
+        headers = {**(headers or {}), **({"Authorization": f"token {token}"} if token is not None else {})}
         with requests.Session() as session:
             session.trust_env = False
             return session.request(

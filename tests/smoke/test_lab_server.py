@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from email.utils import formatdate
 
 from labs import OWNER, Fleet, RunningLab, wait_for
 from project import same
@@ -32,6 +33,19 @@ def test_says_its_version_to_everybody(lab: RunningLab) -> None:
     answer = lab.request("GET", "/api", token=None)
     assert answer.status_code == 200
     assert re.fullmatch(r"\d+\.\d+\.\d+", answer.json()["version"])
+
+
+def test_a_browser_keeps_no_file_of_an_earlier_image(lab: RunningLab) -> None:
+    """The old image's copy was as new as all that is installed; this one's is newer, whatever is in it."""
+
+    def status(time: str) -> int:
+        asked = lab.request("GET", path, token=lab.token, headers={"If-Modified-Since": time})
+        return asked.status_code
+
+    path = "/static/favicons/favicon.ico"
+    installed = int(lab.run("stat", "--format", "%Y", "/opt/lab/bin/jupyter"))
+    assert status(formatdate(installed, usegmt=True)) == 200
+    assert status(lab.get(path).headers["Last-Modified"]) == 304
 
 
 def test_lets_in_who_has_the_token(lab: RunningLab) -> None:

@@ -23,10 +23,10 @@ def add_suggestions(
     one of the ``roots`` would have to be another version for it. Other packages move as far as it takes.
     """
     wishes, left_out = _wishes((packages[name] for name in sorted(names)), universe)
-    search = _Search(packages, {name: packages[name] for name in roots}, universe, solve)
-    search.add(wishes)
-    left_out.update({wish.wanted.name: reason for wish, reason in search.refused.items()})
-    return search.packages, dict(sorted(left_out.items()))
+    grants = _Grants(packages, {name: packages[name] for name in roots}, universe, solve)
+    grants.add(wishes)
+    left_out.update({wish.wanted.name: reason for wish, reason in grants.refused.items()})
+    return grants.packages, dict(sorted(left_out.items()))
 
 
 def _wishes(parents: Iterable[Candidate], universe: Universe) -> tuple[list[Requirement], dict[str, str]]:
@@ -45,8 +45,11 @@ def _wishes(parents: Iterable[Candidate], universe: Universe) -> tuple[list[Requ
 
 
 @dataclass(slots=True)
-class _Search:
-    """``packages`` is the best solution so far. ``roots`` are the candidates that must stay."""
+class _Grants:
+    """Which suggestions were granted and refused.
+
+    ``packages`` is the best solution so far, ``roots`` are the candidates that must stay.
+    """
 
     packages: dict[str, Candidate]
     roots: Mapping[str, Candidate]
