@@ -6,6 +6,8 @@ pyrlab itself; 130 after Ctrl-C, SIGTERM or SIGHUP; 1 for what the operating sys
 
 from collections.abc import Sequence
 
+MAKE_ROOM = "make room: docker system df, docker builder prune"
+
 
 class PyrlabError(Exception):
     """A failure with a remedy; ``detail`` is the longer evidence (the end of a log) shown above it."""

@@ -25,6 +25,9 @@ LISTS = {
     "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n',
 }
 TIMEOUT = 900.0
+# Bytes of build cache that the engine keeps from one file of tests to the next, oldest first out: what they share is
+# in use, and what only one of them built is of no use to the others. A whole run leaves 20 GB otherwise.
+KEPT_CACHE = 10_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +121,13 @@ def make_project(path: Path, **environment: str) -> Project:
     inherited = {name: value for name, value in os.environ.items() if name not in {"PORT", "RPORT", "FILES"}}
     environment = {"PYTHONPATH": str(SOURCE / "src"), "COLUMNS": "200", **environment}
     return Project(path, {**inherited, **environment})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room() -> Iterator[None]:
+    """Leave the disk as much room as the file of tests before found."""
+    yield
+    engine.client().api.prune_builds(keep_storage=KEPT_CACHE)
 
 
 @pytest.fixture(scope="session")

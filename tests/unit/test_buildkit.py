@@ -50,6 +50,13 @@ def failed(*lines: str) -> str:
             id="other-bytes",
         ),
         pytest.param(
+            ["dpkg: error: cannot copy extracted data: failed to write (No space left on device)"],
+            BuildError,
+            "the Docker engine's disk is full",
+            "make room: docker system df, docker builder prune",
+            id="a-full-disk",
+        ),
+        pytest.param(
             ["pyrlab-unlocked libfoo any"],
             StaleLockError,
             "no lock has libfoo, which pinned packages need",

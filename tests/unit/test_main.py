@@ -74,6 +74,24 @@ def test_an_unknown_error_is_one_message_that_asks_for_a_report(
     assert said.splitlines()[-2] == message
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        pytest.param(OSError(28, "No space left on device"), "make room: docker system df, ", id="full"),
+        pytest.param(PermissionError(13, "Permission denied", "x"), "mend that, and run", id="denied"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_a_way_on(
+    run: Run, fails_with: Callable[[BaseException], None], error: Exception, remedy: str
+) -> None:
+    fails_with(error)
+    status, said = run("lock")
+    assert status == 1
+    message, tip = said.splitlines()
+    assert message == f"error: {error}"
+    assert tip.startswith(f"  try: {remedy}")
+
+
 def test_an_interrupt_says_what_it_knows(
     run: Run, fails_with: Callable[[BaseException], None], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

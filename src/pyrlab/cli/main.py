@@ -1,6 +1,7 @@
 """Arguments to a use case, and its outcome to an exit status."""
 
 import contextlib
+import errno
 import logging
 import os
 import platform
@@ -22,7 +23,7 @@ from pyrlab.cli import report
 from pyrlab.commands import lock as locking
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import InternalError, PyrlabError, UsageError
+from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
 from pyrlab.model import settings
 from pyrlab.model.changes import Change
 from pyrlab.model.wish import KINDS, Wish
@@ -165,10 +166,17 @@ def main() -> int:
     except PyrlabError as error:
         return _fail(error, debug=debug)
     except (OSError, DockerException) as error:
-        return _fail(PyrlabError(str(error), remedy="mend that, and run the same again"), debug=debug)
+        return _fail(PyrlabError(str(error), remedy=_way_on(error)), debug=debug)
     except Exception as error:  # noqa: BLE001 - the last net: whatever else happens is one message, too
         return _fail(_unknown(error, arguments), debug=debug)
     return 0
+
+
+def _way_on(error: Exception) -> str:
+    """Return the remedy for what the system or the engine refused."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{MAKE_ROOM}; then run the same again"
+    return "mend that, and run the same again"
 
 
 def _unknown(error: Exception, arguments: Sequence[str]) -> InternalError:

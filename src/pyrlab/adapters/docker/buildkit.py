@@ -11,7 +11,7 @@ from typing import Any
 
 from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
-from pyrlab.errors import BuildError, HashMismatchError, PyrlabError, StaleLockError
+from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, PyrlabError, StaleLockError
 
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
 _ENTITLEMENTS = (0, 18)
@@ -71,9 +71,19 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
 
 def explain(output: str) -> PyrlabError:
     """Turn BuildKit's plain output of a failed build into the error that names its cause."""
-    of_r = r_output.explain(output)
-    if of_r:
-        return of_r
+    said = _failed_step(output)
+    return (
+        r_output.explain(output)
+        or _of_pins(output)
+        or _of_engine(output, said)
+        or _of_python(output, said)
+        or network.explain(said, said)
+        or BuildError("a build step failed", remedy="its last lines say why; --debug shows all", detail=said)
+    )
+
+
+def _of_pins(output: str) -> PyrlabError | None:
+    """Return the error of a file that is not what the lock names, or of one that no lock names."""
     marked = sorted({(match["kind"], match["name"], match["version"]) for match in _MARKED.finditer(output)})
     mismatched = [f"{name} {version}" for kind, name, version in marked if kind == "mismatch"]
     if mismatched:
@@ -86,7 +96,11 @@ def explain(output: str) -> PyrlabError:
         return StaleLockError(
             f"no lock has {', '.join(unlocked)}, which pinned packages need", remedy="nox -s lock -- debs"
         )
-    said = _failed_step(output)
+    return None
+
+
+def _of_python(output: str, said: str) -> PyrlabError | None:
+    """Return the error of Python packages that do not fit together, or of one that cannot be built."""
     broken = list(dict.fromkeys(match["reason"] for match in _BROKEN.finditer(output)))
     if broken:
         return BuildError(
@@ -100,9 +114,14 @@ def explain(output: str) -> PyrlabError:
             remedy="its last lines say why; what is missing may be a Debian package for the list of debs",
             detail=said,
         )
-    return network.explain(said, said) or BuildError(
-        "a build step failed", remedy="its last lines say why; --debug shows all", detail=said
-    )
+    return None
+
+
+def _of_engine(output: str, said: str) -> PyrlabError | None:
+    """Return the error of an engine that lacks room."""
+    if "no space left on device" in output.lower():
+        return BuildError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=said)
+    return None
 
 
 def _failed_step(output: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
+from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, PyrlabError
 
 _PREFIX = re.compile(r"^#\d+ (?:\d+\.\d+ )?")
 _DONE = re.compile(
@@ -120,7 +120,7 @@ def _refused(said: Said) -> PyrlabError:
 
 
 def _full(_: Said) -> PyrlabError:
-    return BuildError("the Docker engine's disk is full", remedy="make room: docker system df, docker builder prune")
+    return BuildError("the Docker engine's disk is full", remedy=MAKE_ROOM)
 
 
 def _plan(said: Said) -> PyrlabError:
