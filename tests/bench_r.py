@@ -1,11 +1,16 @@
 """Measure what is claimed of R packages: resolving, locking, and compiling beside R's own way of it."""
 
 import gzip
+import hashlib
+import io
+import itertools
+import json
 import random
 import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +34,18 @@ RECORDS = 22_000
 ROOTS = (160, 3000)
 SEED = 20261123
 BUILDER = "pyrlab-bench/r-build"
+KEPT = "pyrlab-bench/r-library"
+BINARIES = 100
+INSTALLER = conftest.SOURCE / "docker/install/r"
+INSTALL = "python3 /r/install_packages.py /section/plan /section /usr/local/lib/R/site-library /tmp/cache"
+PACK = """
+set -eu
+cd /usr/local/lib/R/site-library
+for name in *; do
+    version=$(sed -n "s/^Version: *//p" "$name/DESCRIPTION")
+    tar -czf "/out/${name}_$version.tar.gz" "$name"
+done
+"""
 TIMEOUT = 3600
 SETTINGS = '[images]\nprefix = "pyrlab-bench/"\ntag = "latest"\n[r]\nrepositories = ["cran={url}"]\n'
 LISTS = {
@@ -126,12 +143,17 @@ def building() -> list[tuple[str, str]]:
                 *one_more(project),
             ]
         builder(project.path)
-        ours, theirs = compiling(project.path, cran)
+        packed, section = Path(folder, "packed"), Path(folder, "section")
+        packed.mkdir()
+        section.mkdir()
+        ours, theirs = compiling(project.path, cran, packed)
+        unpacked, size = unpacking(packed, section)
     clean()
     return [
         *((what, f"{seconds:.2f} s") for what, seconds in measured),
         ("compile the closure of IRkernel, dplyr and ggplot2", f"{ours:.0f} s"),
         ("the same by install.packages", f"{theirs:.0f} s, {theirs / ours:.2f} times as long"),
+        (f"install {BINARIES} Linux binaries, {size / 1e6:.0f} MB", f"{unpacked:.2f} s"),
     ]
 
 
@@ -152,35 +174,82 @@ def one_more(project: conftest.Project) -> list[tuple[str, float]]:
 
 def builder(project: Path) -> None:
     """Give the stage that compiles a name, so that both ways of compiling start from the same."""
-    contexts = {"docker": "docker", "pins": ".pyrlab/pins", "r-files": ".pyrlab/r-files"}
-    named = [word for name, path in contexts.items() for word in ("--build-context", f"{name}={path}")]
-    command = ["docker", "buildx", "build", "--file", "docker/Dockerfile", "--target", "r-build", "--tag", BUILDER]
-    subprocess.run([*command, *named, "--load", ".pyrlab/root"], cwd=project, check=True, capture_output=True)
+    chosen = ["--set", "rlab.target=rlab-compilers", "--set", f"rlab.tags={BUILDER}", "--set", "rlab.secrets="]
+    command = ["docker", "buildx", "bake", "--file", "bake.json", *chosen, "rlab"]
+    subprocess.run(command, cwd=project / ".pyrlab", check=True, timeout=TIMEOUT, capture_output=True)
 
 
-def compiling(project: Path, cran: Path) -> tuple[float, float]:
-    """Return the seconds that our build step takes for the whole closure, nothing cached, and install.packages'."""
-    plan = "python3 /r/install_packages.py /plan /files /usr/local/lib/R/site-library /tmp/cache"
-    ours = run(
-        f'{plan} && Rscript -e "{PROOF}"',
-        {
-            project / "docker/r": "/r",
-            project / ".pyrlab/pins/r-plan.json": "/plan",
-            project / ".pyrlab/r-files": "/files",
-        },
-    )
+def compiling(project: Path, cran: Path, out: Path) -> tuple[float, float]:
+    """Return the seconds that our build step takes for the whole closure, nothing cached, and install.packages'.
+
+    What ours installed is packed into ``out``, a file for each package.
+    """
+    section = project / ".pyrlab/sections/rlab.r"
+    ours = run(f'{INSTALL} && Rscript -e "{PROOF}"', {INSTALLER: "/r", section: "/section"}, keep=out)
     theirs = run(f'Rscript -e "{BASELINE}; {PROOF}"', {cran: "/repository"})
     return ours, theirs
 
 
-def run(command: str, mounts: dict[Path, str]) -> float:
-    """Return the seconds that a command takes in a fresh container of the builder, as root."""
+def unpacking(binaries: Path, section: Path) -> tuple[float, int]:
+    """Return the seconds that our build step takes for a hundred binaries, and their bytes.
+
+    They are what was compiled before; to make a hundred, some are there again under other names.
+    """
+    packages, size = [], 0
+    for number, path in zip(range(BINARIES), itertools.cycle(sorted(binaries.iterdir())), strict=False):
+        name, _, version = path.name.removesuffix(".tar.gz").partition("_")
+        other = f"{name}.copy{number}"
+        content = renamed(path, name, other)
+        digest = hashlib.sha256(content).hexdigest()
+        (section / digest).write_bytes(content)
+        size += len(content)
+        files = [{"kind": "binary", "sha256": digest}]
+        entry = {"name": other, "version": version, "key": digest, "files": files}
+        packages.append({**entry, "after": [], "system_requirements": ""})
+    (section / "plan").write_text(json.dumps({"packages": packages}), encoding="utf-8")
+    return run(INSTALL, {INSTALLER: "/r", section: "/section"}), size
+
+
+def renamed(path: Path, name: str, other: str) -> bytes:
+    """Return a binary package under another name."""
+    stream = io.BytesIO()
+    with tarfile.open(path) as old, tarfile.open(fileobj=stream, mode="w:gz") as new:
+        for member in old:
+            data = old.extractfile(member) if member.isfile() else None
+            content = data.read() if data else b""
+            if member.name == f"{name}/DESCRIPTION":
+                content = content.replace(f"Package: {name}\n".encode(), f"Package: {other}\n".encode())
+            member.name = other + member.name.removeprefix(name)
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def run(command: str, mounts: dict[Path, str], keep: Path | None = None) -> float:
+    """Return the seconds that a command takes in a fresh container of the builder, as root.
+
+    Afterwards the library that it made is packed into the folder ``keep``.
+    """
     volumes = {str(path.resolve()): {"bind": target, "mode": "ro"} for path, target in mounts.items()}
-    return timed(
-        lambda: engine.client().containers.run(
-            BUILDER, ["-c", command], entrypoint="sh", volumes=volumes, user="root", remove=True
-        )
+    if keep:
+        volumes[str(keep)] = {"bind": "/out", "mode": "rw"}
+    container = engine.client().containers.create(
+        BUILDER, ["-c", command], entrypoint="sh", volumes=volumes, user="root"
     )
+    try:
+        container.start()
+        began = time.perf_counter()
+        status = container.wait()["StatusCode"]
+        took = time.perf_counter() - began
+        assert status == 0, container.logs().decode()
+        if keep:
+            container.commit(KEPT)
+            engine.client().containers.run(
+                KEPT, ["-c", PACK], entrypoint="sh", volumes=volumes, user="root", remove=True
+            )
+    finally:
+        container.remove(force=True)
+    return took
 
 
 def timed(act: Callable[[], object]) -> float:

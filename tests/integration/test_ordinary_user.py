@@ -4,8 +4,9 @@ import grp
 import os
 import re
 import shutil
-import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,32 +31,35 @@ def first_command() -> str:
 
 
 @pytest.fixture
-def ordinary(project: Project, tmp_path: Path) -> Project:
+def home() -> Iterator[Path]:
+    """Return a folder that another user can reach: pytest's own are root's alone, and each pytest sees to that."""
+    with tempfile.TemporaryDirectory(prefix="pyrlab-ordinary-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def ordinary(project: Project, home: Path) -> Project:
     """Return a whole checkout with small lists, of a user who may talk to the engine and has three programs."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    checkout = tmp_path / "checkout"
+    checkout = home / "checkout"
     shutil.copytree(SOURCE, checkout, ignore=shutil.ignore_patterns(*LEFT_OUT))
     for path in project.path.iterdir():
         if path.is_file():
             shutil.copy(path, checkout)
     (checkout / "pyrlab.toml").write_text('[images]\nprefix = "pyrlab-test/ordinary-"\ntag = "latest"\n', "utf-8")
     for name in ("home", "bin"):
-        (tmp_path / name).mkdir()
+        (home / name).mkdir()
     for program in PROGRAMS:
         found = shutil.which(program, path=SYSTEM)
         assert found, f"this machine has no {program} for all its users"
-        (tmp_path / "bin" / program).symlink_to(found)
-    for path in (tmp_path, *tmp_path.rglob("*")):
+        (home / "bin" / program).symlink_to(found)
+    for path in (home, *home.rglob("*")):
         os.chown(path, USER, USER, follow_symlinks=False)
-    for above in tmp_path.parents:
-        # pytest's own folders are root's alone.
-        if above != Path(above.anchor) and above.stat().st_uid == 0 and "pytest" in above.name:
-            above.chmod(above.stat().st_mode | stat.S_IXOTH)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON", "VIRTUAL"))
     }
-    own = {"HOME": str(tmp_path / "home"), "PATH": str(tmp_path / "bin"), "FILES": str(tmp_path / "notebooks")}
+    own = {"HOME": str(home / "home"), "PATH": str(home / "bin"), "FILES": str(home / "notebooks")}
     return Project(checkout, {**environment, **own, "USER": "ordinary", "LOGNAME": "ordinary"})
 
 

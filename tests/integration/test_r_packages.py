@@ -399,6 +399,22 @@ def test_the_gate_refuses_what_does_not_load_or_fit(built_project: Project, r_pr
     assert r_project.state() == before
 
 
+def test_a_package_that_ends_r_does_not_pass_the_gate(built_project: Project, r_project: Project, lab: Lab) -> None:
+    """Not even with the status of success, when all that is behind it has not been looked at."""
+    del built_project
+    leaving = {
+        "leaving/DESCRIPTION": b"Package: leaving\nVersion: 1.0\nTitle: Made for a test\n",
+        "leaving/NAMESPACE": b"",
+        "leaving/R/load.R": b".onLoad <- function(...) quit(status = 0)\n",
+    }
+    lab.add("leaving", "1.0", tarball(leaving), NeedsCompilation="no")
+    r_project.write("r_packages.txt", "leaving\n")
+    r_project.succeed("lock", "r")
+    before = r_project.state()
+    fails(r_project, "build", "rlab", status=7, says="leaving 1.0: ends R when it loads", remedy="")
+    assert r_project.state() == before
+
+
 def test_a_disk_that_fills_while_downloading(r_project: Project, lab: Lab, tmp_path: Path) -> None:
     described = b"Package: enormous\nVersion: 1.0\n"
     lab.add("enormous", "1.0", tarball({"enormous/DESCRIPTION": described, "enormous/x": os.urandom(2**22)}))
