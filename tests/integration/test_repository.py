@@ -15,7 +15,7 @@ from cran_server import CranServer, Hit, put, r_package, tarball
 from pyrlab.adapters.cran.repository import Repository
 from pyrlab.adapters.http import NotThereError, RefusedError, Web, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
-from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.record import Record, Unread
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.locks.r import RFile
 
@@ -427,7 +427,7 @@ def test_an_archived_version_describes_itself(lab: Repository, folder: Path, com
     )
     put(folder, f"{ARCHIVE}/abc_0.9-1.tar.gz", package)
     record = lab.describe("abc", "0.9-1")
-    assert record is not None
+    assert isinstance(record, Record)
     assert (record.file, str(record.version)) == (f"{ARCHIVE}/abc_0.9-1.tar.gz", "0.9-1")
     assert [str(one) for one in record.dependencies] == ["xyz > 1.0"]
     assert lab.describe("abc", "0.8") is None
