@@ -50,12 +50,15 @@ class Archives:
             self.listed[key] = [text for text in source.archived(name) if _is_version(text)]
         return self.listed[key]
 
-    def left(self, name: str) -> tuple[Source, Sequence[str]] | None:
+    def left(self, name: str, repository: str = "") -> tuple[Source, Sequence[str]] | None:
         """Return the first repository that has a package in its archive only, and the versions there, newest first.
 
+        With ``repository``, only that one is looked at.
         Not one that has a current version which is of no use: an older one would be no better, as a rule.
         """
         for source in self.universe.sources:
+            if repository not in {"", source.name}:
+                continue
             if name not in source.names and not source.broken(name):
                 listed = self.listing(source, name)
                 if listed:

@@ -108,9 +108,10 @@ class Conflict:
             newest = [*newest[:_SHOWN], f"and {len(newest) - _SHOWN} more"]
         message = (
             f"{', and '.join(lines)} cannot be had{' together' if len(lines) > 1 else ''}: "
-            f"no versions of {', '.join(names[:-1])} and {names[-1]} go together; "
-            f"of the newest, {', '.join(newest)}"
+            f"no versions of {', '.join(names)} go together"
         )
+        if newest:
+            message += f"; of the newest, {', '.join(newest)}"
         return ListError(message, remedy=self._remedy(roots, [], usable=True))
 
     def _newest_unfit(self, name: str, wishes: Sequence[Requirement]) -> list[tuple[str, Unfit]]:

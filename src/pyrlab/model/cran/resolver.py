@@ -11,6 +11,8 @@ most; the others then count as not there. No archive is opened for a package all
 one, directly or not, unless the list or a current version of some package bounds it from above. Within these limits the
 search is complete: it finds the best solution of all that it looked at, or proves that there is none.
 
+A package that no repository has now, but an archive, is known like any other; only the list has to name its version.
+
 Packages that need each other cannot be installed one after the other: no solution has such a ring.
 """
 

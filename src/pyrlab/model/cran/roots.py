@@ -34,16 +34,18 @@ def check_known(request: RRequest, universe: Universe, archives: Archives) -> No
             f"{where}: {'; '.join(refused)}",
             remedy=f"delete the line, or add a repository that has another {name} to {advice.REPOSITORIES}",
         )
-    left = archives.left(name)
+    left = archives.left(name, request.repository) or archives.left(name)
     if left:
         source, versions = left
+        elsewhere = request.repository not in {"", source.name}
         message = f"{where}: {source.name} archived {name}"
-        if request.operator == "==":
+        if request.operator == "==" and not elsewhere:
             there = ", ".join([*versions[:_SHOWN], *(["older ones"] if len(versions) > _SHOWN else [])])
             message += f", and there is no {request.version} of it, only {there}"
         else:
             message += ": it is not among its current packages any more"
-        raise ListError(message, remedy=f"{name} == {versions[0]} takes the last version")
+        line = f"{name} == {versions[0]}{f' @ {source.name}' if elsewhere else ''}"
+        raise ListError(message, remedy=f"{line} takes the last version")
     nobody = f"{repositories[0]} has no" if len(repositories) == 1 else "no repository has an"
     raise _unknown(f"{where}: {nobody} R package {name!r}", name, universe)
 
