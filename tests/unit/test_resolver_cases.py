@@ -9,6 +9,7 @@ import pytest
 from shelf import Shelf
 
 from pyrlab.errors import ListError
+from pyrlab.model.cran import resolver
 from pyrlab.model.cran.index import Index
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.resolver import Candidate, Universe, resolve
@@ -109,6 +110,18 @@ def test_an_archive_that_lists_nothing_is_asked_for_what_is_wanted_exactly_later
     second = Shelf("second", {"charts": [older], "core": [now]}, {"core": [old]}, lists_archive=False)
     solution = resolve([RRequest("charts", "", "", "r_packages.txt:1")], Universe(R, [first, second]))
     assert solution.packages == {"charts": Candidate("first", newer), "core": Candidate("second", old)}
+
+
+def test_a_version_that_was_only_guessed_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an archive lists nothing, what is wanted exactly is a guess; without it, others are looked at as before."""
+    monkeypatch.setattr(resolver, "OLDER", 1)
+    now, old = (Record("zoo", RVersion.parse(version), f"zoo_{version}.tar.gz") for version in ("2.0", "1.5"))
+    team = Shelf("team", {"zoo": [now]}, lists_archive=False)
+    solution = resolve(
+        [RRequest("zoo", "==", "1.5", "r_packages.txt:1")],
+        Universe(R, [team, Shelf("cran", {"zoo": [now]}, {"zoo": [old]})]),
+    )
+    assert solution.packages == {"zoo": Candidate("cran", old)}
 
 
 def outcome(folder: Path) -> str:

@@ -222,7 +222,12 @@ class _Way:
         return True
 
     def _describe(self, package: Package, old: Old) -> Candidate | None:
-        """Return an old version as a candidate, or None. After the last that may be looked at, the others are out."""
+        """Return an old version as a candidate, or None. After the last that may be looked at, the others are out.
+
+        What was only guessed and is not there counts for nothing.
+        """
+        if self._archives.describe(old.source, package.name, old.version.text) is None:
+            return self._choices.describe(package, old)
         package.looked_at += 1
         if package.looked_at == OLDER:
             unseen = sum(
@@ -230,8 +235,8 @@ class _Way:
                 for number, value in enumerate(package.values, start=1)
                 if isinstance(value, Old) and value is not old
             )
+            package.cut = bool(unseen & package.variable.domains[0])
             self._search.forbid(package.variable, unseen)
-            package.cut = unseen != 0
         return self._choices.describe(package, old)
 
     def _open(self, package: Package) -> None:
