@@ -82,6 +82,14 @@ class Shelf:
     def describe(self, name: str, version: str) -> None:
         """Return nothing."""
 
+    def broken(self, name: str) -> tuple[str, ...]:
+        """Return what the index says."""
+        return self.index.broken(name)
+
+    def needs(self, name: str) -> bool:
+        """Return what the index says."""
+        return self.index.needs(name)
+
 
 def generated() -> bytes:
     """Return a PACKAGES index as long as CRAN's, where a few packages are needed by many, as there."""

@@ -15,7 +15,7 @@ from cran_server import CranServer, Hit, put, r_package, tarball
 from pyrlab.adapters.cran.repository import Repository
 from pyrlab.adapters.http import NotThereError, RefusedError, Web, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
-from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.record import Record, Unread
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.locks.r import RFile
 
@@ -427,10 +427,40 @@ def test_an_archived_version_describes_itself(lab: Repository, folder: Path, com
     )
     put(folder, f"{ARCHIVE}/abc_0.9-1.tar.gz", package)
     record = lab.describe("abc", "0.9-1")
-    assert record is not None
+    assert isinstance(record, Record)
     assert (record.file, str(record.version)) == (f"{ARCHIVE}/abc_0.9-1.tar.gz", "0.9-1")
     assert [str(one) for one in record.dependencies] == ["xyz > 1.0"]
     assert lab.describe("abc", "0.8") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"<html>", "it is a web page", id="page"),
+        pytest.param(r_package("abc", "0.8"), "it holds abc 0.8", id="another-version"),
+        pytest.param(
+            r_package("abc", "0.9", Imports="xyz (>= later)"),
+            "its DESCRIPTION cannot be read: Imports: 'xyz (>= later)' is not a dependency of an R package",
+            id="unreadable",
+        ),
+        pytest.param(
+            r_package("abc", "0.9", OS_type="windows"),
+            "its DESCRIPTION cannot be read: it is for 'windows' only (OS_type)",
+            id="windows",
+        ),
+    ],
+)
+def test_an_archived_version_of_no_use_says_why(lab: Repository, folder: Path, data: bytes, reason: str) -> None:
+    """It is in the way of no other version."""
+    put(folder, f"{ARCHIVE}/abc_0.9.tar.gz", data)
+    assert lab.describe("abc", "0.9") == Unread(reason)
+
+
+def test_a_repository_says_what_its_index_says(lab: Repository, folder: Path) -> None:
+    """Which records are of no use, and what its packages need."""
+    put(folder, "src/contrib/PACKAGES", b"Package: abc\nVersion: 1.0\nImports: xyz\n\nPackage: win\nVersion: later\n")
+    assert lab.broken("win") == ("Version: 'later' is not an R version",)
+    assert (lab.broken("abc"), lab.needs("xyz"), lab.needs("abc")) == ((), True, False)
 
 
 # Files of a record

@@ -9,6 +9,7 @@ from shelf import Shelf
 
 from pyrlab.model.cran.record import Dependency
 from pyrlab.model.cran.resolver import Candidate, Universe
+from pyrlab.model.cran.version import RVersion
 from pyrlab.model.lists import RRequest
 
 UPPER = {"==", "<", "<="}
@@ -22,13 +23,20 @@ def best(requests: Sequence[RRequest], universe: Universe) -> dict[str, Candidat
     roots = {request.name for request in requests}
     if not all(known(request, universe) for request in requests):
         return None
-    return Oracle(requests, universe, {name: values(name, universe, roots) for name in names(universe) | roots}).walk()
+    wanted = names(universe) | archived(universe) | roots
+    return Oracle(requests, universe, {name: values(name, universe, roots) for name in wanted}).walk()
 
 
 def names(universe: Universe) -> set[str]:
-    """Return all names that can be wanted."""
+    """Return all names that are there now."""
     found = {*universe.installed, *universe.locked}
     return found | {name for source in shelves(universe) for name in source.names}
+
+
+def archived(universe: Universe) -> set[str]:
+    """Return all names that an archive lists: what needs them can be had."""
+    listing = [source for source in shelves(universe) if source.lists_archive]
+    return {name for source in listing for name in source.old}
 
 
 def shelves(universe: Universe) -> list[Shelf]:
@@ -38,8 +46,11 @@ def shelves(universe: Universe) -> list[Shelf]:
 
 def known(request: RRequest, universe: Universe) -> bool:
     """Tell whether the name of a line is in an index, or the very version that it wants in an archive."""
-    return request.name in names(universe) or any(
-        request.operator == "==" and request.version == str(record.version)
+    if request.name in names(universe):
+        return True
+    return request.operator == "==" and any(
+        request.version == str(record.version)
+        or (source.lists_archive and RVersion.parse(request.version) == record.version)
         for source in shelves(universe)
         if request.repository in {"", source.name}
         for record in source.old.get(request.name, ())

@@ -246,6 +246,25 @@ def test_what_is_for_windows_is_not_there(end: bytes) -> None:
     assert index.broken("RWinEdt") == ("it is for 'windows' only (OS_type)",)
 
 
+@pytest.mark.parametrize(
+    ("field", "needed"),
+    [
+        pytest.param(b"Imports: limma", True, id="alone"),
+        pytest.param(b"Depends: R (>= 4.0), limma (>= 3.0)", True, id="among-others"),
+        pytest.param(b"LinkingTo: Rcpp,\n        limma", True, id="on-another-line"),
+        pytest.param(b"Imports:\n\tlimma", True, id="below-its-field"),
+        pytest.param(b"Suggests: limma", False, id="suggested"),
+        pytest.param(b"Imports: limma2, a.limma, limma.b", False, id="another-name"),
+        pytest.param(b"Imports: zoo\nSuggests: limma", False, id="in-the-next-field"),
+        pytest.param(b"Imports: Limma", False, id="another-case"),
+    ],
+)
+def test_an_index_tells_whether_a_package_is_needed(field: bytes, needed: bool) -> None:  # noqa: FBT001 - a table
+    """CRAN's packages need what CRAN itself or Bioconductor has."""
+    index = Index.parse(ZOO + b"\n" + XTS.rstrip(b"\n") + b"\n" + field + b"\n")
+    assert index.needs("limma") == needed
+
+
 @pytest.mark.parametrize("value", [pytest.param(b" unix", id="unix"), pytest.param(b"", id="empty")])
 def test_what_is_for_unix_is_there(value: bytes) -> None:
     """As is what does not say."""

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from shelf import Shelf
 
 from pyrlab.errors import ListError
-from pyrlab.model.cran.debian import Debian, bare, is_r_deb, names_in, parse_stanzas, readable, upstream_version
+from pyrlab.model.cran.debian import (
+    Debian,
+    bare,
+    is_r_deb,
+    names_in,
+    of_bioconductor,
+    parse_stanzas,
+    readable,
+    upstream_version,
+)
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.resolver import Universe, resolve
 from pyrlab.model.cran.version import RVersion
@@ -240,6 +249,13 @@ def test_debian_has_one_version_of_each_package() -> None:
     assert found.archived("zoo") == []
     describe: Callable[[str, str], Record | None] = found.describe
     assert describe("zoo", "0.9") is None
+    assert list(found.broken("zoo")) == []
+    assert not found.needs("zoo")
+
+
+def test_what_bioconductor_has_is_told_by_the_names_of_debs() -> None:
+    """In lower case, as Debian has them."""
+    assert of_bioconductor(["r-cran-zoo", "r-bioc-biobase", "r-base-core"]) == {"biobase"}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ R_REMEDY = (
     "write one name a line as in library(NAME); if need be with a version and a repository: "
     "NAME >= 1.2 @ cran, and NAME[Suggests] for what it suggests"
 )
+R_ITSELF_REMEDY = "delete the line; R comes with the Debian suite, base.suite in pyrlab.toml"
 R_VERSION_REMEDY = "write a version as R does, like 1.8-12"
 PYTHON_REMEDY = "write a package name, with a version specifier if you need one: numpy>=2"
 
@@ -87,6 +88,24 @@ PYTHON_REMEDY = "write a package name, with a version specifier if you need one:
             "r_packages.txt:1: 'zoo @ https://cran.example.org' is not an R package",
             R_REMEDY,
             id="r-from-a-url",
+        ),
+        pytest.param(R, "R", "r_packages.txt:1: 'R' is not an R package, but R itself", R_ITSELF_REMEDY, id="r-itself"),
+        pytest.param(
+            R, "R>=4.0", "r_packages.txt:1: 'R>=4.0' is not an R package, but R itself", R_ITSELF_REMEDY, id="r-bound"
+        ),
+        pytest.param(
+            R,
+            "zoo 1.8-12",
+            "r_packages.txt:1: 'zoo 1.8-12' is not an R package",
+            "for a version, write zoo == 1.8-12",
+            id="r-version-after-a-blank",
+        ),
+        pytest.param(
+            R,
+            "zoo=1.8-12",
+            "r_packages.txt:1: 'zoo=1.8-12' is not an R package",
+            "for a version, write zoo == 1.8-12",
+            id="r-version-after-one-equals-sign",
         ),
         pytest.param(
             R,

@@ -1,5 +1,6 @@
 """The resolver's golden cases: a folder each, with a list, the repositories, and what comes out."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from shelf import Shelf
 
 from pyrlab.errors import ListError
+from pyrlab.model.cran import resolver
 from pyrlab.model.cran.index import Index
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.resolver import Candidate, Universe, resolve
@@ -25,11 +27,11 @@ def test_golden_case(folder: Path) -> None:
 
 
 def test_an_unknown_dependency_is_not_searched_in_the_archive() -> None:
-    """No older version of those that want it is a likely cure."""
+    """It may be archived itself, but no older version of those that want it is a likely cure."""
     universe = universe_of(Path(__file__).parent / "resolver" / "unknown-dependency")
     with pytest.raises(ListError):
         resolve([RRequest("limma2", "", "", "r_packages.txt:1")], universe)
-    assert asked(universe) == []
+    assert asked(universe) == ["BiocGenerics"]
 
 
 def test_current_versions_need_no_archive() -> None:
@@ -110,30 +112,52 @@ def test_an_archive_that_lists_nothing_is_asked_for_what_is_wanted_exactly_later
     assert solution.packages == {"charts": Candidate("first", newer), "core": Candidate("second", old)}
 
 
+def test_a_version_that_was_only_guessed_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an archive lists nothing, what is wanted exactly is a guess; without it, others are looked at as before."""
+    monkeypatch.setattr(resolver, "OLDER", 1)
+    now, old = (Record("zoo", RVersion.parse(version), f"zoo_{version}.tar.gz") for version in ("2.0", "1.5"))
+    team = Shelf("team", {"zoo": [now]}, lists_archive=False)
+    solution = resolve(
+        [RRequest("zoo", "==", "1.5", "r_packages.txt:1")],
+        Universe(R, [team, Shelf("cran", {"zoo": [now]}, {"zoo": [old]})]),
+    )
+    assert solution.packages == {"zoo": Candidate("cran", old)}
+
+
 def outcome(folder: Path) -> str:
     """Return what a user gets: a line a package, or the message and what to try."""
-    lines = (folder / "request").read_text().splitlines()
-    requests = [RRequest.parse(line, where=f"r_packages.txt:{number}") for number, line in enumerate(lines, start=1)]
+    lines = enumerate((folder / "request").read_text().splitlines(), start=1)
     try:
+        requests = [RRequest.parse(line, where=f"r_packages.txt:{number}") for number, line in lines]
         solution = resolve(requests, universe_of(folder))
     except ListError as error:
         return f"error: {error}\ntry: {error.remedy}\n"
     found = [f"{one} {one.repository}\n" for one in solution.packages.values()]
-    return "".join([*found, *(f"left out: {name}: {why}\n" for name, why in solution.left_out.items())])
+    left_out = [f"left out: {name}: {why}\n" for name, why in solution.left_out.items()]
+    return "".join([*found, *left_out, *(f"warning: {warning}\n" for warning in solution.warnings)])
 
 
 def universe_of(folder: Path, *, lists_archive: bool = True) -> Universe:
     """Return what a case's files hold."""
     case = tomllib.loads((folder / "case.toml").read_text())
-    shelves = {
-        path.stem: Shelf(path.stem, read(path), read(path.with_suffix(".archive")), lists_archive=lists_archive)
-        for path in folder.glob("*.packages")
-    }
+    shelves = {}
+    for path in folder.glob("*.packages"):
+        index = Index.parse(path.read_bytes())
+        named = re.findall(r"^Package: (\S+)", path.read_text(), flags=re.MULTILINE)
+        shelves[path.stem] = Shelf(
+            path.stem,
+            {name: index.records(name) for name in index.names},
+            read(path.with_suffix(".archive")),
+            lists_archive=lists_archive and case.get("lists_archive", True),
+            refused={name: index.broken(name) for name in named},
+            damaged=case.get("damaged", {}),
+        )
     return Universe(
         r=RVersion.parse(case["r"]),
         sources=[shelves[name] for name in case["repositories"]],
         installed=candidates(case.get("installed", []), shelves),
         locked=candidates(case.get("locked", []), shelves),
+        bioconductor=case.get("bioconductor", []),
     )
 
 

@@ -60,7 +60,7 @@ def test_nothing_is_asked_for_twice() -> None:
 
 
 def looked_at(source: Shelf) -> Shelf:
-    """Return a repository whose archive has just what was asked of it."""
+    """Return a repository whose archive has just what was asked of it, and lists the names that it listed."""
     old = {
         name: [one for one in records if f"{name} {one.version}" in source.asked]
         for name, records in source.old.items()
@@ -120,7 +120,8 @@ def shelf(chance: random.Random, repository: str, names: Sequence[str], density:
         now = chance.choice([0, 1, 1, 1, 1, 1, 1, 2])
         if now:
             current[name] = records[:now]
-        old[name] = records[now:]
+        if records[now:]:
+            old[name] = records[now:]
     return Shelf(repository, current, old)
 
 

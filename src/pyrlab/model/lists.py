@@ -20,11 +20,17 @@ R = "r_packages.txt"
 IMPLIED = "pyrlab itself"
 
 _DEB = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?:\s*=\s*(?P<version>[A-Za-z0-9.+:~-]+))?")
+_R_NAME = r"[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9]"
 _R = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9])\s*(?P<suggests>\[Suggests\])?"
+    rf"(?P<name>{_R_NAME})\s*(?P<suggests>\[Suggests\])?"
     r"(?:\s*(?P<operator>>=|<=|==|>|<)\s*(?P<version>[^\s<>=@][^\s@]*))?"
     r"(?:\s*@\s*(?P<repository>[A-Za-z0-9][A-Za-z0-9._-]*))?"
 )
+
+
+# `R >= 4.0`, as a DESCRIPTION has it, and the ways in which others write a version.
+_R_ITSELF = re.compile(r"R(?:[^A-Za-z0-9.].*)?")
+_R_VERSION = re.compile(rf"(?P<name>{_R_NAME})(?:\s*=\s*|\s+|_)(?P<version>[0-9]+(?:[.-][0-9]+)+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,11 +79,19 @@ class RRequest:
     @classmethod
     def parse(cls, line: str, *, where: str) -> Self:
         """Parse ``name``, ``name >= version``, ``name @ repository``, ``name[Suggests]``. Raises ListError."""
+        if _R_ITSELF.fullmatch(line):
+            raise ListError(
+                f"{where}: {line!r} is not an R package, but R itself",
+                remedy="delete the line; R comes with the Debian suite, base.suite in pyrlab.toml",
+            )
         match = _R.fullmatch(line)
         if not match:
+            versioned = _R_VERSION.fullmatch(line)
             raise ListError(
                 f"{where}: {line!r} is not an R package",
-                remedy="write one name a line as in library(NAME); if need be with a version and a repository: "
+                remedy=f"for a version, write {versioned['name']} == {versioned['version']}"
+                if versioned
+                else "write one name a line as in library(NAME); if need be with a version and a repository: "
                 "NAME >= 1.2 @ cran, and NAME[Suggests] for what it suggests",
             )
         if match["version"]:

@@ -12,7 +12,7 @@ from pyrlab.adapters.debian.apt import Answer
 from pyrlab.adapters.http import THREADS
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.debian import Debian
-from pyrlab.model.cran.record import Record, is_r
+from pyrlab.model.cran.record import Record, Unread, is_r
 from pyrlab.model.cran.resolver import Candidate, Source, Universe, resolve
 from pyrlab.model.cran.system import TOOLCHAIN, Needs, SystemDebs
 from pyrlab.model.cran.version import RVersion
@@ -40,13 +40,14 @@ class Asked:
 class Choice:
     """What was chosen: a candidate a package, the files of those that are not Debian's, and what these need of it.
 
-    ``left_out`` are suggested packages that cannot be had, and why.
+    ``left_out`` are suggested packages that cannot be had, and why; ``warnings`` what else a user should hear of.
     """
 
     packages: Mapping[str, Candidate]
     files: Mapping[str, tuple[RFile, ...]]
     needs: Mapping[str, Needs]
     left_out: Mapping[str, str]
+    warnings: Sequence[str] = ()
 
     @classmethod
     def nothing(cls) -> Self:
@@ -147,12 +148,14 @@ class Chooser:
             if deb in answer.closure(answer.r_below)
         }
         locked = {name: one for name, pin in self.old.items() if (one := self._locked(pin, own))}
-        universe = Universe(RVersion.parse(r), self._sources(own), installed, locked)
+        bioconductor = debian.of_bioconductor(answer.stanzas)
+        universe = Universe(RVersion.parse(r), self._sources(own), installed, locked, bioconductor)
         solution = resolve(self.lists.r, universe)
         others = [one for one in solution.packages.values() if one.repository != debian.NAME]
         with ThreadPoolExecutor(THREADS) as pool:
             files = {one.name: found for one, found in zip(others, pool.map(self._files_of, others), strict=True)}
-        return Choice(solution.packages, files, self._needs(answer, others, files), solution.left_out)
+        needs = self._needs(answer, others, files)
+        return Choice(solution.packages, files, needs, solution.left_out, solution.warnings)
 
     def _sources(self, own: Debian) -> list[Source]:
         """Return the repositories in the user's order."""
@@ -178,7 +181,8 @@ class Chooser:
         """Return the record of a locked version with what it suggests, which the lock does not have; None if nobody."""
         source, version = self.repositories[pin.repository], RVersion.parse(pin.version)
         current = next((one for one in source.records(pin.name) if one.version == version), None)
-        return current or source.describe(pin.name, pin.version)
+        described = current or source.describe(pin.name, pin.version)
+        return None if isinstance(described, Unread) else described
 
     def _files_of(self, chosen: Candidate) -> tuple[RFile, ...]:
         if self._is_kept(chosen):

@@ -67,6 +67,8 @@ def lock_debian(  # noqa: PLR0913 - what one run of lock knows
     answer, asked, choice = _in_turns(job)
     for name, reason in choice.left_out.items():
         say(f"left out: {name}, which is only suggested: {reason}")
+    for warning in choice.warnings:
+        say(f"warning: {warning}")
     return _locks(job, answer, asked, choice)
 
 
@@ -114,13 +116,14 @@ def _in_turns(job: Job) -> tuple[Answer, Asked, Choice]:
     chooser = _chooser(job)
     wanted = _first_guess(job)
     sources = _sources(job)
+    told: set[str] = set()
     for _ in range(ROUNDS):
         asked = wanted
         answer = _ask_apt(job, asked, sources)
         answer.check()
         if job.settings.graph.with_r is None:
             return answer, asked, Choice.nothing()
-        answer = replace(answer, descriptions=_descriptions(job, answer))
+        answer = replace(answer, descriptions=_descriptions(job, answer, told))
         choice = chooser.choose(answer, r=r_version(answer.version("r-base-core")))
         wanted = choice.asked(asked, job.r_names, answer.closure(answer.r_system), answer.closure(answer.r_below))
         if wanted == asked:
@@ -140,10 +143,11 @@ def _sources(job: Job) -> str:
     return r_sources(job.settings, architecture=job.root.architecture, say=job.say)
 
 
-def _descriptions(job: Job, answer: Answer) -> Mapping[str, Mapping[str, str]]:
+def _descriptions(job: Job, answer: Answer, told: set[str]) -> Mapping[str, Mapping[str, str]]:
     """Return the DESCRIPTION of each R package in the closure, by deb: out of the debs, which builds need anyway.
 
-    A few such debs hold no R package, and have none.
+    A few such debs hold no R package, and have none. What cannot be read is said, and noted in ``told``: the next turn
+    does not say it again.
     """
     pins = answer.r_pins()
     fetch.fetch(job.settings, [deb_section("r", pins)], r="", architecture=job.root.architecture, say=job.say)
@@ -156,7 +160,10 @@ def _descriptions(job: Job, answer: Answer) -> Mapping[str, Mapping[str, str]]:
             unread[pin.name] = str(error)
     described = debian.readable(found)
     for deb, reason in sorted({**unread, **described.unread}.items()):
-        job.say(f"{deb}: its DESCRIPTION cannot be read, so Debian's own words on it count: {reason}")
+        message = f"{deb}: its DESCRIPTION cannot be read, so Debian's own words on it count: {reason}"
+        if message not in told:
+            told.add(message)
+            job.say(message)
     return described.descriptions
 
 

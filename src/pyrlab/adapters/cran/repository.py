@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from pyrlab.adapters.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
 from pyrlab.model.cran.index import Index, read_description
-from pyrlab.model.cran.record import Record
+from pyrlab.model.cran.record import Record, Unread
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.locks.r import RFile
 from pyrlab.model.settings import Settings
@@ -88,10 +88,19 @@ class Repository:
                 continue
         return tuple(sorted(versions, key=lambda text: (versions[text], text), reverse=True))
 
-    def describe(self, name: str, version: str) -> Record | None:
+    def broken(self, name: str) -> tuple[str, ...]:
+        """Return why what the index has of one package is of no use, as far as it is."""
+        return self.index().broken(name)
+
+    def needs(self, name: str) -> bool:
+        """Tell whether any package in the index cannot be had without the package ``name``."""
+        return self.index().needs(name)
+
+    def describe(self, name: str, version: str) -> Record | Unread | None:
         """Return what the tarball of an archived version says of itself.
 
-        None if the Archive has it not, or has something that R could not read either. Raises NetworkError.
+        Where that is something that R could not read either, the reason; None if the Archive has it not. Raises
+        NetworkError.
         """
         path = f"{CONTRIB}/Archive/{name}/{name}_{version}.tar.gz"
         try:
@@ -101,7 +110,7 @@ class Repository:
             return None
         except ValueError as error:
             log.debug("%s: %s", path, error)
-            return None
+            return Unread(str(error))
 
     def files(self, record: Record) -> tuple[RFile, ...]:
         """Return what the repository serves for a record, hashed: its binary for our R, its source, or both.

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyrlab.model.cran.conflict import Unfit
-from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.archives import Archives, Old
+from pyrlab.model.cran.record import Dependency, Unread
 from pyrlab.model.cran.search import NOT_NEEDED, Incompatibility, Variable
-from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
+from pyrlab.model.cran.universe import Candidate, Requirement, Unfit, Universe
 from pyrlab.model.cran.version import RVersion
 
 UPPER_BOUNDS = {"==", "<", "<=", "!="}
@@ -14,71 +14,24 @@ UPPER_BOUNDS = {"==", "<", "<=", "!="}
 OLDER = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Old:
-    """A version that an archive lists; what it needs is not known before it is downloaded."""
-
-    source: Source
-    version: RVersion
-
-    @property
-    def repository(self) -> str:
-        """The name of its repository in the settings."""
-        return self.source.name
-
-
-@dataclass(slots=True)
-class Archives:
-    """The archives of all repositories: each listing and each description is asked for once.
-
-    ``exact`` are versions, by package, that somebody wants exactly: they are tried where a repository lists nothing.
-    """
-
-    universe: Universe
-    exact: dict[str, set[str]] = field(default_factory=dict)
-    listed: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
-    _described: dict[tuple[str, str, str], Record | None] = field(default_factory=dict)
-
-    def versions(self, name: str, repositories: Collection[str]) -> list[Old]:
-        """Return the old versions of a package in ``repositories``, in the order of these, newest first."""
-        found = []
-        for source in self.universe.sources:
-            if source.name in repositories:
-                key = (source.name, name)
-                if key not in self.listed:
-                    self.listed[key] = source.archived(name)
-                texts = self.listed[key] or self.exact.get(name, ())
-                versions = sorted(_readable(texts), key=lambda one: (one, one.text), reverse=True)
-                found += [Old(source, version) for version in versions]
-        return found
-
-    def lists_nothing(self, name: str, repositories: Collection[str]) -> bool:
-        """Tell whether a repository that was asked for its old versions of a package named none."""
-        return any(not self.listed.get((repository, name), "unasked") for repository in repositories)
-
-    def describe(self, source: Source, name: str, version: str) -> Record | None:
-        """Return the record of an old version, or None."""
-        key = (source.name, name, version)
-        if key not in self._described:
-            self._described[key] = source.describe(name, version)
-        return self._described[key]
-
-
 @dataclass(slots=True, eq=False)
 class Package:
     """A package that is to be decided, and what may be chosen: value 1 << n of ``variable`` is ``values[n - 1]``.
 
     ``rules`` say what somebody wants of it; ``needs`` say what its values want, by that.
-    ``ready`` are the values whose needs are told. ``unfit`` is what is of no use at all.
+    ``ready`` are the values whose needs are told. ``unfit`` is what is of no use at all; ``unread`` says the same of
+    old versions without a record, by repository and version. ``cut`` tells whether some were not even looked at.
     """
 
     variable: Variable
     values: list[Candidate | Old]
     repositories: Collection[str]
     unfit: list[tuple[Candidate, Unfit]]
+    unread: dict[tuple[str, RVersion], str] = field(default_factory=dict)
     currently: int = 0
     opened: bool = False
     looked_at: int = 0
+    cut: bool = False
     ready: int = 0
     rules: list[tuple[Incompatibility, Requirement]] = field(default_factory=list)
     needs: dict[Dependency, Incompatibility] = field(default_factory=dict)
@@ -163,8 +116,14 @@ class Choices:
 
     def describe(self, package: Package, old: Old) -> Candidate | None:
         """Return an old version as a candidate, or None where it is of no use or nobody has it."""
+        key = (old.repository, old.version)
         record = self.archives.describe(old.source, package.name, old.version.text)
+        if isinstance(record, Unread):
+            package.unread[key] = record.reason
+            return None
         if not record:
+            if old.version.text in self.archives.listing(old.source, package.name):
+                package.unread[key] = "it is listed, and not served"
             return None
         candidate = Candidate(old.repository, record)
         unfit = self._unfit(candidate)
@@ -173,11 +132,14 @@ class Choices:
         return None if unfit else candidate
 
     def knows(self, name: str) -> bool:
-        """Tell whether any version of a package can be had."""
+        """Tell whether any version of a package can be had; where no index has it, in an archive."""
         if name not in self._known:
             universe = self.universe
             self._known[name] = (
-                any(name in names for names in self._names) or name in universe.installed or name in universe.locked
+                any(name in names for names in self._names)
+                or name in universe.installed
+                or name in universe.locked
+                or self.archives.left(name) is not None
             )
         return self._known[name]
 
@@ -212,10 +174,12 @@ class Choices:
         named = f"{candidate} of {candidate.repository} needs"
         for gate in candidate.record.gates:
             if not gate.allows(self.universe.r):
-                return Unfit(f"{named} {gate}, and the image has R {self.universe.r}")
+                return Unfit(f"{named} {gate}, and the image has R {self.universe.r}", gate=gate)
         lacking = sorted({one.name for one in candidate.record.dependencies if not self.knows(one.name)})
         if lacking:
-            return Unfit(f"{named} {' and '.join(lacking)}, which no repository has", tuple(lacking))
+            refused = [reason for name in lacking for reason in self.universe.refused(name)]
+            why = f"; {'; '.join(refused)}" if refused else ", which no repository has"
+            return Unfit(f"{named} {' and '.join(lacking)}{why}", lacking=tuple(lacking))
         return None
 
     def _is_lacking(self, package: Package) -> bool:
@@ -270,13 +234,3 @@ class Choices:
 def _current(package: Package) -> list[Candidate]:
     """Return the current versions that are of use; those of archives, which come after them, are left out."""
     return [one for one in package.values[: package.currently] if isinstance(one, Candidate)]
-
-
-def _readable(texts: Iterable[str]) -> list[RVersion]:
-    found = []
-    for text in texts:
-        try:
-            found.append(RVersion.parse(text))
-        except ValueError:
-            continue
-    return found

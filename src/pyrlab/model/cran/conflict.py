@@ -1,22 +1,18 @@
-"""Why R packages cannot be had together: what a search met on its way, and the one line that says so."""
+"""Why R packages cannot be had together: what a search learnt, and the one line that says so."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pyrlab.errors import ListError
-from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
+from pyrlab.model.cran import advice
+from pyrlab.model.cran.choices import UPPER_BOUNDS, Choices
+from pyrlab.model.cran.search import Incompatibility
+from pyrlab.model.cran.universe import Candidate, Requirement, Source, Unfit
+from pyrlab.model.cran.version import RVersion
 
-# More old versions than these say nothing more to a reader.
+# More old versions, or more reasons, than these say nothing more to a reader.
 _SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """Why a candidate is of no use at all: this R, or packages that no repository has (``lacking``)."""
-
-    reason: str
-    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,71 +29,186 @@ class Ring:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """What was met, by package: who wants it, which candidates are of no use, and what archives list (by source)."""
+def explain(proof: Incompatibility, choices: Choices) -> ListError:
+    """Return why there is no solution.
 
-    universe: Universe
-    wanted_by: dict[str, set[Requirement]] = field(default_factory=dict)
-    unfit: dict[str, dict[Candidate, Unfit]] = field(default_factory=dict)
-    archived: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    The shortest reason first: what is wanted of a package none of whose versions will do. Then packages that need each
+    other; and then all that takes part in the proof.
+    """
+    reasons = [reason for rule in proof.told() for reason in rule.why]
+    wanted: dict[str, list[Requirement]] = {}
+    for reason in reasons:
+        if isinstance(reason, Requirement):
+            wanted.setdefault(reason.wanted.name, []).append(reason)
+    conflict = Conflict(choices, wanted)
+    for name, wishes in wanted.items():
+        if _is_clash(wishes, choices.packages[name].values):
+            return conflict.about(wishes)
+    rings = [reason for reason in reasons if isinstance(reason, Ring)]
+    if rings:
+        return rings[0].error()
+    return conflict.among([wish for wishes in wanted.values() for wish in wishes])
 
-    def error(self, causes: Collection[Requirement]) -> ListError:
-        """Return the error for wishes that cannot be granted: the chains of who wants what, and what there is."""
+
+def _is_clash(wishes: Sequence[Requirement], values: Iterable[object]) -> bool:
+    """Tell whether no version of a package will do: for the list, and for any version of each of the others."""
+    by_parent: dict[str, list[Requirement]] = {}
+    for wish in wishes:
+        by_parent.setdefault(wish.parent.name if wish.parent else str(wish), []).append(wish)
+    return not any(
+        all(any(wish.allows(value) for wish in group) for group in by_parent.values())
+        for value in values
+        if isinstance(value, Candidate)
+    )
+
+
+class Conflict:
+    """What there is of the packages that a search met, and who wants what of them, in a proof and at all."""
+
+    def __init__(self, choices: Choices, proof: Mapping[str, Collection[Requirement]]) -> None:
+        self._proof = proof
+        self._universe = choices.universe
+        self._packages = choices.packages
+        self._archived = choices.archives.listed
+        self._unfit = {package.name: dict(package.unfit) for package in choices.packages.values()}
+        self._wanted_by: dict[str, set[Requirement]] = {}
+        for package in choices.packages.values():
+            told = [reason for rule, _ in package.rules for reason in rule.why]
+            self._wanted_by[package.name] = {wish for wish in told if isinstance(wish, Requirement)}
+
+    def about(self, causes: Collection[Requirement]) -> ListError:
+        """Return the error for wishes that no version of a package grants: who wants what, and what there is."""
         wishes = _newest_of_each(causes)
-        names = sorted({one.wanted.name for one in wishes})
-        unfit = [found for name in names for found in self._unfit(name, wishes)]
-        chains = sorted({self._chain(one) for one in wishes})
+        names = sorted({wish.wanted.name for wish in wishes})
+        chains = sorted({" → ".join(map(str, self._way(wish))) for wish in wishes})
         message = f"{', and '.join(chains)} cannot be had{' together' if len(chains) > 1 else ''}"
+        unfit = [found for name in names for found in self._newest_unfit(name, wishes)]
+        reasons = [found.reason for _, found in unfit]
+        reasons += [reason for name in names for reason in self._refused(name, wishes)]
         there = "; ".join(filter(None, map(self._versions, names)))
-        if unfit:
-            message += f": {'; '.join(one.reason for one in unfit)}"
+        if reasons:
+            message += f": {'; '.join(reasons)}"
         if there:
             message += f"; there is {there}"
-        elif not unfit:
-            message += ": what the repositories say of it cannot be read"
-        return ListError(message, remedy=_remedy(unfit))
+        elif not reasons:
+            message += ": no repository has any version of it"
+        for name in sorted({wish.parent.name for wish in wishes if wish.parent}):
+            if self._packages[name].cut:
+                count = self._packages[name].looked_at
+                message += f"; of {name} the newest {count} archived versions were looked at"
+        return ListError(message, remedy=self._remedy(wishes, unfit, usable=not reasons))
 
-    def _unfit(self, name: str, wishes: Sequence[Requirement]) -> list[Unfit]:
-        """Return why what would be right is of no use: of each repository the newest version speaks for all."""
-        asking = [one for one in wishes if one.wanted.name == name]
+    def among(self, causes: Collection[Requirement]) -> ListError:
+        """Return the error for packages of which each has versions, but no versions of all go together."""
+        roots = [wish for wish in causes if wish.suggested or not wish.parent]
+        lines = sorted(" → ".join(map(str, self._way(root))) for root in roots)
+        names = sorted({wish.wanted.name for wish in causes})
+        newest = sorted(str(wish) for wish in _newest_of_each(causes) if wish.parent and not wish.suggested)
+        if len(newest) > _SHOWN:
+            newest = [*newest[:_SHOWN], f"and {len(newest) - _SHOWN} more"]
+        message = (
+            f"{', and '.join(lines)} cannot be had{' together' if len(lines) > 1 else ''}: "
+            f"no versions of {', '.join(names)} go together"
+        )
+        if newest:
+            message += f"; of the newest, {', '.join(newest)}"
+        return ListError(message, remedy=self._remedy(roots, [], usable=True))
+
+    def _newest_unfit(self, name: str, wishes: Sequence[Requirement]) -> list[tuple[str, Unfit]]:
+        """Return why versions that are asked for are of no use: of each repository the newest speaks for all."""
+        asking = [wish for wish in wishes if wish.wanted.name == name]
         newest: dict[str, Candidate] = {}
-        for one in self.unfit.get(name, {}):
-            if all(wish.allows(one) for wish in asking):
-                held = newest.setdefault(one.repository, one)
-                newest[one.repository] = max(held, one, key=lambda each: each.record.version)
-        return [self.unfit[name][one] for _, one in sorted(newest.items())]
+        for candidate in self._unfit.get(name, {}):
+            if all(wish.allows(candidate) for wish in asking):
+                held = newest.setdefault(candidate.repository, candidate)
+                newest[candidate.repository] = max(held, candidate, key=lambda each: each.record.version)
+        return [(repository, self._unfit[name][found]) for repository, found in sorted(newest.items())]
 
-    def _chain(self, wish: Requirement) -> str:
-        """Return the shortest way from a line of the list to a wish: ``list:1: a → a 1.0 wants b >= 2``."""
-        ways, seen = deque([[wish]]), {wish}
-        way = [wish]
-        while ways:
-            way = ways.popleft()
-            parent = way[-1].parent
-            if not parent:
-                break
-            above = sorted((one for one in self.wanted_by[parent.name] - seen if one.allows(parent)), key=str)
-            seen.update(above)
-            ways.extend([*way, one] for one in above)
-        return " → ".join(map(str, reversed(way)))
+    def _refused(self, name: str, wishes: Sequence[Requirement]) -> list[str]:
+        """Return why there is no record of versions that are asked for: of old ones the newest speaks for all."""
+        asking = [wish for wish in wishes if wish.wanted.name == name]
+        newest: dict[str, RVersion] = {}
+        for repository, version in self._packages[name].unread:
+            if all(wish.allows_version(repository, version) for wish in asking):
+                newest[repository] = max(newest.get(repository, version), version)
+        old = [
+            f"{name} {version} of {repository} cannot be used: {self._packages[name].unread[repository, version]}"
+            for repository, version in sorted(newest.items())
+        ]
+        return [*self._universe.refused(name), *old]
+
+    def _way(self, wish: Requirement) -> list[Requirement]:
+        """Return the shortest way from a line of the list to a wish: ``list:1: a → a 1.0 wants b >= 2``.
+
+        Through the proof if possible, as other lines are not to blame.
+        """
+        way = _shortest(wish, self._proof)
+        return way if not way[0].parent else _shortest(wish, self._wanted_by)
 
     def _versions(self, name: str) -> str:
         """Return the versions that could be used, and where they are: ``b 2.0 (cran), 1.0 (cran, archived)``."""
-        found = [one for source in self.universe.sources for one in self._versions_in(source, name)]
-        held = self.universe.installed.get(name)
+        found = [one for source in self._universe.sources for one in self._versions_in(source, name)]
+        held = self._universe.installed.get(name)
         if held and not any(one.startswith(f"{held.record.version} ") for one in found):
             found.append(f"{held.record.version} (the image)")
         return f"{name} {', '.join(found)}" if found else ""
 
     def _versions_in(self, source: Source, name: str) -> Iterator[str]:
-        useless = {str(one.record.version) for one in self.unfit.get(name, {}) if one.repository == source.name}
+        useless = {str(one.record.version) for one in self._unfit.get(name, {}) if one.repository == source.name}
+        unread = {str(version) for place, version in self._packages[name].unread if place == source.name}
         current = [str(one.version) for one in source.records(name)]
-        old = [one for one in self.archived.get((source.name, name), ()) if one not in {*current, *useless}]
+        old = [
+            text for text in self._archived.get((source.name, name), ()) if text not in {*current, *useless, *unread}
+        ]
         yield from (f"{one} ({source.name})" for one in current if one not in useless)
         yield from (f"{one} ({source.name}, archived)" for one in old[:_SHOWN])
         if len(old) > _SHOWN:
             yield f"older ones ({source.name}, archived)"
+
+    def _remedy(self, wishes: Sequence[Requirement], unfit: Sequence[tuple[str, Unfit]], *, usable: bool) -> str:
+        """Return what to do; ``usable`` tells whether all that is asked for could be used."""
+        lacking = sorted({name for _, found in unfit for name in found.lacking})
+        if lacking:
+            return advice.another_repository(self._universe, lacking)
+        gates = [(repository, found.gate) for repository, found in unfit if found.gate]
+        if gates:
+            return advice.another_r(self._universe, gates)
+        snapshot = self._snapshot(wishes)
+        if snapshot:
+            return f"{advice.ANOTHER_VERSION}; or take all packages {snapshot}"
+        ways = [self._way(wish) for wish in wishes]
+        if any(line.wanted.operator or line.repository for line, *_ in ways):
+            return advice.ANOTHER_VERSION
+        names = " or ".join(sorted({line.wanted.name for line, *_ in ways}))
+        drop = f"drop {names} from {advice.LIST}"
+        if len(wishes) > 1:
+            return drop
+        wanted = f"{'' if usable else 'another '}{wishes[0].wanted}"
+        return f"{drop}, or add a repository that has {wanted} to {advice.REPOSITORIES}"
+
+    def _snapshot(self, wishes: Sequence[Requirement]) -> str:
+        """Return from which time all could be taken, where that helps, or nothing.
+
+        It helps where the list wants a package as it was, which an archive has, and newer ones of that repository,
+        whose versions the list leaves open, have moved on.
+        """
+        lines = [wish for wish in wishes if not wish.parent]
+        moved = [wish for wish in wishes if wish.parent]
+        if not moved or not any(line.wanted.operator in UPPER_BOUNDS for line in lines):
+            return ""
+        if any(self._way(wish)[0].wanted.operator for wish in moved):
+            return ""
+        name = lines[0].wanted.name
+        for source in self._universe.sources:
+            if any(wish.parent and wish.parent.repository != source.name for wish in moved):
+                continue
+            for text in self._archived.get((source.name, name), ()):
+                if all(line.allows_version(source.name, RVersion.parse(text)) for line in lines):
+                    return (
+                        f"as they were when {name} {text} was new: "
+                        f"a dated snapshot in {advice.REPOSITORIES} ({advice.DOCS})"
+                    )
+        return ""
 
 
 def _newest_of_each(causes: Collection[Requirement]) -> list[Requirement]:
@@ -117,10 +228,18 @@ def _newest_of_each(causes: Collection[Requirement]) -> list[Requirement]:
     return list(newest.values())
 
 
-def _remedy(unfit: Sequence[Unfit]) -> str:
-    lacking = sorted({name for one in unfit for name in one.lacking})
-    if lacking:
-        return f"add a repository that has {', '.join(lacking)} to r.repositories in pyrlab.toml"
-    if unfit:
-        return "take a newer R, with base.suite in pyrlab.toml, or drop what asks for it from r_packages.txt"
-    return "ask for another version or repository in r_packages.txt, or leave it open"
+def _shortest(wish: Requirement, wanted_by: Mapping[str, Collection[Requirement]]) -> list[Requirement]:
+    """Return the shortest way to a wish, from one without a parent on if there is any."""
+    ways, seen = deque([[wish]]), {wish}
+    way = [wish]
+    while ways:
+        way = ways.popleft()
+        parent = way[-1].parent
+        if not parent:
+            return way[::-1]
+        above = sorted(
+            (one for one in wanted_by.get(parent.name, ()) if one not in seen and one.allows(parent)), key=str
+        )
+        seen.update(above)
+        ways.extend([*way, one] for one in above)
+    return way[::-1]

@@ -11,7 +11,8 @@ from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.version import RVersion
 
 NAME = "debian"
-PREFIXES = ("r-cran-", "r-bioc-", "r-other-")
+BIOCONDUCTOR = "r-bioc-"
+PREFIXES = ("r-cran-", BIOCONDUCTOR, "r-other-")
 # Where upstream lives: `…/package=NAME`, `…/packages/release/bioc/html/NAME.html`, `…/NAME/`.
 _HOMEPAGE = re.compile(r"([A-Za-z][A-Za-z0-9.]*?)(?:\.html?|\.git)?/?(?:[#?].*)?$")
 _UPSTREAM = re.compile(r"[0-9]+(?:[.-][0-9]+)*")
@@ -20,6 +21,11 @@ _UPSTREAM = re.compile(r"[0-9]+(?:[.-][0-9]+)*")
 def is_r_deb(name: str) -> bool:
     """Tell whether a Debian package carries an R package."""
     return name.startswith(PREFIXES)
+
+
+def of_bioconductor(debs: Iterable[str]) -> frozenset[str]:
+    """Return the names, in lower case, of the R packages among ``debs`` that are Bioconductor's."""
+    return frozenset(bare(deb) for deb in debs if deb.startswith(BIOCONDUCTOR))
 
 
 def bare(deb: str) -> str:
@@ -104,6 +110,16 @@ class Debian:
 
     def describe(self, name: str, version: str) -> None:
         """Return nothing, as ``archived``."""
+
+    def broken(self, name: str) -> Sequence[str]:
+        """Return nothing: what cannot be read of a deb, Debian's own words stand for."""
+        del name
+        return []
+
+    def needs(self, name: str) -> bool:
+        """Return False: what a deb depends on is in Debian."""
+        del name
+        return False
 
     @cached_property
     def _debs(self) -> dict[str, str]:

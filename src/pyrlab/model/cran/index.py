@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Self
 
-from pyrlab.model.cran.record import Record, runs_on
+from pyrlab.model.cran.record import HARD_FIELDS, Record, runs_on
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -71,6 +71,14 @@ class Index:
     def broken(self, name: str) -> tuple[str, ...]:
         """Return why stanzas of this package are not among its records: a reason each."""
         return self._of(name)[1]
+
+    def needs(self, name: str) -> bool:
+        """Tell whether any package in the index cannot be had without the package ``name``."""
+        wanted = rb"(?<![A-Za-z0-9.])" + re.escape(name.encode()) + rb"(?![A-Za-z0-9.])"
+        fields = "|".join(HARD_FIELDS).encode()
+        # The field goes on over all lines that begin with white space.
+        pattern = rb"\n(?:" + fields + rb"):(?:[^\n]|\n[ \t])*?" + wanted
+        return re.search(pattern, self._text) is not None
 
     def _of(self, name: str) -> tuple[tuple[Record, ...], tuple[str, ...]]:
         if name not in self._parsed:

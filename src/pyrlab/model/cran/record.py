@@ -99,6 +99,13 @@ class Record:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A version that a repository has, and why it is of no use to anybody."""
+
+    reason: str
+
+
 def is_r(name: str) -> bool:
     """Tell whether a name is R itself or one of its base packages, which have R's version."""
     return name == "R" or name in BASE_PACKAGES

@@ -11,17 +11,20 @@ most; the others then count as not there. No archive is opened for a package all
 one, directly or not, unless the list or a current version of some package bounds it from above. Within these limits the
 search is complete: it finds the best solution of all that it looked at, or proves that there is none.
 
+A package that no repository has now, but an archive, is known like any other; only the list has to name its version.
+
 Packages that need each other cannot be installed one after the other: no solution has such a ring.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pyrlab.errors import ListError
-from pyrlab.model.cran.choices import OLDER, Archives, Choices, Old, Package
-from pyrlab.model.cran.conflict import Notes, Ring
-from pyrlab.model.cran.record import Dependency, is_r
-from pyrlab.model.cran.search import NOT_NEEDED, Incompatibility, RefutedError, Search
+from pyrlab.model.cran.archives import Archives, Old
+from pyrlab.model.cran.choices import OLDER, Choices, Package
+from pyrlab.model.cran.conflict import Ring, explain
+from pyrlab.model.cran.record import Dependency
+from pyrlab.model.cran.roots import check_known
+from pyrlab.model.cran.search import NOT_NEEDED, RefutedError, Search
 from pyrlab.model.cran.suggestions import add_suggestions
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
 from pyrlab.model.lists import RRequest
@@ -31,10 +34,15 @@ __all__ = ["Candidate", "Solution", "Source", "Universe", "resolve"]
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """One candidate a package, by name. ``left_out`` are suggested packages that cannot be had, and why."""
+    """One candidate a package, by name.
+
+    ``left_out`` are suggested packages that cannot be had, and why. ``warnings`` name packages that nobody listed and
+    only an archive still has.
+    """
 
     packages: Mapping[str, Candidate]
     left_out: Mapping[str, str]
+    warnings: Sequence[str] = ()
 
 
 def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
@@ -46,7 +54,7 @@ def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
     wanted = sorted(set(requests), key=lambda one: (one.name, str(one), one.where))
     archives = Archives(universe)
     for request in wanted:
-        _check_known(request, universe, archives)
+        check_known(request, universe, archives)
     lines = [Requirement(one.wanted, where=one.where, repository=one.repository) for one in wanted]
 
     def solve(suggested: Sequence[Requirement], universe: Universe) -> dict[str, Candidate]:
@@ -57,30 +65,24 @@ def resolve(requests: Iterable[RRequest], universe: Universe) -> Solution:
 
     names = {request.name for request in wanted}
     suggesting = {request.name for request in wanted if request.suggests}
-    return Solution(*add_suggestions(suggesting, solve([], universe), names, universe, solve))
+    packages, left_out = add_suggestions(suggesting, solve([], universe), names, archives, solve)
+    return Solution(packages, left_out, _warnings(packages, names, universe))
 
 
-def _check_known(request: RRequest, universe: Universe, archives: Archives) -> None:
-    if is_r(request.name):
-        raise ListError(f"{request.where}: {request.name} is a part of R itself", remedy="delete the line")
-    repositories = [source.name for source in universe.sources]
-    if request.repository and request.repository not in repositories:
-        raise ListError(
-            f"{request.where}: there is no repository called {request.repository!r}",
-            remedy=f"r.repositories in pyrlab.toml has: {', '.join(repositories)}",
+def _warnings(packages: Mapping[str, Candidate], listed: Collection[str], universe: Universe) -> tuple[str, ...]:
+    """Return what is to be said of packages that no repository has any more, and the list does not name either."""
+    warnings = []
+    for name, candidate in packages.items():
+        if name in listed or universe.lists(name) or candidate == universe.installed.get(name):
+            continue
+        needing = [
+            str(other) for other in packages.values() if any(wish.name == name for wish in other.record.dependencies)
+        ]
+        by = f"{', '.join(needing)} {'needs' if len(needing) == 1 else 'need'}" if needing else "a package suggests"
+        warnings.append(
+            f"{by} {name}, which {candidate.repository} archived: its old version {candidate.record.version} is taken"
         )
-    if not universe.knows(request.name) and not _is_archived(request, archives):
-        where = f"{repositories[0]} has no" if len(repositories) == 1 else "no repository has an"
-        raise ListError(f"{request.where}: {where} R package {request.name!r}", remedy=universe.near(request.name))
-
-
-def _is_archived(request: RRequest, archives: Archives) -> bool:
-    """Tell whether the very version that is wanted is in an archive: CRAN takes whole packages out of its index."""
-    return request.operator == "==" and any(
-        archives.describe(source, request.name, request.version)
-        for source in archives.universe.sources
-        if request.repository in {"", source.name}
-    )
+    return tuple(warnings)
 
 
 class _ExactError(Exception):
@@ -118,7 +120,7 @@ class _Way:
         except _ExactError:
             return None
         except RefutedError as error:
-            raise self._error(error.proof) from error
+            raise explain(error.proof, self._choices) from error
         return {package.name: package.chosen() for package in sorted(self._order, key=lambda one: one.name)}
 
     def _step(self) -> bool:
@@ -220,7 +222,12 @@ class _Way:
         return True
 
     def _describe(self, package: Package, old: Old) -> Candidate | None:
-        """Return an old version as a candidate, or None. After the last that may be looked at, the others are out."""
+        """Return an old version as a candidate, or None. After the last that may be looked at, the others are out.
+
+        What was only guessed and is not there counts for nothing.
+        """
+        if self._archives.describe(old.source, package.name, old.version.text) is None:
+            return self._choices.describe(package, old)
         package.looked_at += 1
         if package.looked_at == OLDER:
             unseen = sum(
@@ -228,6 +235,7 @@ class _Way:
                 for number, value in enumerate(package.values, start=1)
                 if isinstance(value, Old) and value is not old
             )
+            package.cut = bool(unseen & package.variable.domains[0])
             self._search.forbid(package.variable, unseen)
         return self._choices.describe(package, old)
 
@@ -255,31 +263,6 @@ class _Way:
             terms = {above.variable: value, package.variable: package.refused(wanted)}
             above.needs[wanted.wanted] = rule = self._search.tell(terms, wanted)
             package.rules.append((rule, wanted))
-
-    def _error(self, proof: Incompatibility) -> ListError:
-        """Return why there is no solution: of a proof, what is wanted of the package that it comes down to."""
-        notes = Notes(self._choices.universe, archived=self._archives.listed)
-        for package in self._choices.packages.values():
-            told = [reason for rule, _ in package.rules for reason in rule.why]
-            notes.wanted_by[package.name] = {wish for wish in told if isinstance(wish, Requirement)}
-            notes.unfit[package.name] = dict(package.unfit)
-        reasons = [reason for rule in proof.told() for reason in rule.why]
-        rings = [reason for reason in reasons if isinstance(reason, Ring)]
-        wanted: dict[str, list[Requirement]] = {}
-        for reason in reasons:
-            if isinstance(reason, Requirement):
-                wanted.setdefault(reason.wanted.name, []).append(reason)
-        for name, wishes in wanted.items():
-            if self._is_clash(name, wishes):
-                return notes.error(wishes)
-        if rings:
-            return rings[0].error()
-        return notes.error(next(iter(wanted.values())))
-
-    def _is_clash(self, name: str, wishes: Sequence[Requirement]) -> bool:
-        """Tell whether no version of a package will do for everybody in a proof, whatever else there is."""
-        values = self._choices.packages[name].values
-        return not any(all(wish.allows(value) for wish in wishes) for value in values if isinstance(value, Candidate))
 
     def _check_exact(self, package: Package, wanted: Dependency) -> None:
         """Remember a version that is wanted exactly, for archives that list nothing. Raises _ExactError if too late."""

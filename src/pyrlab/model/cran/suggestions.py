@@ -1,9 +1,10 @@
 """What packages suggest: as much of it as can be had beside the list, and why the rest is left out."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pyrlab.errors import ListError
+from pyrlab.model.cran.archives import Archives
 from pyrlab.model.cran.universe import Candidate, Requirement, Universe
 
 # Returns a candidate for each package that the list and these suggestions need. Raises ListError.
@@ -14,34 +15,50 @@ def add_suggestions(
     names: Collection[str],
     packages: dict[str, Candidate],
     roots: Collection[str],
-    universe: Universe,
+    archives: Archives,
     solve: Solve,
 ) -> tuple[dict[str, Candidate], dict[str, str]]:
     """Return ``packages``, the solution of the list, with what ``names`` suggest; and what is left out, and why.
 
-    A suggestion is no need: it is left out when no repository has it, when what it needs itself cannot be had, or when
-    one of the ``roots`` would have to be another version for it. Other packages move as far as it takes.
+    A suggestion is no need: it is left out when no repository has it now, when what it needs itself cannot be had, or
+    when one of the ``roots`` would have to be another version for it. Other packages move as far as it takes.
     """
-    wishes, left_out = _wishes((packages[name] for name in sorted(names)), universe)
+    universe = archives.universe
+    parents = [packages[name] for name in sorted(names)]
+    wishes = [
+        Requirement(wanted, parent=parent, suggested=True) for parent in parents for wanted in parent.record.suggests
+    ]
     grants = _Grants(packages, {name: packages[name] for name in roots}, universe, solve)
-    grants.add(wishes)
-    left_out.update({wish.wanted.name: reason for wish, reason in grants.refused.items()})
+    grants.add([wish for wish in wishes if universe.knows(wish.wanted.name)])
+    archived = [wish for wish in wishes if not universe.knows(wish.wanted.name)]
+    # What an archive alone has may be there by now, because another package needs it.
+    grants.add([wish for wish in archived if wish.wanted.name in grants.packages])
+    left_out = {entry: f"it cannot be read in the Suggests of {parent}" for parent, entry in _unread(parents)}
+    for wish in wishes:
+        if wish in grants.refused:
+            left_out[wish.wanted.name] = grants.refused[wish]
+        elif wish not in grants.granted:
+            left_out[wish.wanted.name] = _why_not(wish.wanted.name, archives)
     return grants.packages, dict(sorted(left_out.items()))
 
 
-def _wishes(parents: Iterable[Candidate], universe: Universe) -> tuple[list[Requirement], dict[str, str]]:
-    """Return what packages suggest, and what can be left out at once, with the reason."""
-    wishes: list[Requirement] = []
-    left_out: dict[str, str] = {}
+def _unread(parents: Iterable[Candidate]) -> Iterator[tuple[Candidate, str]]:
+    """Yield the entries of Suggests that cannot be read."""
     for parent in parents:
         for entry in parent.record.unread_suggests:
-            left_out[entry] = f"it cannot be read in the Suggests of {parent}"
-        for wanted in parent.record.suggests:
-            if universe.knows(wanted.name):
-                wishes.append(Requirement(wanted, parent=parent, suggested=True))
-            else:
-                left_out[wanted.name] = "no repository has it"
-    return wishes, left_out
+            yield parent, entry
+
+
+def _why_not(name: str, archives: Archives) -> str:
+    """Return why a suggestion that no repository has now was not even tried."""
+    refused = archives.universe.refused(name)
+    if refused:
+        return "; ".join(refused)
+    left = archives.left(name)
+    if left:
+        source, versions = left
+        return f"{source.name} archived it; {name} == {versions[0]} in r_packages.txt takes the last one"
+    return "no repository has it"
 
 
 @dataclass(slots=True)

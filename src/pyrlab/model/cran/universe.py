@@ -1,11 +1,10 @@
 """What R packages can be had: repositories, the image and the earlier lock, as the resolver sees them."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pyrlab.model.cran.record import Dependency, Record
+from pyrlab.model.cran.record import Dependency, Record, Unread
 from pyrlab.model.cran.version import RVersion
 
 
@@ -26,8 +25,14 @@ class Source(Protocol):
     def archived(self, name: str) -> Sequence[str]:
         """Return the older versions of a package that it is known to keep, newest first."""
 
-    def describe(self, name: str, version: str) -> Record | None:
-        """Return one older version, or None."""
+    def describe(self, name: str, version: str) -> Record | Unread | None:
+        """Return one older version, or why it is of no use, or None where there is none."""
+
+    def broken(self, name: str) -> Sequence[str]:
+        """Return why what it says now of one package is of no use, as far as it is: a reason each."""
+
+    def needs(self, name: str) -> bool:
+        """Tell whether any of its current packages cannot be had without the package ``name``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why a candidate is of no use at all: this R (``gate``), or packages that no repository has (``lacking``)."""
+
+    reason: str
+    lacking: tuple[str, ...] = ()
+    gate: Dependency | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
     """What somebody wants: a line of the list (``where``) or another package (``parent``), perhaps as a suggestion."""
 
@@ -58,7 +72,11 @@ class Requirement:
 
     def allows(self, candidate: Candidate) -> bool:
         """Tell whether a candidate will do."""
-        return self.repository in {"", candidate.repository} and self.wanted.allows(candidate.record.version)
+        return self.allows_version(candidate.repository, candidate.record.version)
+
+    def allows_version(self, repository: str, version: RVersion) -> bool:
+        """Tell whether a version of a repository will do."""
+        return self.repository in {"", repository} and self.wanted.allows(version)
 
     def __str__(self) -> str:
         place = f" @ {self.repository}" if self.repository else ""
@@ -71,23 +89,28 @@ class Universe:
     """All that can be had, for one version of R: ``sources`` in the user's order.
 
     ``installed`` are the packages that the image below has already, and ``locked`` those of the earlier lock that need
-    not move: they are preferred, the first as dependencies only.
+    not move: they are preferred, the first as dependencies only. ``bioconductor`` are names, in lower case, that are
+    known to be Bioconductor's, whether a source has them or not.
     """
 
     r: RVersion
     sources: Sequence[Source]
     installed: Mapping[str, Candidate] = field(default_factory=dict)
     locked: Mapping[str, Candidate] = field(default_factory=dict)
+    bioconductor: Collection[str] = ()
 
     def knows(self, name: str) -> bool:
-        """Tell whether any version of a package can be had."""
-        return name in self.installed or name in self.locked or any(name in source.names for source in self.sources)
+        """Tell whether any version of a package can be had, those in archives left out."""
+        return name in self.installed or name in self.locked or self.lists(name)
 
-    def near(self, name: str) -> str:
-        """Return a remedy for a name that nobody has: its right case first, or the nearest ones."""
-        names = {one for source in self.sources for one in source.names} | set(self.installed)
-        same = sorted(one for one in names if one.lower() == name.lower())
-        if same:
-            return f"R tells upper from lower case: write {same[0]}"
-        near = difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.75)
-        return f"did you mean {' or '.join(near)}?" if near else "check the name, and r.repositories in pyrlab.toml"
+    def lists(self, name: str) -> bool:
+        """Tell whether a repository has a package now."""
+        return any(name in source.names for source in self.sources)
+
+    def refused(self, name: str) -> list[str]:
+        """Return why what repositories say now of a package is of no use, as far as it is."""
+        return [
+            f"{source.name} has {name}, but it cannot be used: {reason}"
+            for source in self.sources
+            for reason in source.broken(name)
+        ]
