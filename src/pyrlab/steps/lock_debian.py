@@ -67,6 +67,8 @@ def lock_debian(  # noqa: PLR0913 - what one run of lock knows
     answer, asked, choice = _in_turns(job)
     for name, reason in choice.left_out.items():
         say(f"left out: {name}, which is only suggested: {reason}")
+    for missed in choice.missed:
+        say(f"{missed}: sources are compiled instead")
     return _locks(job, answer, asked, choice)
 
 
