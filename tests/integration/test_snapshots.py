@@ -114,6 +114,9 @@ def test_a_bound_without_any_list_says_what_there_is(server: PackageManager, web
     with pytest.raises(ListError) as caught:
         chosen(snapshot(server, web), "<", "1.8")
     assert str(caught.value) == "r_packages.txt:1: zoo < 1.8 cannot be had; there is zoo 1.8-14 (cran)"
+    assert caught.value.remedy.endswith(
+        "cran lists no old versions of zoo: if you know one that it has, write zoo == VERSION"
+    )
 
 
 def test_a_damaged_list_of_the_archive_is_told(

@@ -102,5 +102,5 @@ def test_r_packs_its_list_in_several_ways(pack: Callable[[bytes], bytes]) -> Non
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_a_damaged_list_is_an_error(pack: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(ValueError, match="^is damaged: "):
+    with pytest.raises(ValueError, match=r"^is damaged: "):
         ArchiveIndex(pack(ROWS)[:-12])

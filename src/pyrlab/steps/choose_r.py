@@ -190,7 +190,7 @@ class Chooser:
         return self._files[chosen]
 
     def _missed(self, others: Sequence[Candidate], files: Mapping[str, tuple[RFile, ...]]) -> tuple[str, ...]:
-        """Say of each repository which of the packages that are new have no binary; of the others it was said before."""
+        """Say of each repository which new packages have no binary; of the others it was said before."""
         new = [one for one in others if not self._is_kept(one)]
         said = [
             source.missed({one.name: files[one.name] for one in new if one.repository == name})

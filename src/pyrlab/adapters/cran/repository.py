@@ -298,7 +298,7 @@ def _parse(data: bytes, *, packed: bool) -> Index:
 
 
 def _versions(name: str, files: Iterable[str]) -> dict[str, RVersion]:
-    """Return the versions in the names of a package's files, as they are written and to compare; others are no files."""
+    """Return the versions that files of a package have in their names, as they are written and to compare."""
     pattern = re.compile(rf"{re.escape(name)}_([0-9.-]+)\.tar\.gz")
     versions = {}
     for file in files:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pyrlab.errors import ListError
+from pyrlab.model.cran import debian
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
 
 # More old versions than these say nothing more to a reader.
@@ -56,7 +57,15 @@ class Notes:
             message += f"; there is {there}"
         elif not unfit:
             message += ": what the repositories say of it cannot be read"
-        return ListError(message, remedy=_remedy(unfit))
+        return ListError(message, remedy=_remedy(unfit) + self._hint(wishes))
+
+    def _hint(self, wishes: Sequence[Requirement]) -> str:
+        """Return what helps with bounds from above, where a repository does not show what old versions it has."""
+        bounded = {wish.wanted.name for wish in wishes if wish.wanted.operator in {"<", "<="}}
+        for source, name in sorted(self.archived):
+            if name in bounded and source != debian.NAME and not self.archived[source, name]:
+                return f"; {source} lists no old versions of {name}: if you know one that it has, write {name} == VERSION"
+        return ""
 
     def _unfit(self, name: str, wishes: Sequence[Requirement]) -> list[Unfit]:
         """Return why what would be right is of no use: of each repository the newest version speaks for all."""
