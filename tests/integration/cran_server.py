@@ -235,14 +235,15 @@ def r_package(name: str, version: str, *, compression: str = "gz", encoding: str
 
 
 def tarball(files: Mapping[str, bytes], *, compression: str = "gz") -> bytes:
-    """Return a packed tar of these files."""
+    """Return a packed tar of these files; the same bytes always: gzip gets no time."""
     data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]
+    mode = "w" if compression == "gz" else f"w:{compression}"
+    with tarfile.open(fileobj=data, mode=mode) as archive:  # type: ignore[call-overload]
         for path, content in files.items():
             member = tarfile.TarInfo(path)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
+    return gzip.compress(data.getvalue(), mtime=0) if compression == "gz" else data.getvalue()
 
 
 def put(folder: Path, path: str, data: bytes) -> str:

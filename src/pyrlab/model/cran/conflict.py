@@ -64,7 +64,8 @@ class Notes:
         bounded = {wish.wanted.name for wish in wishes if wish.wanted.operator in {"<", "<="}}
         for source, name in sorted(self.archived):
             if name in bounded and source != debian.NAME and not self.archived[source, name]:
-                return f"; {source} lists no old versions of {name}: if you know one that it has, write {name} == VERSION"
+                exactly = f"if you know one that it has, write {name} == VERSION"
+                return f"; {source} lists no old versions of {name}: {exactly}"
         return ""
 
     def _unfit(self, name: str, wishes: Sequence[Requirement]) -> list[Unfit]:
