@@ -203,6 +203,14 @@ def test_where_no_binary_fits_the_source_is_taken_and_that_is_said(
     assert repository.missed({"zoo": files}) == said
 
 
+def test_a_url_that_names_another_r_has_nothing_that_fits(server: PackageManager, web: Web) -> None:
+    """It gives its binary to everybody, so there is no source to take instead."""
+    repository = snapshot(server, web, EXPLICIT, r="4.6.0")
+    with pytest.raises(ListError) as caught:
+        repository.files(repository.records("zoo")[0])
+    assert str(caught.value).startswith("zoo: cran has only a binary for another R or machine (R 4.5.0;")
+
+
 def test_sources_of_a_plain_repository_are_nothing_to_tell(server: PackageManager, web: Web) -> None:
     repository = snapshot(server, web, PLAIN, r="4.6.0")
     assert repository.missed({"zoo": repository.files(repository.records("zoo")[0])}) == ""
