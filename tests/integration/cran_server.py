@@ -4,10 +4,12 @@ import base64
 import gzip
 import hashlib
 import io
+import re
 import ssl
+import struct
 import tarfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +28,15 @@ class Hit:
     agent: str
     status: int
     authorization: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a path stands for: a path below the served folder, or another URL, with what is said beside that."""
+
+    path: str = ""
+    location: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class CranServer:
@@ -75,6 +86,11 @@ class CranServer:
         """The statuses of all answers, oldest first."""
         return [hit.status for hit in self.hits]
 
+    def place(self, path: str, agent: str) -> Place:
+        """Return where the file is that a path means for an agent."""
+        del agent
+        return Place(path, self.redirects.get(path, ""))
+
     def take(self, count: str) -> bool:
         """Use up one of the misbehaviours; tell whether there was one left."""
         with self._lock:
@@ -84,6 +100,45 @@ class CranServer:
 
     def _handler(self) -> type["_Handler"]:
         return type("Handler", (_Handler,), {"cran": self})
+
+
+class PackageManager(CranServer):
+    """Dated snapshots as Posit Package Manager has them, out of ``folder``/REPOSITORY/DATE.
+
+    Each is at /REPOSITORY/DATE, /REPOSITORY/__linux__/CODENAME/DATE and /REPOSITORY/DATE/bin/linux/CODENAME-MACHINE/R.
+    Of the last two R's own agent gets ``folder``/binaries/R-CODENAME/FILE, where there is one, the third gives it to
+    everybody. Packages come from another place, by a redirect; folders are not shown; days are at /__api__/.
+    """
+
+    def place(self, path: str, agent: str) -> Place:
+        """Return where a file is."""
+        match = _SNAPSHOT.fullmatch(path)
+        if not match or not (self.folder / match["repository"] / match["date"]).is_dir():
+            return Place(path if path.startswith(("/__api__/", "/store/")) else "/nowhere")
+        path = "/".join(["", match["repository"], match["date"], match["rest"]])
+        if not path.endswith(".tar.gz"):
+            return Place("/nowhere" if (self.folder / path[1:]).is_dir() else path)
+        asking = re.match(r"R \((\d+\.\d+)\.\d+ ", agent)
+        r = match["r"] or (asking[1] if asking and match["codename"] else "")
+        tag = f"{r}-{match['system'] or match['codename']}"
+        binary = self.folder / "binaries" / tag / path.rpartition("/")[2]
+        headers = {"X-Repository-Type": "RSPM", "X-Package-Type": "source"}
+        if binary.is_file():
+            headers |= {"X-Package-Type": "binary", "X-Package-Binary-Tag": tag}
+        source = self.folder / path[1:]
+        file = binary if binary.is_file() else source
+        if not file.is_file():
+            return Place("/nowhere")
+        data = file.read_bytes()
+        stored = f"store/{hashlib.sha256(data).hexdigest()}.tar.gz"
+        put(self.folder, stored, data)
+        return Place(location=f"{self.url}/{stored}", headers=headers)
+
+
+_SNAPSHOT = re.compile(
+    r"/(?P<repository>[^/_]+)(?:/__linux__/(?P<codename>[^/]+))?/(?P<date>[0-9-]+)"
+    r"(?:/bin/linux/(?P<system>[^/-]+)-(?P<machine>[^/]+)/(?P<r>[0-9.]+))?/(?P<rest>.+)"
+)
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -102,12 +157,17 @@ class _Handler(SimpleHTTPRequestHandler):
             self.answer(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": self.cran.retry_after})
         elif not self.allowed():
             self.answer(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="packages"'})
-        elif path in self.cran.redirects:
-            self.answer(HTTPStatus.FOUND, {"Location": self.cran.redirects[path]})
-        elif (folder := self.cran.folder / path.lstrip("/")).is_dir():
-            self.list(folder)
         else:
-            self.serve(path.lstrip("/"))
+            self.bring(self.cran.place(path, self.headers.get("User-Agent", "")))
+
+    def bring(self, place: Place) -> None:
+        path = place.path.lstrip("/")
+        if place.location:
+            self.answer(HTTPStatus.TEMPORARY_REDIRECT, {"Location": place.location, **place.headers})
+        elif (self.cran.folder / path).is_dir():
+            self.list(self.cran.folder / path)
+        else:
+            self.serve(path)
 
     def allowed(self) -> bool:
         if not self.cran.credentials:
@@ -175,14 +235,15 @@ def r_package(name: str, version: str, *, compression: str = "gz", encoding: str
 
 
 def tarball(files: Mapping[str, bytes], *, compression: str = "gz") -> bytes:
-    """Return a packed tar of these files."""
+    """Return a packed tar of these files; the same bytes always: gzip gets no time."""
     data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]
+    mode = "w" if compression == "gz" else f"w:{compression}"
+    with tarfile.open(fileobj=data, mode=mode) as archive:  # type: ignore[call-overload]
         for path, content in files.items():
             member = tarfile.TarInfo(path)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
+    return gzip.compress(data.getvalue(), mtime=0) if compression == "gz" else data.getvalue()
 
 
 def put(folder: Path, path: str, data: bytes) -> str:
@@ -191,3 +252,32 @@ def put(folder: Path, path: str, data: bytes) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def archive_rds(files: Mapping[str, Sequence[str]]) -> bytes:
+    """Return Meta/archive.rds: a list of a data frame for each package, with files as row names, and their sizes.
+
+    Source: R Internals, Serialization Formats.
+    """
+
+    def text(value: str) -> bytes:
+        return struct.pack(">ii", 0x00040009, len(value)) + value.encode()
+
+    def texts(values: Sequence[str]) -> bytes:
+        return struct.pack(">ii", 16, len(values)) + b"".join(map(text, values))
+
+    def attributes(values: Mapping[str, Sequence[str]]) -> bytes:
+        pairs = [struct.pack(">ii", 0x402, 1) + text(name) + texts(value) for name, value in values.items()]
+        return b"".join(pairs) + struct.pack(">i", 0xFE)
+
+    def frame(name: str) -> bytes:
+        sizes = struct.pack(f">ii{len(files[name])}d", 14, len(files[name]), *[1.0] * len(files[name]))
+        rows = [f"{name}/{file}" for file in files[name]]
+        return (
+            struct.pack(">ii", 0x313, 1)
+            + sizes
+            + attributes({"names": ["size"], "row.names": rows, "class": ["data.frame"]})
+        )
+
+    head = b"X\n" + struct.pack(">iiii", 3, 0x40500, 0x30500, 5) + b"UTF-8" + struct.pack(">ii", 0x213, len(files))
+    return gzip.compress(head + b"".join(map(frame, files)) + attributes({"names": list(files)}), mtime=0)

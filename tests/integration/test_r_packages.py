@@ -254,7 +254,8 @@ def test_binaries_are_taken_where_they_fit_and_sources_where_not(
     other = r_package("outlandish", "1.0", Imports="tools", Built="R 4.1.0; ; 2021-05-18 00:00:00 UTC; unix")
     put(lab.server.folder, f"binaries/{CONTRIB}/outlandish_1.0.tar.gz", other)
     r_project.write("r_packages.txt", "fits\noutlandish\n")
-    r_project.succeed("lock", "r")
+    said = r_project.succeed("lock", "r")
+    assert re.search(r"lab has no binary for R \S+ on \S+ of outlandish \(only for R 4\.1\.0\): sources are", said)
     lock = r_project.read("r_packages.lock")
     assert re.findall(r'kind = "(\w+)"\npath = "src/contrib/(\w+)_', lock) == [
         ("binary", "fits"),

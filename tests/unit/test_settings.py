@@ -217,6 +217,20 @@ def test_what_stands_still_needs_no_leave(load_settings: Load, url: str) -> None
     assert repositories(load_settings, f"r={url}") == {"r": url}
 
 
+@pytest.mark.parametrize(
+    ("suite", "url"),
+    [
+        pytest.param("trixie", "https://ppm.example.org/cran/__linux__/trixie/2026-11-01", id="of-the-suite"),
+        pytest.param("trixie", "https://ppm.example.org/cran/__linux__/manylinux_2_28/2026-11-01", id="portable"),
+        pytest.param("stable", "https://ppm.example.org/cran/__linux__/trixie/2026-11-01", id="suite-by-another-name"),
+        pytest.param("trixie", "https://ppm.example.org/jammy/2026-11-01", id="a-folder-of-that-name"),
+    ],
+)
+def test_binaries_that_fit_the_suite_are_taken(load_settings: Load, suite: str, url: str) -> None:
+    loaded = load_settings(f'[base]\nsuite = "{suite}"\n[r]\nrepositories = ["r={url}"]')
+    assert [one.url for one in loaded.r_repositories] == [url]
+
+
 def test_a_snapshot_may_move_where_the_user_says_so(load_settings: Load) -> None:
     """The URL is taken as it is."""
     read = repositories(load_settings, "ppm=https://ppm.example.org/cran/latest", moving=True)

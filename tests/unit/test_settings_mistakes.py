@@ -343,6 +343,25 @@ def test_a_snapshot_that_moves_is_refused_with_the_form_that_stands_still(
     assert caught.value.remedy == f"name one that stands still, as {shown}; or set r.allow_moving = true"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://ppm.example.org/cran/__linux__/jammy/2026-11-02", id="package-manager"),
+        pytest.param("https://ppm.example.org/cran/2026-11-02/bin/linux/jammy-x86_64/4.5", id="with-machine-and-r"),
+        pytest.param("https://lab.example.org/bin/linux/jammy/4.5", id="r-universe"),
+        pytest.param("https://${R_USER}:${MIRROR_KEY}@ppm.example.org/cran/__linux__/jammy/2026-11-02", id="password"),
+    ],
+)
+def test_binaries_for_another_suite_are_refused(load_settings: Load, url: str) -> None:
+    """They do not say so themselves, and would fail for a missing library, or worse."""
+    with pytest.raises(UsageError) as caught:
+        load_settings(f'[r]\nrepositories = ["debian", "ppm={url}"]', R_USER="me", MIRROR_KEY="hunter2")
+    assert str(caught.value) == ("pyrlab.toml: the repository 'ppm' has binaries for jammy, and base.suite is 'trixie'")
+    assert caught.value.remedy == (
+        "write trixie in the place of jammy; or leave that part of the URL out, so that sources are compiled"
+    )
+
+
 @pytest.mark.parametrize("port", [pytest.param(6006, id="tensorboard"), pytest.param(0, id="zero")])
 def test_a_port_of_the_command_line_is_checked_like_the_others(load_settings: Load, port: int) -> None:
     """Zero is a port that was asked for, not one that was left out."""

@@ -390,7 +390,8 @@ def _check(response: requests.Response, url: str) -> None:
     match response.status_code:
         case 200:
             return
-        case 404 | 410:
+        # 400: for some servers a path that they can make nothing of, such as a day without a snapshot.
+        case 400 | 404 | 410:
             raise _not_there(url)
         case 401 | 403:
             raise RefusedError(

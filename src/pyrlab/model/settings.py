@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from pyrlab.errors import UsageError
+from pyrlab.model.cran.snapshot import PORTABLE, codename_of
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
@@ -41,6 +42,8 @@ CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
 _LONGEST_NUMBER = 20
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 DEBIAN = "debian"
+# What a suite may also be called; which codename that is, only the archive knows.
+SUITE_NAMES = {"oldstable", "stable", "testing"}
 _REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?P<url>(?:https?|file)://\S+)")
 
 
@@ -150,7 +153,7 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
         ca_file=_expanded(Path(network["ca_file"]), "SSL_CERT_FILE") if network["ca_file"] else None,
-        r_repositories=_r_repositories(values["r"], environment),
+        r_repositories=_r_repositories(values["r"], environment, suite=base["suite"]),
         prefix=check_prefix(values["images"]["prefix"], f"{FILE}: images.prefix"),
         ports={
             name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable, ("serve", lab.port_key)))
@@ -218,8 +221,11 @@ def check_port(port: int, origin: str) -> int:
     return port
 
 
-def _r_repositories(r: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[RRepository, ...]:
-    """Return the repositories in their order. Raises UsageError for one that has no name, moves or is named twice."""
+def _r_repositories(r: Mapping[str, Any], environment: Mapping[str, str], *, suite: str) -> tuple[RRepository, ...]:
+    """Return the repositories in their order.
+
+    Raises UsageError for one that has no name, moves, is named twice, or has binaries for another suite.
+    """
     found: dict[str, RRepository] = {}
     for entry in r["repositories"]:
         repository = RRepository(DEBIAN) if entry == DEBIAN else _r_repository(entry, environment)
@@ -229,6 +235,7 @@ def _r_repositories(r: Mapping[str, Any], environment: Mapping[str, str]) -> tup
             )
         if not r["allow_moving"]:
             _check_dated(repository.name, entry)
+        _check_codename(repository.name, entry, suite)
         found[repository.name] = repository
     return tuple(found.values())
 
@@ -280,6 +287,21 @@ def _check_dated(name: str, entry: str) -> None:
             f"{FILE}: the repository {name!r} is a snapshot that moves",
             remedy=f"name one that stands still, as {_without_user(dated)}; or set r.allow_moving = true",
         )
+
+
+def _check_codename(name: str, entry: str, suite: str) -> None:
+    """Raise UsageError for binaries that are made for another system: they may lack its libraries, or mix them.
+
+    The binaries themselves do not say for which system they are, so nothing later on could tell.
+    """
+    codename = codename_of(entry.partition("=")[2].strip())
+    if codename in {"", suite} or codename.startswith(PORTABLE) or suite in SUITE_NAMES:
+        return
+    raise UsageError(
+        f"{FILE}: the repository {name!r} has binaries for {codename}, and base.suite is {suite!r}",
+        remedy=f"write {suite} in the place of {codename}; "
+        "or leave that part of the URL out, so that sources are compiled",
+    )
 
 
 def _shown(entry: str) -> str:

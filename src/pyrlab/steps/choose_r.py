@@ -40,7 +40,8 @@ class Asked:
 class Choice:
     """What was chosen: a candidate a package, the files of those that are not Debian's, and what these need of it.
 
-    ``left_out`` are suggested packages that cannot be had, and why; ``warnings`` what else a user should hear of.
+    ``left_out`` are suggested packages that cannot be had, and why; ``warnings`` what else a user should hear of;
+    ``missed`` says where binaries are lacking.
     """
 
     packages: Mapping[str, Candidate]
@@ -48,6 +49,7 @@ class Choice:
     needs: Mapping[str, Needs]
     left_out: Mapping[str, str]
     warnings: Sequence[str] = ()
+    missed: tuple[str, ...] = ()
 
     @classmethod
     def nothing(cls) -> Self:
@@ -155,7 +157,8 @@ class Chooser:
         with ThreadPoolExecutor(THREADS) as pool:
             files = {one.name: found for one, found in zip(others, pool.map(self._files_of, others), strict=True)}
         needs = self._needs(answer, others, files)
-        return Choice(solution.packages, files, needs, solution.left_out, solution.warnings)
+        missed = self._missed(others, files)
+        return Choice(solution.packages, files, needs, solution.left_out, solution.warnings, missed)
 
     def _sources(self, own: Debian) -> list[Source]:
         """Return the repositories in the user's order."""
@@ -190,6 +193,15 @@ class Chooser:
         if chosen not in self._files:
             self._files[chosen] = self.repositories[chosen.repository].files(chosen.record)
         return self._files[chosen]
+
+    def _missed(self, others: Sequence[Candidate], files: Mapping[str, tuple[RFile, ...]]) -> tuple[str, ...]:
+        """Say of each repository which new packages have no binary; of the others it was said before."""
+        new = [one for one in others if not self._is_kept(one)]
+        said = [
+            source.missed({one.name: files[one.name] for one in new if one.repository == name})
+            for name, source in self.repositories.items()
+        ]
+        return tuple(filter(None, said))
 
     def _needs(
         self, answer: Answer, others: Sequence[Candidate], files: Mapping[str, Sequence[RFile]]

@@ -69,6 +69,8 @@ def lock_debian(  # noqa: PLR0913 - what one run of lock knows
         say(f"left out: {name}, which is only suggested: {reason}")
     for warning in choice.warnings:
         say(f"warning: {warning}")
+    for missed in choice.missed:
+        say(f"{missed}: sources are compiled instead")
     return _locks(job, answer, asked, choice)
 
 

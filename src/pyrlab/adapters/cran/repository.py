@@ -6,7 +6,7 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -15,8 +15,11 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pyrlab.adapters.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
+from pyrlab.model.cran import archive_index
+from pyrlab.model.cran.archive_index import ArchiveIndex
 from pyrlab.model.cran.index import Index, read_description
 from pyrlab.model.cran.record import Record, Unread
+from pyrlab.model.cran.snapshot import Snapshot, codename_of, days_of
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.locks.r import RFile
 from pyrlab.model.settings import Settings
@@ -29,6 +32,8 @@ AGENT = "pyrlab"
 PLATFORMS = {"amd64": "x86_64-pc-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 # The longest DESCRIPTION on CRAN has some 20 kB; more is no DESCRIPTION.
 LONGEST_DESCRIPTION = 2**20
+# So many packages are named where many are to be told of.
+SHOWN = 10
 _DESCRIPTION = re.compile(r"(?:\./)?[^/]+/DESCRIPTION")
 _LINK = re.compile(r"""href\s*=\s*["']?([^"'>\s]+)""", re.IGNORECASE)
 _BUILT = re.compile(r"R (?P<minor>[0-9]+\.[0-9]+)\.\S+;\s*(?P<platform>[^;]*?)\s*;.*")
@@ -58,6 +63,10 @@ class Repository:
         # Package managers look at this line to decide whether a binary fits. Source: R's own HTTPUserAgent option.
         self._r_agent = f"R ({r} {platform} {self._machine} {system.partition('-')[2]})"
         self._index: Index | None = None
+        self._archive: ArchiveIndex | None = None
+        # Whether the URL promises binaries, and the Built fields of those that were of no use, by package.
+        self._promises_binaries = bool(codename_of(url))
+        self._misfits: dict[str, str] = {}
         self._lock = Lock()
 
     def index(self) -> Index:
@@ -76,16 +85,16 @@ class Repository:
         return self.index().records(name)
 
     def archived(self, name: str) -> tuple[str, ...]:
-        """Return the versions of a package in the Archive, newest first; none where the repository lists none."""
-        pattern = re.compile(rf"{re.escape(name)}_([0-9.-]+)\.tar\.gz")
-        versions = {}
-        for file in self._listing(f"{CONTRIB}/Archive/{name}/"):
-            match = pattern.fullmatch(file)
-            try:
-                if match:
-                    versions[match[1]] = RVersion.of_package(match[1])
-            except ValueError:
-                continue
+        """Return the versions of a package in the Archive, newest first; none where the repository lists none.
+
+        They are those of its folder; where folders are not shown, those that R's list of the Archive has.
+        """
+        versions = _versions(name, self._listing(f"{CONTRIB}/Archive/{name}/"))
+        if not versions:
+            versions = _versions(name, self._archive_index().files(name))
+            # A dated snapshot may share its list with later ones, which have more old versions than it.
+            newest = next((record.version for record in self.records(name)), None)
+            versions = {text: version for text, version in versions.items() if not newest or version < newest}
         return tuple(sorted(versions, key=lambda text: (versions[text], text), reverse=True))
 
     def broken(self, name: str) -> tuple[str, ...]:
@@ -129,12 +138,33 @@ class Repository:
                     remedy="the repository is being changed, or is damaged: try again later, or ask who keeps it",
                 )
         usable = sorted({file for file, built in served if self._fits(built)})
+        if not self._fits(served[0][1]):
+            self._misfits[record.name] = served[0][1]
         if not usable:
             raise ListError(
                 f"{record.name}: {self.name} has only a binary for another R or machine ({served[0][1]})",
                 remedy="name a repository that has its source: add one to r.repositories of pyrlab.toml",
             )
         return tuple(usable)
+
+    def missed(self, files: Mapping[str, Iterable[RFile]]) -> str:
+        """Say which of these packages, by name, have no binary for our R where one could be expected; "" for none.
+
+        It could where the URL promises binaries, or where the one that is served was made for another R or machine.
+        """
+        without = sorted(name for name, found in files.items() if all(file.kind == "source" for file in found))
+        names = [name for name in without if self._promises_binaries or name in self._misfits]
+        if not names:
+            return ""
+        shown = [f"{name}{self._made_for(name)}" for name in names[:SHOWN]]
+        if len(names) > SHOWN:
+            shown.append(f"{len(names) - SHOWN} more")
+        return f"{self.name} has no binary for R {self._minor} on {self._machine} of {', '.join(shown)}"
+
+    def _made_for(self, name: str) -> str:
+        r, _, more = self._misfits.get(name, "").partition(";")
+        platform = more.partition(";")[0].strip()
+        return f" (only for {' on '.join(filter(None, [r, platform]))})" if r else ""
 
     def fetch(self, name: str, file: RFile) -> Path:
         """Return the locked file of package ``name``: from the cache, from its place, or from the Archive.
@@ -180,10 +210,7 @@ class Repository:
             except NotThereError:
                 continue
         else:
-            raise NetworkError(
-                f"{self.name} has no index: no PACKAGES.gz or PACKAGES in {public(self._at(CONTRIB))}",
-                remedy="its URL in r.repositories of pyrlab.toml must be that of the folder above src/contrib",
-            )
+            raise self._no_index()
         try:
             index = _parse(data, packed=name.endswith(".gz"))
         except ValueError as error:
@@ -195,6 +222,32 @@ class Repository:
         if not index.names:
             log.warning("the index of %s has no packages", self.name)
         return index
+
+    def _no_index(self) -> NetworkError:
+        """Return the error for a repository without an index: most often a day that has no snapshot."""
+        missing = f"no PACKAGES.gz or PACKAGES in {public(self._at(CONTRIB))}"
+        snapshot = Snapshot.of(self._url)
+        if not snapshot:
+            return NetworkError(
+                f"{self.name} has no index: {missing}",
+                remedy="its URL in r.repositories of pyrlab.toml must be that of the folder above src/contrib",
+            )
+        days: list[str] = []
+        with suppress(NetworkError):
+            days = days_of(self._web.get(snapshot.dates, agent=AGENT).path.read_bytes())
+        return NetworkError(f"{self.name} has no snapshot of {snapshot.date}: {missing}", remedy=snapshot.remedy(days))
+
+    def _archive_index(self) -> ArchiveIndex:
+        """Return R's list of the Archive, which is read once; an empty one where there is none."""
+        if self._archive is None:
+            self._archive = ArchiveIndex()
+            try:
+                self._archive = ArchiveIndex(self._get(archive_index.PATH, AGENT).path.read_bytes())
+            except (NotThereError, RefusedError):
+                log.debug("%s has no %s", self.name, archive_index.PATH)
+            except ValueError as error:
+                log.warning("%s of %s %s: its old versions are not known", archive_index.PATH, self.name, error)
+        return self._archive
 
     def _listing(self, path: str) -> Iterator[str]:
         """Yield the names of the files in a folder, as far as the repository shows them."""
@@ -251,6 +304,18 @@ def _parse(data: bytes, *, packed: bool) -> Index:
     if packed and not data:
         raise ValueError("is empty")
     return Index.parse(data)
+
+
+def _versions(name: str, files: Iterable[str]) -> dict[str, RVersion]:
+    """Return the versions that files of a package have in their names, as they are written and to compare."""
+    pattern = re.compile(rf"{re.escape(name)}_([0-9.-]+)\.tar\.gz")
+    versions = {}
+    for file in files:
+        match = pattern.fullmatch(file)
+        with suppress(ValueError):
+            if match:
+                versions[match[1]] = RVersion.of_package(match[1])
+    return versions
 
 
 def _record(package: Path, name: str, version: RVersion) -> Record:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyrlab.errors import ListError
-from pyrlab.model.cran import advice
+from pyrlab.model.cran import advice, debian
 from pyrlab.model.cran.choices import UPPER_BOUNDS, Choices
 from pyrlab.model.cran.search import Incompatibility
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Unfit
@@ -96,7 +96,16 @@ class Conflict:
             if self._packages[name].cut:
                 count = self._packages[name].looked_at
                 message += f"; of {name} the newest {count} archived versions were looked at"
-        return ListError(message, remedy=self._remedy(wishes, unfit, usable=not reasons))
+        return ListError(message, remedy=self._remedy(wishes, unfit, usable=not reasons) + self._hint(wishes))
+
+    def _hint(self, wishes: Sequence[Requirement]) -> str:
+        """Return what helps with bounds from above, where a repository does not show what old versions it has."""
+        bounded = {wish.wanted.name for wish in wishes if wish.wanted.operator in {"<", "<="}}
+        for source, name in sorted(self._archived):
+            if name in bounded and source != debian.NAME and not self._archived[source, name]:
+                exactly = f"if you know one that it has, write {name} == VERSION"
+                return f"; {source} lists no old versions of {name}: {exactly}"
+        return ""
 
     def among(self, causes: Collection[Requirement]) -> ListError:
         """Return the error for packages of which each has versions, but no versions of all go together."""
