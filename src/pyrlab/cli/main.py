@@ -20,6 +20,7 @@ from pyrlab import __version__
 from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
+from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
@@ -134,6 +135,16 @@ def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, 
 def stop(lab: str) -> None:
     """Stop LAB. Its notebooks stay."""
     out.print(f"{lab} is stopped." if serving.stop(_settings(), lab) else f"{lab} was not running.")
+
+
+@cli.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+def import_file(file: Path) -> None:
+    """Take over what FILE names into the list of R packages: a DESCRIPTION, an renv.lock or a lock of pak."""
+    current = _settings()
+    with busy(current.workspace, "import", say=_say):
+        outcome = importing.import_file(current, file)
+    out.print(report.imported(outcome))
 
 
 def _warn(changes: dict[str, list[Change]]) -> None:

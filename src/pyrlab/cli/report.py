@@ -1,11 +1,13 @@
 """Tables and sentences out of values: the only place that knows how pyrlab's answers look."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pyrlab.commands.imports import Outcome
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import Change
 
@@ -28,6 +30,33 @@ def changes(by_file: Mapping[str, Sequence[Change]]) -> RenderableType:
             table.add_row(Text(row.kind, style=_STYLES[row.kind]), row.name, row.old, row.new)
         parts.append(table)
     return Group(*parts)
+
+
+def imported(outcome: Outcome) -> RenderableType:
+    """Return what an import did, a line a package, and what is left to do."""
+    merged, found = outcome.merged, outcome.found
+    lines = [f"{outcome.file}: {len(merged.added)} added" if merged.added else f"{outcome.file}: nothing changed"]
+    lines += [f"  + {request}" for request in merged.added]
+    lines += _section(
+        "left as the list has it:",
+        [f"{_all(kept.theirs)} in {found.kind}, {_all(kept.own)} in {kept.own[0].where}" for kept in merged.kept],
+    )
+    lines += _section("not taken over:", [f"{refused.name}: {refused.reason}" for refused in found.refused])
+    lines += _section("to know:", [*outcome.notes, *outcome.proposal.notes])
+    lines += _section(
+        "add to r.repositories in pyrlab.toml:", [json.dumps(entry) for entry in outcome.proposal.entries]
+    )
+    if merged.added:
+        lines.append("then: nox -s lock -- r")
+    return Text("\n".join(lines))
+
+
+def _all(requests: Sequence[object]) -> str:
+    return " and ".join(map(str, requests))
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [title, *(f"  {line}" for line in lines)] if lines else []
 
 
 def failure(console: Console, error: PyrlabError) -> None:
