@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import platform
@@ -22,6 +23,7 @@ from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
+from pyrlab.commands import outdated as looking
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
@@ -145,6 +147,19 @@ def import_file(file: Path) -> None:
     with busy(current.workspace, "import", say=_say):
         outcome = importing.import_file(current, file)
     out.print(report.imported(outcome))
+
+
+@cli.command()
+@click.option("--all", "all_rows", is_flag=True, help="Show what is up to date, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a name.")
+def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Show which packages of the lists are newer than the locks, and what holds them. Changes nothing."""
+    rows = looking.outdated(_settings(), say=_say)
+    shown = rows if all_rows else [row for row in rows if row.behind or not (row.locked and row.newest)]
+    if as_json:
+        out.print_json(json.dumps([row.table() for row in shown]))
+    else:
+        out.print(report.outdated(shown, of=rows))
 
 
 def _warn(changes: dict[str, list[Change]]) -> None:

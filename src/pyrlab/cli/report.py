@@ -10,6 +10,7 @@ from rich.text import Text
 from pyrlab.commands.imports import Outcome
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import Change
+from pyrlab.model.outdated import Row
 
 _STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow"}
 
@@ -57,6 +58,28 @@ def _all(requests: Sequence[object]) -> str:
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
     return [title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def outdated(rows: Sequence[Row], *, of: Sequence[Row]) -> RenderableType:
+    """Return a table for each ecosystem, a row a name; ``of`` are all names, of which ``rows`` are shown."""
+    parts: list[RenderableType] = []
+    for ecosystem in dict.fromkeys(row.ecosystem for row in of):
+        every = [row for row in of if row.ecosystem == ecosystem]
+        title = f"{ecosystem}: {sum(row.behind for row in every)} of {len(every)} behind"
+        own = [row for row in rows if row.ecosystem == ecosystem]
+        if not own:
+            parts.append(Text(title))
+            continue
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for heading in ("list", "locked", "newest", "held by"):
+            table.add_column(heading, overflow="fold")
+        for row in own:
+            style = "cyan" if row.behind else ""
+            table.add_row(row.listed, row.locked or "-", Text(row.newest or "-", style=style), "; ".join(row.held))
+        parts.append(table)
+    if any(row.behind for row in of):
+        parts.append(Text("nox -s lock -- --upgrade takes what nothing holds; --upgrade-package NAME just one"))
+    return Group(*parts)
 
 
 def failure(console: Console, error: PyrlabError) -> None:
