@@ -32,6 +32,7 @@ NO_BIOCONDUCTOR = (
     "it comes from Bioconductor 3.18, of which r.repositories has none: add it by docs/r-packages.md, and import again"
 )
 GIT = shutil.which("git") or "git"
+SHA = "0123456789abcdef0123456789abcdef01234567"
 USAGE = "name a DESCRIPTION, an renv.lock or a lock of pak: nox -s import -- FILE"
 Run = Callable[..., tuple[int, str, str]]
 
@@ -324,6 +325,46 @@ def test_what_the_list_cannot_hold_is_said(record: dict[str, Any], reason: str) 
     assert all(refused.name.isprintable() and refused.reason.isprintable() for refused in found.refused)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "line"),
+    [
+        pytest.param({}, f"yihui/mime-repo@{SHA}", id="commit"),
+        pytest.param({"RemoteHost": "api.github.com", "RemoteSha": SHA.upper()}, f"yihui/mime-repo@{SHA}", id="host"),
+        pytest.param({"RemoteSha": "0123abc"}, "the file has no full commit of it", id="short"),
+        pytest.param({"RemoteSha": None, "RemoteRef": "main"}, "the file has no full commit of it", id="branch"),
+        pytest.param({"RemoteSubdir": "r"}, "it is in a folder of yihui/mime-repo", id="folder"),
+        pytest.param({"RemoteHost": "git.example.org"}, "another GitHub than the public one: git.e", id="enterprise"),
+    ],
+)
+def test_packages_of_github_are_taken_at_their_commit(
+    project: Path, run: Run, metadata: dict[str, Any], line: str
+) -> None:
+    """From either file alike; a second import changes nothing, whatever the package is called."""
+    remote = {"RemoteUsername": "yihui", "RemoteRepo": "mime-repo", "RemoteSha": SHA, **metadata}
+    mime = {"Package": "mime", "Version": "0.12.1", "Source": "GitHub", "RemoteType": "github", **remote}
+    pak = {"package": "mime", "version": "0.12.1", "type": "github", "direct": True, "metadata": remote}
+    for document in ({"Packages": {"mime": mime}}, {"lockfile_version": 1, "packages": [pak]}):
+        (project / R).write_text("", encoding="utf-8")
+        write(project, "x.lock", document)
+        said = run("import", "x.lock")[1]
+        assert line in said
+        once = (project / R).read_text(encoding="utf-8")
+        assert (line in once) is line.endswith(SHA)
+        assert run("import", "x.lock")[1].splitlines()[0] == "r_packages.txt: nothing changed"
+        assert (project / R).read_text(encoding="utf-8") == once
+
+
+def test_a_package_that_is_listed_otherwise_stays(project: Path, run: Run) -> None:
+    """By its name, or at another commit."""
+    remote = {"RemoteUsername": "yihui", "RemoteRepo": "mime", "RemoteSha": SHA}
+    write(project, "renv.lock", {"Packages": {"mime": {"Version": "0.12.1", "Source": "GitHub", **remote}}})
+    for listed in ("mime >= 0.12", f"Yihui/mime@{'f' * 40}"):
+        (project / R).write_text(f"{listed}\n", encoding="utf-8")
+        said = run("import", "renv.lock")[1].splitlines()
+        assert said[0] == "r_packages.txt: nothing changed"
+        assert said[2] == f"  yihui/mime@{SHA} in renv.lock, {listed} in r_packages.txt:1"
+
+
 def test_a_list_that_cannot_be_read_stays(project: Path, run: Run) -> None:
     write(project, "renv.lock", RENV)
     (project / R).write_text("not a package\n", encoding="utf-8")
@@ -375,7 +416,9 @@ def test_import_twice_is_import_once(
     assert (twice.text, twice.added) == (once.text, ())
     assert once.text.startswith(before)
     listed = {request.name for request in requests_of(before)}
-    assert {request.name for request in once.added} == packages.keys() - listed - BASE_PACKAGES - {"renv"}
+    assert {
+        request.name for request in once.added if isinstance(request, RRequest)
+    } == packages.keys() - listed - BASE_PACKAGES - {"renv"}
     assert twice.kept == once.kept
 
 

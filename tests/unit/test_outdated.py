@@ -20,12 +20,13 @@ from shelf import Shelf
 from pyrlab.adapters.http import Web
 from pyrlab.adapters.python.metadata import requirements
 from pyrlab.cli import main as cli
+from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.debian import Index
 from pyrlab.model.lists import DebRequest, PythonRequest, RRequest
 from pyrlab.model.locks.r import RFile, RPin
-from pyrlab.model.outdated import PythonLocked, Row, RWorld, debian_rows, python_rows, r_rows
+from pyrlab.model.outdated import PythonLocked, Row, RWorld, commit_rows, debian_rows, python_rows, r_rows
 from pyrlab.model.python_releases import Newest, newest
 from pyrlab.model.python_tags import IndexFile, tags
 
@@ -218,6 +219,17 @@ def test_r_versions_compare_as_r_does() -> None:
     row = r_row("rlang", cran_pin("rlang", "1.1-10"), cran=r_record("rlang", "1.1.9"))
     assert not row.behind
     assert RVersion.parse("1.1-10") > RVersion.parse("1.1.9")
+
+
+def test_a_commit_stays_as_long_as_the_list_has_it() -> None:
+    commit = CommitRequest.parse(f"me/tiny@{'0' * 40}", where="r_packages.txt:1")
+    file = RFile("commit", commit.path, "a" * 64)
+    lock = replace(samples.R, packages=(RPin("tiny", "0.1", "github", requested=True, files=(file,)),))
+    assert commit_rows([commit], lock) == [
+        Row("R", "tiny", str(commit), "0.1", "0.1", behind=False, held=("the list: a commit of GitHub",))
+    ]
+    (row,) = commit_rows([commit], samples.R)
+    assert (row.name, row.locked, row.held) == ("me/tiny", "", ("not locked yet: nox -s lock",))
 
 
 # ---- The command

@@ -9,7 +9,7 @@ from pyrlab.adapters.lists_files import read_list, read_lists
 from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import imports
 from pyrlab.model.imports.found import Found, Refused
-from pyrlab.model.imports.merge import Merged, merge
+from pyrlab.model.imports.merge import Line, Merged, merge
 from pyrlab.model.imports.proposal import Proposal, has_bioconductor, propose
 from pyrlab.model.lists import IMPLIED
 from pyrlab.model.locks.lockset import r_of
@@ -39,7 +39,8 @@ def import_file(settings: Settings, path: Path) -> Outcome:
     found = imports.read(_content(path), name=path.name)
     if not has_bioconductor(found, settings.r_repositories):
         found = _without_bioconductor(found)
-    own = [request for request in read_lists(settings.project, settings.graph).r if request.where != IMPLIED]
+    lists = read_lists(settings.project, settings.graph)
+    own: list[Line] = [*(request for request in lists.r if request.where != IMPLIED), *lists.r_commits]
     file = settings.project / settings.graph.with_r.r
     before = read_list(file)
     merged = merge(before, own, found)

@@ -18,7 +18,7 @@ from pyrlab.model.lists import Lists
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.lockset import Earlier, glibc_of, names_of, python_of
 from pyrlab.model.locks.python import PythonPin
-from pyrlab.model.outdated import PythonLocked, Row, RWorld, debian_rows, python_rows, r_rows
+from pyrlab.model.outdated import PythonLocked, Row, RWorld, commit_rows, debian_rows, python_rows, r_rows
 from pyrlab.model.python_releases import Newest, newest
 from pyrlab.model.python_tags import applies, environment, tags
 from pyrlab.model.settings import Settings
@@ -103,4 +103,5 @@ def _r(  # noqa: PLR0913, PLR0917 - what one run knows
     repositories = repository.connect(settings, r=locks.r.r, architecture=debs.architecture)
     if repositories:
         say(f"reading the indexes of {', '.join(repositories)}")
-    return r_rows(lists.r, locks.r, RWorld(names_of(settings), repositories, index))
+    rows = r_rows(lists.r, locks.r, RWorld(names_of(settings), repositories, index))
+    return [*rows, *commit_rows(lists.r_commits, locks.r)]

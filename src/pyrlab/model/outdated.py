@@ -9,6 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from pyrlab.model import commits
+from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Record
 from pyrlab.model.cran.universe import Source
@@ -196,9 +198,24 @@ def _r_row(name: str, lines: Sequence[RRequest], pins: Mapping[str, RPin], r: st
             for wanted in other.dependencies
             if wanted.name == name and not wanted.allows(record.version)
         ]
-        if world.order.index(repository) > _place(world, pin):
+        if pin.repository == commits.NAME:
+            held.append("the list: a commit of GitHub")
+        elif world.order.index(repository) > _place(world, pin):
             held.append(f"r.repositories: {pin.repository} comes before {repository}")
     return Row(R, name, _text(lines), pin.version, newest, behind, tuple(held))
+
+
+def commit_rows(requests: Iterable[CommitRequest], lock: RLock) -> list[Row]:
+    """Return the rows of packages at a commit, which is the newest there is as long as the list has it."""
+    pins = {file.path: pin for pin in lock.packages for file in pin.files}
+    rows = []
+    for commit in requests:
+        pin = pins.get(commit.path)
+        version, held = (pin.version, "the list: a commit of GitHub") if pin else ("", NOT_LOCKED)
+        rows.append(
+            Row(R, pin.name if pin else commit.place, str(commit), version, version, behind=False, held=(held,))
+        )
+    return rows
 
 
 def _allows(line: RRequest, repository: str, record: Record) -> bool:

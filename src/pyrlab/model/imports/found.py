@@ -1,9 +1,11 @@
 """What a file of another tool says of R packages: what the list can take over, and what not."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyrlab.errors import ListError
+from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran.base import BASE_PACKAGES
 from pyrlab.model.lists import RRequest
 from pyrlab.model.locks.tables import Table
@@ -29,7 +31,8 @@ class NamedUrl:
 class Found:
     """All that a file says. ``kind`` is the tool's usual name of such a file.
 
-    ``wanted`` are lines for the list; ``bioconductor`` are those of them that only a repository of Bioconductor has, of
+    ``wanted`` are lines for the list, and ``commits`` are others, by the name of the package;
+    ``bioconductor`` are those of them that only a repository of Bioconductor has, of
     ``release`` if the file says so; ``r`` is the version of R that the file was made with, or empty.
     """
 
@@ -41,6 +44,7 @@ class Found:
     repositories: tuple[NamedUrl, ...] = ()
     r: str = ""
     notes: tuple[str, ...] = ()
+    commits: Mapping[str, CommitRequest] = field(default_factory=dict)
 
 
 class Collector:
@@ -51,6 +55,7 @@ class Collector:
         self.wanted: list[RRequest] = []
         self.refused: list[Refused] = []
         self.bioconductor: set[str] = set()
+        self.commits: dict[str, CommitRequest] = {}
 
     def take(self, name: str, operator: str = "", version: str = "", *, bioconductor: bool = False) -> None:
         """Note a package that is wanted, unless it is R's own; what the list cannot hold is refused."""
@@ -64,6 +69,20 @@ class Collector:
         self.wanted.append(request)
         if bioconductor:
             self.bioconductor.add(request.name)
+
+    def take_commit(self, name: str, metadata: Table) -> None:
+        """Note a package of GitHub's, by what its installer wrote down of it; a branch is refused."""
+        owner, repo, sha = (text_of(metadata, f"Remote{key}") for key in ("Username", "Repo", "Sha"))
+        host = text_of(metadata, "RemoteHost")
+        if host not in {"", "api.github.com"}:
+            self.refuse(name, f"it comes from another GitHub than the public one: {host}")
+        elif text_of(metadata, "RemoteSubdir"):
+            self.refuse(name, f"it is in a folder of {owner}/{repo}, and only a package at the top of one can be had")
+        else:
+            try:
+                self.commits[name] = CommitRequest.parse(f"{owner}/{repo}@{sha.lower()}", where=self.kind)
+            except ListError:
+                self.refuse(name, f"it comes from GitHub, {owner}/{repo}, and the file has no full commit of it")
 
     def refuse(self, name: str, reason: str) -> None:
         """Note a package that cannot be taken over."""

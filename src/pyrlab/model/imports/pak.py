@@ -44,6 +44,7 @@ def read(document: Mapping[str, Any]) -> Found:
         bioconductor=frozenset(collector.bioconductor),
         repositories=tuple(NamedUrl(_name(url), url) for url in urls),
         r=match[1] if match else "",
+        commits=collector.commits,
     )
 
 
@@ -71,7 +72,7 @@ def _direct(tables: Mapping[str, Table], collector: Collector) -> list[Table]:
 def _take(table: Table, collector: Collector) -> None:
     name, version, kind = text_of(table, "package"), text_of(table, "version"), text_of(table, "type")
     if kind == "github":
-        collector.refuse(name, _github(table))
+        collector.take_commit(name, _metadata(table))
     elif kind in _ELSEWHERE:
         collector.refuse(name, _ELSEWHERE[kind])
     elif kind not in {*_REPOSITORY, "bioc"}:
@@ -81,11 +82,6 @@ def _take(table: Table, collector: Collector) -> None:
     else:
         bioconductor = kind == "bioc" or text_of(table, "repotype") == "bioc"
         collector.take(name, "==", version, bioconductor=bioconductor)
-
-
-def _github(table: Table) -> str:
-    metadata = _metadata(table)
-    return f"it comes from GitHub: {text_of(metadata, 'RemoteUsername')}/{text_of(metadata, 'RemoteRepo')}"
 
 
 def _metadata(table: Table) -> Table:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pyrlab.model.imports.found import Found, NamedUrl
-from pyrlab.model.settings import DEBIAN, RRepository
+from pyrlab.model.r_repositories import DEBIAN, RRepository
 
 _URL = re.compile(r"(?:https?|file)://[A-Za-z0-9._~:/%+,=-]+")
 _USER = re.compile(r"//[^/]*@")

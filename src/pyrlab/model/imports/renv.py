@@ -47,6 +47,7 @@ def read(document: Mapping[str, Any]) -> Found:
         release=text_of(bioconductor, "Version"),
         repositories=_repositories(r),
         r=text_of(r, "Version"),
+        commits=collector.commits,
     )
 
 
@@ -59,7 +60,7 @@ def _take(key: str, record: Table, collector: Collector) -> None:
     if name == "renv":
         collector.refuse(name, "what renv does here, pyrlab does")
     elif origin == "github":
-        collector.refuse(name, _github(record))
+        collector.take_commit(name, record)
     elif origin in _ELSEWHERE:
         collector.refuse(name, _ELSEWHERE[origin])
     elif origin not in _REPOSITORY | _BIOCONDUCTOR:
@@ -69,11 +70,6 @@ def _take(key: str, record: Table, collector: Collector) -> None:
     else:
         bioconductor = origin in _BIOCONDUCTOR or repository.lower().startswith("bioc")
         collector.take(name, "==", version, bioconductor=bioconductor)
-
-
-def _github(record: Table) -> str:
-    place = f"{text_of(record, 'RemoteUsername')}/{text_of(record, 'RemoteRepo')}"
-    return f"it comes from GitHub: {place}"
 
 
 def _repositories(r: Table) -> tuple[NamedUrl, ...]:
