@@ -179,7 +179,9 @@ def test_a_commit_of_a_forge_is_locked_by_hash_and_compiled(
 
     def push(sha: str, value: int) -> None:
         files = {
-            "DESCRIPTION": "Package: forged\nVersion: 0.1.0.9000\nTitle: Made for a test\nImports: alpha (>= 1.0)\n",
+            # As in a repository: R CMD build would add author and maintainer.
+            "DESCRIPTION": "Package: forged\nVersion: 0.1.0.9000\nTitle: Made for a test\nImports: alpha (>= 1.0)\n"
+            "Authors@R: person('A', 'B', email = 'a@example.org', role = c('aut', 'cre'))\n",
             "NAMESPACE": "useDynLib(forged)\nexport(value)\nimportFrom(alpha, answer)\n",
             "R/value.R": "value <- function() .Call('forged_value', PACKAGE = 'forged')\n",
             "src/value.c": "#include <Rinternals.h>\n"
