@@ -76,6 +76,18 @@ def stop(session: nox.Session) -> None:
 
 
 @nox.session
+def outdated(session: nox.Session) -> None:
+    """Show what is newer than the locks: `--all`, `--json`. Changes nothing."""
+    pyrlab(session, "outdated", *session.posargs)
+
+
+@nox.session(name="import")
+def import_(session: nox.Session) -> None:
+    """Take R packages over from another tool's file: `-- renv.lock`, a lock of pak, a DESCRIPTION."""
+    pyrlab(session, "import", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the style of Python, Dockerfile and shell scripts."""
     toolkit(session)

@@ -169,6 +169,53 @@ def test_each_package_is_compiled_once_and_again_only_with_what_it_needs(
     r_project.succeed("lock", "--check")
 
 
+def test_a_commit_of_a_forge_is_locked_by_hash_and_compiled(
+    built_project: Project, r_project: Project, lab: Lab, tmp_path: Path
+) -> None:
+    """Its repository is called otherwise than the package; what it needs comes from the repositories."""
+    del built_project
+    first, second = "0123456789" * 4, "9876543210" * 4
+    lab.compiled("alpha")
+
+    def push(sha: str, value: int) -> None:
+        files = {
+            # As in a repository: R CMD build would add author and maintainer.
+            "DESCRIPTION": "Package: forged\nVersion: 0.1.0.9000\nTitle: Made for a test\nImports: alpha (>= 1.0)\n"
+            "Authors@R: person('A', 'B', email = 'a@example.org', role = c('aut', 'cre'))\n",
+            "NAMESPACE": "useDynLib(forged)\nexport(value)\nimportFrom(alpha, answer)\n",
+            "R/value.R": "value <- function() .Call('forged_value', PACKAGE = 'forged')\n",
+            "src/value.c": "#include <Rinternals.h>\n"
+            f"SEXP forged_value(void) {{ return Rf_ScalarInteger({value}); }}\n",
+            "inst/run": uuid.uuid4().hex,
+        }
+        data = tarball({f"forged-repo-{sha}/{path}": text.encode() for path, text in files.items()})
+        put(lab.server.folder, f"me/forged-repo/tar.gz/{sha}", data)
+
+    push(first, 1)
+    push(second, 2)
+    r_project.write("pyrlab.toml", f'{r_project.read("pyrlab.toml")}github = "{lab.server.url}"\n')
+    r_project.write("r_packages.txt", f"zoo\nme/forged-repo@{first}\n")
+    r_project.succeed("lock", "r")
+    lock = r_project.read("r_packages.lock")
+    assert f'path = "me/forged-repo/tar.gz/{first}"' in lock
+    assert lab.server.url not in lock
+    assert compiled(r_project.succeed("--debug", "build", "rlab")) == {"alpha", "forged"}
+    assert r("cat(forged::value(), format(packageVersion('forged')))") == "1 0.1.0.9000"
+    r_project.succeed("lock", "r")
+    assert r_project.read("r_packages.lock") == lock
+
+    r_project.write("r_packages.txt", f"zoo\nme/forged-repo@{second}\n")
+    fails(r_project, "build", "rlab", status=4, says=f"lacks me/forged-repo@{second}", remedy="nox -s lock -- r")
+    r_project.succeed("lock", "r")
+    # Who has not got it yet gets the locked bytes, or none.
+    push(second, 3)
+    nowhere = without_downloads(r_project, tmp_path)
+    says = "is not the file that was locked"
+    fails(r_project, "build", "rlab", status=8, says=says, remedy="--upgrade-package forged", **nowhere)
+    assert compiled(r_project.succeed("--debug", "build", "rlab")) == {"forged"}
+    assert r("cat(forged::value())") == "2"
+
+
 def test_libraries_and_headers_come_without_being_listed(built_project: Project, r_project: Project, lab: Lab) -> None:
     """Debian does not know this package; its sources tell which headers it needs."""
     del built_project

@@ -75,12 +75,14 @@ class Build:
         monkeypatch.setattr(sandbox, "KEEPER", 5_000)
         monkeypatch.setattr(script, "PATH", f"{folder / 'bin'}:/usr/bin:/bin")
 
-    def file(self, name: str, kind: str = "source", version: str = "1.0", **files: str) -> list[dict[str, str]]:
-        """Make a downloaded file of one package, and return what a plan says of it."""
+    def file(
+        self, name: str, kind: str = "source", version: str = "1.0", top: str = "", **files: str
+    ) -> list[dict[str, str]]:
+        """Make a downloaded file of one package, in a folder ``top``, and return what a plan says of it."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w:gz") as archive:
             for path, text in {"DESCRIPTION": f"Package: {name}\nVersion: {version}\n", **files}.items():
-                info = member(f"{name}/{path}")
+                info = member(f"{top or name}/{path}")
                 info.size = len(text)
                 archive.addfile(info, io.BytesIO(text.encode()))
         sha256 = hashlib.sha256(stream.getvalue()).hexdigest()

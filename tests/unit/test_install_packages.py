@@ -136,9 +136,11 @@ MEMBERS = st.builds(
 )
 
 
-@given(members=st.lists(MEMBERS, max_size=6))
+@given(members=st.lists(MEMBERS, max_size=6), any_top=st.booleans())
 def test_whatever_is_unpacked_stays_in_the_package(
-    tmp_path_factory: pytest.TempPathFactory, members: list[tarfile.TarInfo]
+    tmp_path_factory: pytest.TempPathFactory,
+    members: list[tarfile.TarInfo],
+    any_top: bool,  # noqa: FBT001
 ) -> None:
     """Refused or not, nothing appears beside the package's folder, and no link leads out of it."""
     place = tmp_path_factory.mktemp("place")
@@ -148,7 +150,7 @@ def test_whatever_is_unpacked_stays_in_the_package(
     inside = place / "outer" / "inner"
     inside.mkdir(parents=True)
     with contextlib.suppress(ValueError):
-        archives.unpack((place / "p.tar").read_bytes(), inside, "p")
+        archives.unpack((place / "p.tar").read_bytes(), inside, "p", any_top=any_top)
     assert {path.relative_to(place).as_posix() for path in place.glob("*")} == {"p.tar", "outer"}
     assert [path.name for path in (place / "outer").iterdir()] == ["inner"]
     assert {path.name for path in inside.iterdir()} <= {"p"}
@@ -161,6 +163,23 @@ def build(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     """Return an empty library and cache, with an R that only copies."""
     with make_build(capsys, monkeypatch) as made:
         yield made
+
+
+def test_a_commit_is_compiled_from_whatever_folder_its_tarball_has(build: Build) -> None:
+    """As a forge packs it: the folder is called after repository and commit. Another kind of file must be right."""
+    entry = package("a", files=build.file("a", "commit", top=f"repo-{'0' * 40}", R="text"))
+    status, lines = build.run(entry)
+    assert (status, [line.rpartition(" ")[0] for line in lines]) == (0, ["pyrlab-r compiled a 1.0"])
+    assert (build.folder / "library/a/R").read_text(encoding="utf-8") == "text"
+    assert not [path for path in (build.folder / "library").iterdir() if path.name != "a"]
+    assert build.run(entry) == (0, ["pyrlab-r cached a 1.0"])
+    status, lines = build.run(package("b", files=build.file("b", top="repo")))
+    assert (status, lines) == (1, ["pyrlab-r refused b 1.0: repo/DESCRIPTION is not in the folder b"])
+
+
+def test_a_commit_of_another_package_is_refused(build: Build) -> None:
+    status, lines = build.run(package("a", files=build.file("other", "commit", top="a")))
+    assert (status, lines) == (1, ["pyrlab-r refused a 1.0: DESCRIPTION says other 1.0"])
 
 
 def test_a_package_is_compiled_once_and_then_cached(build: Build) -> None:

@@ -264,6 +264,27 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             id="variable-that-is-not-set",
         ),
         pytest.param(
+            '[r]\nrepositories = ["github=https://cran.example.org"]',
+            {},
+            "pyrlab.toml: r.repositories has 'github=https://cran.example.org'",
+            REPOSITORY,
+            id="name-of-what-is-no-repository",
+        ),
+        pytest.param(
+            '[r]\ngithub = "git.example.org"',
+            {},
+            "pyrlab.toml: r.github is no URL that can be read",
+            "write that of the folder above owner/repo/tar.gz/sha, as in https://git.example.org",
+            id="github-without-a-scheme",
+        ),
+        pytest.param(
+            '[r]\ngithub = "https://${FORGE_TOKEN}@git.example.org"',
+            {},
+            "pyrlab.toml: r.github uses ${FORGE_TOKEN}, which is not set",
+            "export FORGE_TOKEN=…",
+            id="github-with-a-variable-that-is-not-set",
+        ),
+        pytest.param(
             '[r]\nallow_moving = "1"',
             {},
             "pyrlab.toml: r.allow_moving is '1'",

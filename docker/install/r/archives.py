@@ -10,19 +10,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def unpack(content: bytes, folder: Path, name: str) -> Path:
+def unpack(content: bytes, folder: Path, name: str, *, any_top: bool = False) -> Path:
     """Unpack a package's archive into ``folder`` and return its tree there, ``folder/NAME``.
+
+    With ``any_top`` the archive's one folder may have another name, as that of a commit has: it is renamed.
 
     Raises ValueError for an archive that is broken or would write elsewhere; of the latter nothing is written.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             members = [plain(member) for member in archive.getmembers()]
-            if reason := objection(members, name):
+            top = members[0].name.partition("/")[0] if any_top and members else name
+            if reason := objection(members, top):
                 raise ValueError(reason)
             # All that Python's own filters refuse is refused above, and Debian 12's Python has none.
             archive.extraction_filter = lambda member, _: member
             archive.extractall(folder, members)  # noqa: S202 - checked member by member
+            if top != name:
+                (folder / top).rename(folder / name)
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError, OSError) as error:
         # A full disk is nobody's fault here. Other such errors come from an archive at odds with itself.
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -72,9 +72,10 @@ def install(package: Package, place: Place) -> str:
 
 def _install(package: Package, place: Place, folder: Path, makeflags: str) -> str:
     kind, content = _verified(package, place.files)
-    if kind == "source" and _cached(package, place, folder):
+    if kind != "binary" and _cached(package, place, folder):
         return f"pyrlab-r cached {package}"
-    tree = _unpack(content, folder, package)
+    # A forge packs a commit into a folder called after repository and commit.
+    tree = _unpack(content, folder, package, any_top=kind == "commit")
     if kind == "binary":
         if not _field(tree, "Built"):
             raise _refused(package, "DESCRIPTION says that it is source, and the plan that it is a binary")
@@ -109,10 +110,10 @@ def _verified(package: Package, files: Path) -> tuple[str, bytes]:
     raise _refused(package, "none of its files was fetched")
 
 
-def _unpack(content: bytes, folder: Path, package: Package) -> Path:
+def _unpack(content: bytes, folder: Path, package: Package, *, any_top: bool = False) -> Path:
     """Unpack a package's file into ``folder`` and return its tree there. Raises PackageError."""
     try:
-        tree = archives.unpack(content, folder, package.name)
+        tree = archives.unpack(content, folder, package.name, any_top=any_top)
     except ValueError as error:
         raise _refused(package, str(error)) from error
     _must_be(tree, package)

@@ -13,3 +13,12 @@ def origin(project: Path) -> str:
     except (process.CommandError, process.MissingProgramError):
         return ""
     return re.sub(r"//[^/]*@", "//", url) if re.match(r"(https?|ssh)://|[\w.-]+@[\w.-]+:", url) else ""
+
+
+def committed(file: Path) -> str:
+    """Return the day of the last commit that changed a file, as in 2026-11-02, or nothing."""
+    command = ["git", "-C", str(file.parent), "log", "-1", "--format=%cs", "--", file.name]
+    try:
+        return process.run(command, timeout=30).strip()
+    except (process.CommandError, process.MissingProgramError):
+        return ""

@@ -24,9 +24,18 @@ def read_lists(project: Path, graph: Graph) -> Lists:
     return Lists.parse(graph, {name: _read(project / name) for name in names})
 
 
+def read_list(path: Path) -> str:
+    """Return a list's text with all its bytes: line ends and a byte order mark, too. Raises ListError."""
+    return _decode(path, "utf-8")
+
+
 def _read(path: Path) -> str:
+    return _decode(path, "utf-8-sig")
+
+
+def _decode(path: Path, encoding: str) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode(encoding)
     except FileNotFoundError as error:
         raise ListError(f"{path.name} is missing", remedy=f"create it, empty if you want nothing: {path}") from error
     except UnicodeDecodeError as error:

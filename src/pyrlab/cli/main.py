@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import platform
@@ -20,7 +21,9 @@ from pyrlab import __version__
 from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
+from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
+from pyrlab.commands import outdated as looking
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
@@ -134,6 +137,29 @@ def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, 
 def stop(lab: str) -> None:
     """Stop LAB. Its notebooks stay."""
     out.print(f"{lab} is stopped." if serving.stop(_settings(), lab) else f"{lab} was not running.")
+
+
+@cli.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+def import_file(file: Path) -> None:
+    """Take over what FILE names into the list of R packages: a DESCRIPTION, an renv.lock or a lock of pak."""
+    current = _settings()
+    with busy(current.workspace, "import", say=_say):
+        outcome = importing.import_file(current, file)
+    out.print(report.imported(outcome))
+
+
+@cli.command()
+@click.option("--all", "all_rows", is_flag=True, help="Show what is up to date, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a name.")
+def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Show which packages of the lists are newer than the locks, and what holds them. Changes nothing."""
+    rows = looking.outdated(_settings(), say=_say)
+    shown = rows if all_rows else [row for row in rows if row.behind or not (row.locked and row.newest)]
+    if as_json:
+        out.print_json(json.dumps([row.table() for row in shown]))
+    else:
+        out.print(report.outdated(shown, of=rows))
 
 
 def _warn(changes: dict[str, list[Change]]) -> None:

@@ -1,13 +1,16 @@
 """Tables and sentences out of values: the only place that knows how pyrlab's answers look."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pyrlab.commands.imports import Outcome
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import Change
+from pyrlab.model.outdated import Row
 
 _STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow"}
 
@@ -27,6 +30,55 @@ def changes(by_file: Mapping[str, Sequence[Change]]) -> RenderableType:
         for row in rows:
             table.add_row(Text(row.kind, style=_STYLES[row.kind]), row.name, row.old, row.new)
         parts.append(table)
+    return Group(*parts)
+
+
+def imported(outcome: Outcome) -> RenderableType:
+    """Return what an import did, a line a package, and what is left to do."""
+    merged, found = outcome.merged, outcome.found
+    lines = [f"{outcome.file}: {len(merged.added)} added" if merged.added else f"{outcome.file}: nothing changed"]
+    lines += [f"  + {request}" for request in merged.added]
+    lines += _section(
+        "left as the list has it:",
+        [f"{_all(kept.theirs)} in {found.kind}, {_all(kept.own)} in {kept.own[0].where}" for kept in merged.kept],
+    )
+    lines += _section("not taken over:", [f"{refused.name}: {refused.reason}" for refused in found.refused])
+    lines += _section("to know:", [*outcome.notes, *outcome.proposal.notes])
+    lines += _section(
+        "add to r.repositories in pyrlab.toml:", [json.dumps(entry) for entry in outcome.proposal.entries]
+    )
+    if merged.added:
+        lines.append("then: nox -s lock -- r")
+    return Text("\n".join(lines))
+
+
+def _all(requests: Sequence[object]) -> str:
+    return " and ".join(map(str, requests))
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def outdated(rows: Sequence[Row], *, of: Sequence[Row]) -> RenderableType:
+    """Return a table for each ecosystem, a row a name; ``of`` are all names, of which ``rows`` are shown."""
+    parts: list[RenderableType] = []
+    for ecosystem in dict.fromkeys(row.ecosystem for row in of):
+        every = [row for row in of if row.ecosystem == ecosystem]
+        title = f"{ecosystem}: {sum(row.behind for row in every)} of {len(every)} behind"
+        own = [row for row in rows if row.ecosystem == ecosystem]
+        if not own:
+            parts.append(Text(title))
+            continue
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for heading in ("list", "locked", "newest", "held by"):
+            table.add_column(heading, overflow="fold")
+        for row in own:
+            style = "cyan" if row.behind else ""
+            table.add_row(row.listed, row.locked or "-", Text(row.newest or "-", style=style), "; ".join(row.held))
+        parts.append(table)
+    if any(row.behind for row in of):
+        parts.append(Text("nox -s lock -- --upgrade takes what nothing holds; --upgrade-package NAME just one"))
     return Group(*parts)
 
 

@@ -9,6 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from pyrlab.errors import ListError
+from pyrlab.model.commits import CommitRequest, is_commit, no_contradiction
 from pyrlab.model.cran.record import Dependency
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.graph import Graph, Image
@@ -173,11 +174,15 @@ Request = TypeVar("Request", DebRequest, RRequest, PythonRequest)
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What the lists of a project want, with what the images need on their own: by image, but for R's."""
+    """What the lists of a project want, with what the images need on their own: by image, but for R's.
+
+    ``r_commits`` are R packages at a commit, whose names nobody knows before they are fetched.
+    """
 
     debs: Mapping[str, tuple[DebRequest, ...]]
     python: Mapping[str, tuple[PythonRequest, ...]]
     r: tuple[RRequest, ...]
+    r_commits: tuple[CommitRequest, ...] = ()
 
     @classmethod
     def parse(cls, graph: Graph, texts: Mapping[str, str]) -> Self:
@@ -188,6 +193,7 @@ class Lists:
             debs=debs,
             python={image.name: _python(image, graph, texts) for image in graph.with_python},
             r=_r(graph.with_r, texts) if graph.with_r else (),
+            r_commits=_commits(graph.with_r, texts) if graph.with_r else (),
         )
 
     @property
@@ -214,8 +220,14 @@ def _python(image: Image, graph: Graph, texts: Mapping[str, str]) -> tuple[Pytho
 
 
 def _r(image: Image, texts: Mapping[str, str]) -> tuple[RRequest, ...]:
-    wanted = [RRequest.parse(line, where=where) for where, line in _lines(image.r, texts)]
+    wanted = [RRequest.parse(line, where=where) for where, line in _lines(image.r, texts) if not is_commit(line)]
     return _with_implied(wanted, [RRequest(name, "", "", IMPLIED) for name in image.r_needed])
+
+
+def _commits(image: Image, texts: Mapping[str, str]) -> tuple[CommitRequest, ...]:
+    wanted = [CommitRequest.parse(line, where=where) for where, line in _lines(image.r, texts) if is_commit(line)]
+    no_contradiction(wanted)
+    return tuple({str(commit): commit for commit in sorted(wanted, reverse=True)}.values())[::-1]
 
 
 def _lines(name: str, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -3,26 +3,25 @@
 import dataclasses
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
-from pyrlab.model.cran.snapshot import PORTABLE, codename_of
 from pyrlab.model.graph import RESERVED_PORT, Graph
+from pyrlab.model.r_repositories import FILE, RRepository, parse_github, parse_repositories
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
-FILE = "pyrlab.toml"
+__all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
+
 # Every key with its default, by section; the type of the default is the type of the key. Labs add their ports.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
-    "r": {"repositories": ["debian"], "allow_moving": False},
+    "r": {"repositories": ["debian"], "allow_moving": False, "github": "https://codeload.github.com"},
     "images": {"prefix": "", "tag": ""},
     "serve": {"notebooks": "~/notebooks"},
     "build": {"jobs": 0, "timeout": 3600},
@@ -41,20 +40,6 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
 _LONGEST_NUMBER = 20
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-DEBIAN = "debian"
-# What a suite may also be called; which codename that is, only the archive knows.
-SUITE_NAMES = {"oldstable", "stable", "testing"}
-_REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*=\s*(?P<url>(?:https?|file)://\S+)")
-
-
-@dataclass(frozen=True, slots=True)
-class RRepository:
-    """Where R packages come from: ``debian``, without a URL, or a CRAN-like repository."""
-
-    name: str
-    url: str = field(default="", repr=False)  # may hold credentials
-    # What variables put into the URL, as it stands there.
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +58,7 @@ class Settings:
     python_trusted_host: str
     ca_file: Path | None
     r_repositories: tuple[RRepository, ...]
+    github: RRepository
     prefix: str
     ports: Mapping[str, int]
     notebooks: Path
@@ -153,7 +139,8 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
         ca_file=_expanded(Path(network["ca_file"]), "SSL_CERT_FILE") if network["ca_file"] else None,
-        r_repositories=_r_repositories(values["r"], environment, suite=base["suite"]),
+        r_repositories=parse_repositories(values["r"], environment, suite=base["suite"]),
+        github=parse_github(values["r"]["github"], environment),
         prefix=check_prefix(values["images"]["prefix"], f"{FILE}: images.prefix"),
         ports={
             name: check_port(serve[lab.port_key], _origin(environment, lab.port_variable, ("serve", lab.port_key)))
@@ -219,100 +206,6 @@ def check_port(port: int, origin: str) -> int:
         shown = str(port) if abs(port) < 10**_LONGEST_NUMBER else "a number of many digits"
         raise UsageError(f"{origin} is {shown}, which is no port", remedy="choose one from 1 to 65535")
     return port
-
-
-def _r_repositories(r: Mapping[str, Any], environment: Mapping[str, str], *, suite: str) -> tuple[RRepository, ...]:
-    """Return the repositories in their order.
-
-    Raises UsageError for one that has no name, moves, is named twice, or has binaries for another suite.
-    """
-    found: dict[str, RRepository] = {}
-    for entry in r["repositories"]:
-        repository = RRepository(DEBIAN) if entry == DEBIAN else _r_repository(entry, environment)
-        if repository.name in found:
-            raise UsageError(
-                f"{FILE}: r.repositories has {repository.name!r} twice", remedy="give each a name of its own"
-            )
-        if not r["allow_moving"]:
-            _check_dated(repository.name, entry)
-        _check_codename(repository.name, entry, suite)
-        found[repository.name] = repository
-    return tuple(found.values())
-
-
-def _r_repository(entry: str, environment: Mapping[str, str]) -> RRepository:
-    match = _REPOSITORY.fullmatch(entry.strip())
-    if not match or match["name"] == DEBIAN:
-        raise UsageError(
-            f"{FILE}: r.repositories has {_shown(entry)!r}",
-            remedy='write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"',
-        )
-
-    secrets = [_secret(variable, environment) for variable in re.findall(r"\$\{(\w+)\}", match["url"])]
-    values = iter(secrets)
-    url = re.sub(r"\$\{\w+\}", lambda _: next(values), match["url"]).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        sound = (parts.hostname or parts.scheme == "file") and "@" not in parts.path and not parts.fragment
-    except ValueError:
-        sound = False
-    if not sound:
-        raise UsageError(
-            f"{FILE}: r.repositories: the URL of {match['name']!r} cannot be read",
-            remedy="put a password with special characters into the environment, and ${VARIABLE} into the URL",
-        )
-    return RRepository(match["name"], url, tuple(secrets))
-
-
-def _secret(variable: str, environment: Mapping[str, str]) -> str:
-    """Return what ``${VARIABLE}`` stands for in a URL."""
-    if variable not in environment:
-        raise UsageError(
-            f"{FILE}: r.repositories uses ${{{variable}}}, which is not set", remedy=f"export {variable}=…"
-        )
-    # A password may hold any character, a URL not.
-    return quote(environment[variable], safe="")
-
-
-def _check_dated(name: str, entry: str) -> None:
-    """Raise UsageError for a snapshot that moves: its old packages vanish, and with them what the lock names.
-
-    ``entry`` is as written, without the values of variables, so that the message can show it.
-    """
-    url = entry.partition("=")[2].strip()
-    dated = re.sub(r"(?<=/)latest(?=[/?]|$)", f"{datetime.now(tz=UTC):%Y-%m-%d}", url)
-    dated = re.sub(r"(?<=/packages/)(?:release|devel)(?=[/?]|$)", "3.NN", dated)
-    if dated != url:
-        raise UsageError(
-            f"{FILE}: the repository {name!r} is a snapshot that moves",
-            remedy=f"name one that stands still, as {_without_user(dated)}; or set r.allow_moving = true",
-        )
-
-
-def _check_codename(name: str, entry: str, suite: str) -> None:
-    """Raise UsageError for binaries that are made for another system: they may lack its libraries, or mix them.
-
-    The binaries themselves do not say for which system they are, so nothing later on could tell.
-    """
-    codename = codename_of(entry.partition("=")[2].strip())
-    if codename in {"", suite} or codename.startswith(PORTABLE) or suite in SUITE_NAMES:
-        return
-    raise UsageError(
-        f"{FILE}: the repository {name!r} has binaries for {codename}, and base.suite is {suite!r}",
-        remedy=f"write {suite} in the place of {codename}; "
-        "or leave that part of the URL out, so that sources are compiled",
-    )
-
-
-def _shown(entry: str) -> str:
-    """Return a mistyped entry as a message may show it: where it may still hold a password, only its name."""
-    shown = _without_user(entry)
-    return f"{shown.partition('=')[0].partition(':')[0]}=…" if "@" in shown else shown
-
-
-def _without_user(text: str) -> str:
-    """Return a text with a URL in it as a message may show it: without user, password and query."""
-    return re.sub(r"\?.*", "", re.sub(r"//\S*@", "//", text))
 
 
 def _read(text: str, defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -5,18 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from pyrlab.adapters.cran import repository
+from pyrlab.adapters.cran import github, repository
+from pyrlab.adapters.cran.github import AtCommit, GitHub
 from pyrlab.adapters.cran.headers import included_headers
 from pyrlab.adapters.cran.repository import Repository
 from pyrlab.adapters.debian.apt import Answer
 from pyrlab.adapters.http import THREADS
+from pyrlab.model import commits
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.debian import Debian
 from pyrlab.model.cran.record import Record, Unread, is_r
 from pyrlab.model.cran.resolver import Candidate, Source, Universe, resolve
 from pyrlab.model.cran.system import TOOLCHAIN, Needs, SystemDebs
 from pyrlab.model.cran.version import RVersion
-from pyrlab.model.lists import Lists
+from pyrlab.model.lists import Lists, RRequest
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.settings import Settings
@@ -87,7 +89,8 @@ class Choice:
         """Return the lock's packages. ``system`` is what each deb of an R package depends on, of ``debs``."""
         carried = {deb.name: deb for deb in debs}
         return tuple(
-            _pin(one, self.files[name], self.needs[name], requested=name in roots)
+            # What comes from GitHub is what the list names.
+            _pin(one, self.files[name], self.needs[name], requested=name in roots or one.repository == commits.NAME)
             if name in self.files
             else _deb_pin(one, carried[one.record.file], system[one.record.file], requested=name in roots)
             for name, one in sorted(self.packages.items())
@@ -118,6 +121,8 @@ def _deb_pin(chosen: Candidate, deb: DebPin, system: Sequence[str], *, requested
 class Chooser:
     """Chooses for one lock run. ``old`` are the pins that need not move; ``find_files`` asks the archive's Contents.
 
+    ``warn`` is told of what a package wants that is not taken from where its authors take it.
+
     ``same_r`` tells whether the old pins were chosen for the R and the machine that this run is for: their files then
     stay, binaries among them. What was downloaded, looked up and read stays for the next round.
     """
@@ -128,10 +133,12 @@ class Chooser:
     old: Mapping[str, RPin]
     find_files: FindFiles
     same_r: Callable[[str], bool]
-    repositories: dict[str, Repository] = field(default_factory=dict)
+    warn: Callable[[str], None]
+    repositories: dict[str, Repository | GitHub] = field(default_factory=dict)
     _files: dict[Candidate, tuple[RFile, ...]] = field(default_factory=dict)
     _headers: dict[str, Collection[str]] = field(default_factory=dict)
     _descriptions: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _commits: list[AtCommit] = field(default_factory=list)
     _stays: bool = False
 
     def choose(self, answer: Answer, *, r: str) -> Choice:
@@ -139,7 +146,7 @@ class Chooser:
 
         Raises ListError, NetworkError, HashMismatchError.
         """
-        self.repositories = self.repositories or repository.connect(self.settings, r=r, architecture=self.architecture)
+        self.repositories = self.repositories or self._connect(r)
         # What a deb says of itself counts also when it was rejected for that, and is no longer in apt's closure.
         self._descriptions.update(answer.descriptions)
         self._stays = self.same_r(r)
@@ -152,7 +159,7 @@ class Chooser:
         locked = {name: one for name, pin in self.old.items() if (one := self._locked(pin, own))}
         bioconductor = debian.of_bioconductor(answer.stanzas)
         universe = Universe(RVersion.parse(r), self._sources(own), installed, locked, bioconductor)
-        solution = resolve(self.lists.r, universe)
+        solution = resolve([*self.lists.r, *map(_at_commit, self._commits)], universe)
         others = [one for one in solution.packages.values() if one.repository != debian.NAME]
         with ThreadPoolExecutor(THREADS) as pool:
             files = {one.name: found for one, found in zip(others, pool.map(self._files_of, others), strict=True)}
@@ -160,9 +167,30 @@ class Chooser:
         missed = self._missed(others, files)
         return Choice(solution.packages, files, needs, solution.left_out, solution.warnings, missed)
 
+    def _connect(self, r: str) -> dict[str, Repository | GitHub]:
+        """Return the repositories by name; what the list wants of GitHub is fetched, and there before the others."""
+        found: dict[str, Repository | GitHub] = {}
+        if self.lists.r_commits:
+            source = found[commits.NAME] = github.connect(self.settings)
+            locked = {file.path: file for pin in self.old.values() for file in pin.files if file.kind == "commit"}
+            self._commits = source.load(self.lists.r_commits, locked)
+            self._warn_of_remotes()
+        return found | dict(repository.connect(self.settings, r=r, architecture=self.architecture))
+
+    def _warn_of_remotes(self) -> None:
+        places = [package.commit.place for package in self._commits]
+        names = {request.name for request in self.lists.r} | {package.record.name for package in self._commits}
+        for package in self._commits:
+            for remote in github.unlisted(package, places, names):
+                self.warn(
+                    f"warning: {package.commit} ({package.commit.where}) has {remote.text} in its Remotes; what it "
+                    "needs of that comes from r.repositories here: for the authors' own, list it as owner/repo@sha"
+                )
+
     def _sources(self, own: Debian) -> list[Source]:
-        """Return the repositories in the user's order."""
-        return [self.repositories.get(one.name, own) for one in self.settings.r_repositories]
+        """Return GitHub, where the list wants anything of it, and the repositories in the user's order."""
+        first = [source for name, source in self.repositories.items() if name == commits.NAME]
+        return [*first, *(self.repositories.get(one.name, own) for one in self.settings.r_repositories)]
 
     def _known_names(self) -> set[str]:
         """Return all R names that the indexes of other repositories have."""
@@ -173,7 +201,8 @@ class Chooser:
         if pin.repository == debian.NAME:
             records = own.records(pin.name) if any(not one.url for one in self.settings.r_repositories) else ()
             return Candidate(debian.NAME, records[0]) if records else None
-        if pin.repository not in self.repositories:
+        # Of GitHub's, the list itself names the one version.
+        if pin.repository not in self.repositories or pin.repository == commits.NAME:
             return None
         if any(one.name == pin.name and one.suggests for one in self.lists.r):
             record = self._suggesting(pin)
@@ -200,6 +229,7 @@ class Chooser:
         said = [
             source.missed({one.name: files[one.name] for one in new if one.repository == name})
             for name, source in self.repositories.items()
+            if isinstance(source, Repository)
         ]
         return tuple(filter(None, said))
 
@@ -207,9 +237,7 @@ class Chooser:
         self, answer: Answer, others: Sequence[Candidate], files: Mapping[str, Sequence[RFile]]
     ) -> dict[str, Needs]:
         """Return what each package from elsewhere needs of Debian: as Debian says, or as it was, or by its headers."""
-        sources = {
-            one.name: (one.repository, file) for one in others for file in files[one.name] if file.kind == "source"
-        }
+        sources = {one.name: (one.repository, file) for one in others for file in files[one.name] if file.is_source}
         system = SystemDebs(answer.stanzas, answer.sources, answer.names, self._headers)
         needs = {}
         for one in others:
@@ -228,6 +256,9 @@ class Chooser:
         """Tell whether a candidate is the very version that was locked, for this R and machine."""
         pin = self.old.get(chosen.name)
         same = pin is not None and (pin.repository, pin.version) == (chosen.repository, str(chosen.record.version))
+        if pin and chosen.repository == commits.NAME:
+            # Many commits have the same version.
+            same = same and chosen.record.file in {file.path for file in pin.files}
         return same and self._stays
 
     def _included(self, chosen: Candidate, sources: Mapping[str, tuple[str, RFile]]) -> Collection[str]:
@@ -243,6 +274,11 @@ class Chooser:
             found = self.find_files(unknown)
             self._headers.update({header: found.get(header, ()) for header in unknown})
         return headers
+
+
+def _at_commit(package: AtCommit) -> RRequest:
+    """Return what the list wants of GitHub, as a line that names the package."""
+    return RRequest(package.record.name, "==", str(package.record.version), package.commit.where, commits.NAME)
 
 
 def _record(pin: RPin) -> Record:

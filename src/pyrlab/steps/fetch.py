@@ -6,12 +6,13 @@ certificate or password ever enters a build. Who gives a file does not matter: i
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from pyrlab.adapters.cran import repository
+from pyrlab.adapters.cran import github, repository
 from pyrlab.adapters.debian.archive import bases
 from pyrlab.adapters.http import Wanted, Web
 from pyrlab.adapters.python.index import PythonIndex
 from pyrlab.adapters.store import Store
 from pyrlab.errors import GoneError, HashMismatchError, NetworkError
+from pyrlab.model import commits
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import PythonFile, PythonPin
 from pyrlab.model.locks.r import RPin
@@ -100,12 +101,15 @@ def _fetch_python(settings: Settings, files: Sequence[PinnedFile]) -> None:
 
 
 def _fetch_r(settings: Settings, pins: Sequence[RPin], *, r: str, architecture: str, say: Say) -> None:
-    repositories = repository.connect(settings, r=r, architecture=architecture)
+    repositories: dict[str, repository.Repository | github.GitHub] = {
+        commits.NAME: github.connect(settings),
+        **repository.connect(settings, r=r, architecture=architecture),
+    }
     for pin in pins:
         _bring(repositories, pin, say)
 
 
-def _bring(repositories: Mapping[str, repository.Repository], pin: RPin, say: Say) -> None:
+def _bring(repositories: Mapping[str, repository.Repository | github.GitHub], pin: RPin, say: Say) -> None:
     """Bring a package's binary, or where that is not to be had any more, its source."""
     *others, last = sorted(pin.files, key=lambda file: file.kind)
     source = repositories[pin.repository]

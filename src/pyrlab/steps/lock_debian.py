@@ -140,7 +140,7 @@ def _in_turns(job: Job) -> tuple[Answer, Asked, Choice]:
 
 def _sources(job: Job) -> str:
     """Return what compiles R packages by Debian's word: of interest where some come from elsewhere."""
-    if names_of(job.settings) == (debian.NAME,):
+    if names_of(job.settings) == (debian.NAME,) and not job.lists.r_commits:
         return ""
     return r_sources(job.settings, architecture=job.root.architecture, say=job.say)
 
@@ -198,6 +198,7 @@ def _chooser(job: Job) -> Chooser:
         old_pins,
         lambda files: find_files(job.settings, files, architecture=job.root.architecture, say=job.say),
         lambda version: old is not None and same_machine and minor(old.r) == minor(version),
+        job.say,
     )
 
 

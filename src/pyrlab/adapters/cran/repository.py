@@ -320,9 +320,9 @@ def _versions(name: str, files: Iterable[str]) -> dict[str, RVersion]:
 
 def _record(package: Path, name: str, version: RVersion) -> Record:
     """Return what a source or binary package says of itself. Raises ValueError unless it is the one that is named."""
-    description = _description(package)
+    text = description(package)
     try:
-        found = read_description(description)
+        found = read_description(text)
     except ValueError as error:
         raise ValueError(f"its DESCRIPTION {error}") from error
     if (found.name, found.version) != (name, version):
@@ -330,8 +330,8 @@ def _record(package: Path, name: str, version: RVersion) -> Record:
     return found
 
 
-def _description(package: Path) -> bytes:
-    """Return the DESCRIPTION of a source or binary package. Raises ValueError."""
+def description(package: Path) -> bytes:
+    """Return the DESCRIPTION in the top folder of a package's tarball. Raises ValueError."""
     found: bytes | None = None
     try:
         with tarfile.open(package) as archive:

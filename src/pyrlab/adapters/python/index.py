@@ -115,7 +115,7 @@ class PythonIndex:
         Raises NotThereError, RefusedError, NetworkError.
         """
         allowed = {"", *_hashes(pin)}
-        return [file for file in self._page(pin.name) if file.sha256 in allowed and _is_of(file, pin)]
+        return [file for file in self.page(pin.name) if file.sha256 in allowed and _is_of(file, pin)]
 
     def fetch_all(self, pairs: Sequence[Pair], *, progress: Callable[[int], None] = lambda _: None) -> None:
         """Bring these files into the store. Raises NotThereError, HashMismatchError, NetworkError."""
@@ -153,7 +153,7 @@ class PythonIndex:
 
     def _wanted(self, pair: Pair) -> Wanted:
         pin, file = pair
-        page = self._page(pin.name)
+        page = self.page(pin.name)
         urls = tuple(found.url for found in page if found.sha256 == file.sha256)
         named = [found for found in page if found.filename == file.filename]
         # Without a hash the name is all there is to go by. The bytes must be right in any case.
@@ -165,8 +165,11 @@ class PythonIndex:
             )
         return Wanted(urls, file.sha256, file.size, f"{pin.name} {pin.version}")
 
-    def _page(self, name: str) -> list[IndexFile]:
-        """Return all files that an index has of a project."""
+    def page(self, name: str) -> list[IndexFile]:
+        """Return all files that the index has of a project.
+
+        Raises NotThereError, RefusedError, NetworkError.
+        """
         # It brings half a second of imports, which only those need who ask an index.
         from pypi_simple import ACCEPT_ANY, PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 

@@ -99,17 +99,22 @@ class Index:
         return tuple(sorted(records, key=lambda record: record.version, reverse=True)), tuple(reasons)
 
 
+def read_fields(data: bytes) -> dict[str, str]:
+    """Return the fields of a DESCRIPTION file. Raises ValueError, to be read after the file's name."""
+    text = data.removeprefix(_BOM).strip()
+    start, end = next(_split(b"\n" + text))
+    return _fields(_decode((b"\n" + text)[start:end]))
+
+
 def read_description(data: bytes) -> Record:
     """Return what the DESCRIPTION in a package says; the record's file is not known.
 
     Raises ValueError, to be read after the file's name.
     """
-    text = data.removeprefix(_BOM).strip()
-    if not text:
+    if not data.removeprefix(_BOM).strip():
         raise ValueError("is empty")
-    start, end = next(_split(b"\n" + text))
     try:
-        return Record.of(_fields(_decode(text[start:end])), file="")
+        return Record.of(read_fields(data), file="")
     except ValueError as error:
         raise ValueError(f"cannot be read: {error}") from error
 

@@ -12,16 +12,19 @@ from debian.debian_support import Version
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
+from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Dependency
-from pyrlab.model.lists import Lists
+from pyrlab.model.lists import Lists, RRequest
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.tables import Table
 
 FILE = "r_packages.lock"
 REMEDY = "nox -s lock -- r"
 FORMAT = 3
-KINDS = ("source", "binary")
+KINDS = ("source", "binary", "commit")
+# Both are compiled; the tarball of a commit has a top folder of its own.
+SOURCES = ("source", "commit")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADING = re.compile(r"\[\[(.*)\]\]")
 _NAME = re.compile(r'name = "(.*)"')
@@ -29,7 +32,10 @@ _NAME = re.compile(r'name = "(.*)"')
 
 @dataclass(frozen=True, slots=True, order=True)
 class RFile:
-    """A file of a CRAN-like repository: ``kind`` is source or binary, ``path`` relative to the repository's root."""
+    """A file of a CRAN-like repository, or of GitHub: ``path`` is relative to the repository's root.
+
+    ``kind`` is source or binary, or commit for a source as a commit of a GitHub repository has it.
+    """
 
     kind: str
     path: str
@@ -46,6 +52,11 @@ class RFile:
         if not _SHA256.fullmatch(file.sha256):
             raise ValueError(f"'sha256' of {table.where} is {file.sha256!r}")
         return file
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it has to be compiled."""
+        return self.kind in SOURCES
 
     def table(self) -> dict[str, Any]:
         """Return the TOML table that ``parse`` reads."""
@@ -113,7 +124,7 @@ class RPin:
     @property
     def source(self) -> RFile | None:
         """The file that is compiled where no binary will do, if the repository has it."""
-        return next((file for file in self.files if file.kind == "source"), None)
+        return next((file for file in self.files if file.is_source), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +236,16 @@ def _sorted(pins: Iterable[RPin]) -> tuple[RPin, ...]:
 
 def input_of(lists: Lists, suite: str, repositories: Sequence[str]) -> str:
     """Return the digest of all that r_packages.lock is made from, but for the repositories themselves."""
-    return locks.digest(
-        [f"suite {suite}", *(f"repository {one}" for one in repositories), *(f"r {request}" for request in lists.r)]
-    )
+    wanted = [*(f"r {request}" for request in lists.r), *(f"r {commit}" for commit in lists.r_commits)]
+    return locks.digest([f"suite {suite}", *(f"repository {one}" for one in repositories), *wanted])
 
 
 def check(lock: RLock, lists: Lists, *, suite: str, repositories: Sequence[str], r: str) -> None:
     """Raise StaleLockError unless the lock was made from this list and these repositories, for the locked R."""
     held = {pin.name for pin in lock.packages}
-    lacking = [request for request in lists.r if request.name not in held]
+    paths = {file.path for pin in lock.packages for file in pin.files if file.kind == "commit"}
+    lacking: list[RRequest | CommitRequest] = [request for request in lists.r if request.name not in held]
+    lacking += [commit for commit in lists.r_commits if commit.path not in paths]
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)

@@ -1,0 +1,23 @@
+"""What a wheel says of itself: the distributions that it needs."""
+
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+# No METADATA is longer, in bytes: most of it is a readme.
+LONGEST = 2**22
+
+
+def requirements(wheel: Path) -> list[Requirement]:
+    """Return the ``Requires-Dist`` of a wheel; nothing where it cannot be read. Source: the core metadata of PyPA."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            with archive.open(name) as file:
+                text = file.read(LONGEST).decode("utf-8", errors="replace")
+        lines = HeaderParser().parsestr(text).get_all("Requires-Dist", [])
+        return [Requirement(line) for line in lines]
+    except (zipfile.BadZipFile, OSError, StopIteration, InvalidRequirement, NotImplementedError, RuntimeError):
+        return []

@@ -1,0 +1,107 @@
+"""`outdated`: what is newer than the locks. Asks the archive, the index and the repositories, and changes nothing."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from pyrlab.adapters import lock_files
+from pyrlab.adapters.cran import repository
+from pyrlab.adapters.debian import archive
+from pyrlab.adapters.http import THREADS, NotThereError
+from pyrlab.adapters.lists_files import read_lists
+from pyrlab.adapters.python.metadata import requirements
+from pyrlab.errors import StaleLockError
+from pyrlab.model.debian import Index
+from pyrlab.model.lists import Lists
+from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.lockset import Earlier, glibc_of, names_of, python_of
+from pyrlab.model.locks.python import PythonPin
+from pyrlab.model.outdated import PythonLocked, Row, RWorld, commit_rows, debian_rows, python_rows, r_rows
+from pyrlab.model.python_releases import Newest, newest
+from pyrlab.model.python_tags import applies, environment, tags
+from pyrlab.model.settings import Settings
+from pyrlab.steps import fetch
+
+Say = Callable[[str], None]
+
+
+def outdated(settings: Settings, *, say: Say) -> list[Row]:
+    """Return a row for each name in the lists. Needs a network, and no engine.
+
+    Raises StaleLockError, ListError, NetworkError, BuildError and UsageError.
+    """
+    lists = read_lists(settings.project, settings.graph)
+    locks = lock_files.read_earlier(settings, warn=say)
+    debs = locks.debs
+    if debs is None or debs.suite != settings.suite:
+        raise StaleLockError(f"there is no debs.lock for {settings.suite}", remedy="nox -s lock")
+    say(f"reading the archive of Debian {settings.suite}")
+    index = _archive(settings, debs)
+    rows = debian_rows(lists.all_debs, debs, index)
+    rows += _python(settings, lists, locks, debs, say)
+    return rows + _r(settings, lists, locks, debs, index, say)
+
+
+def _archive(settings: Settings, debs: DebsLock) -> Index:
+    """Return what the archive has: its signature and its hashes are checked, as for locking."""
+    web = fetch.debian_web(settings)
+    return archive.read(
+        archive.sources_of(settings.suite, settings.apt_sources),
+        debs.architecture,
+        lambda url: web.get(url, agent=fetch.AGENT).path.read_bytes(),
+        check_valid_until=settings.check_valid_until == "true",
+    ).index
+
+
+def _python(settings: Settings, lists: Lists, locks: Earlier, debs: DebsLock, say: Say) -> list[Row]:
+    """Return the rows of all Python lists; a name that several images list has a row for each lock that differs."""
+    say("asking the Python index")
+    rows: dict[Row, None] = {}
+    for image in settings.graph.with_python:
+        requests, lock = lists.python[image.name], locks.python.get(image.name)
+        pins = {pin.name: pin for pin in (lock.pins if lock else ())}
+        found = _newest(settings, sorted({request.name for request in requests}), pins.values(), debs)
+        target = f"Python {python_of(debs)} on {debs.architecture}"
+        locked = PythonLocked(pins, target, lambda pin: _wants(settings, pin, debs))
+        rows.update(dict.fromkeys(python_rows(requests, locked, found)))
+    return list(rows)
+
+
+def _newest(
+    settings: Settings, names: Sequence[str], pins: Iterable[PythonPin], debs: DebsLock
+) -> dict[str, Newest | None]:
+    index = fetch.python_index(settings)
+    python = python_of(debs)
+    fitting = tags(python=python, glibc=glibc_of(debs), architecture=debs.architecture)
+    early = {pin.name for pin in pins if Version(pin.version).is_prerelease}
+
+    def look(name: str) -> Newest | None:
+        try:
+            return newest(index.page(name), fitting, python=python, prereleases=name in early)
+        except NotThereError:
+            return None
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(zip(names, pool.map(look, names), strict=True))
+
+
+def _wants(settings: Settings, pin: PythonPin, debs: DebsLock) -> list[Requirement]:
+    """Return what a pinned wheel needs, if this machine has it; it is not fetched for that."""
+    file = pin.file_for(debs.architecture)
+    path = fetch.store_of(settings).get(file.sha256) if file and file.is_wheel else None
+    values = environment(python=python_of(debs), architecture=debs.architecture)
+    return [wanted for wanted in (requirements(path) if path else []) if applies(wanted.marker, values)]
+
+
+def _r(  # noqa: PLR0913, PLR0917 - what one run knows
+    settings: Settings, lists: Lists, locks: Earlier, debs: DebsLock, index: Index, say: Say
+) -> list[Row]:
+    if locks.r is None:
+        return []
+    repositories = repository.connect(settings, r=locks.r.r, architecture=debs.architecture)
+    if repositories:
+        say(f"reading the indexes of {', '.join(repositories)}")
+    rows = r_rows(lists.r, locks.r, RWorld(names_of(settings), repositories, index))
+    return [*rows, *commit_rows(lists.r_commits, locks.r)]
