@@ -28,6 +28,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "random", parent=hypothesis.settings.get_profile("unit"), max_examples=500, derandomize=False, print_blob=True
 )
+# Mutants are to fail, thousands of times: which example does it is of no interest.
+hypothesis.settings.register_profile(
+    "first",
+    parent=hypothesis.settings.get_profile("unit"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "unit"))
 
 
