@@ -66,7 +66,7 @@ class Machine:
 
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
-    instead of doing its work.
+    instead of doing its work, ``log`` what pip-compile does, and ``garbage`` what it writes behind its answers.
     """
 
     folder: Path
@@ -74,6 +74,8 @@ class Machine:
     architecture: str = "amd64"
     origin: str = ""
     fail: str = ""
+    log: bytes = b""
+    garbage: str = ""
     debs: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     wheels: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
@@ -286,6 +288,10 @@ class Machine:
 
     def _compile(self, request: Mapping[str, str], options: Sequence[str], out: Path) -> None:
         """Play pip-compile: the newest versions, but those of the constraints and of the earlier lock."""
+        if self.log:
+            (out / "status").write_text("2\n", encoding="utf-8")
+            (out / "log").write_bytes(self.log)
+            return
         pins = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
         locked = dict(pins.findall(request.get("requirements.lock", "")))
         for option in options:
@@ -309,7 +315,7 @@ class Machine:
             found.setdefault(name, (version, set()))[1].add(wanting)
         lines = [str(self._pin(name, version, via)) for name, (version, via) in sorted(found.items())]
         (out / "status").write_text("0\n", encoding="utf-8")
-        (out / "requirements.lock").write_text("".join(lines), encoding="utf-8")
+        (out / "requirements.lock").write_text("".join(lines) + self.garbage, encoding="utf-8")
 
     def _pin(self, name: str, version: str, via: set[str]) -> PythonPin:
         files = [file for file in self._files[name] if f"-{version}" in file["filename"]]
