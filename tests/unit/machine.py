@@ -117,7 +117,7 @@ class Machine:
             members = [entry(f"./usr/lib/R/site-library/{package}/DESCRIPTION", description.encode())]
         pool = self.archive / PATH
         pool.mkdir(parents=True, exist_ok=True)
-        made = debian_archives.deb(pool, name, *members, version=version.replace(":", "%3a"))
+        made = debian_archives.deb(pool, name, *members, version=version.rpartition(":")[2])
         self.debs.setdefault(name, {})[version] = list(depends)
         lines = {
             "Package": name,
