@@ -146,11 +146,11 @@ class Machine:
         (self.archive / fields["Filename"]).unlink()
         self._publish()
 
-    def change_deb(self, name: str, version: str) -> None:
-        """Let the archive have other bytes under the same version."""
+    def change_deb(self, name: str, version: str, *, whole: bytes = b"") -> None:
+        """Let the archive have other bytes under the same version: ``whole``, or a few more than before."""
         fields = self._stanzas[name, version]
         file = self.archive / fields["Filename"]
-        file.write_bytes(file.read_bytes() + b"!")
+        file.write_bytes(whole or file.read_bytes() + b"!")
         fields["SHA256"] = hashlib.sha256(file.read_bytes()).hexdigest()
         fields["Size"] = str(file.stat().st_size)
         self._publish()
@@ -201,13 +201,16 @@ class Machine:
         file = PythonFile("amd64", filename, len(content), digest)
         return PythonPin(name, version, "", (f"sha256:{digest}",), ("list",), (file,))
 
-    def add_r(self, name: str, version: str, *, code: str = "", **fields: str) -> Path:
+    def add_r(
+        self, name: str, version: str, *, code: str = "", files: Mapping[str, str] | None = None, **fields: str
+    ) -> Path:
         """Put a source package into the R repository, with C code where it has some; return its file."""
         lines = {"Package": name, "Version": version, "NeedsCompilation": "yes" if code else "no", **fields}
         text = "".join(f"{key}: {value}\n" for key, value in lines.items())
         members = [entry(f"{name}/DESCRIPTION", text.encode())]
         if code:
             members.append(entry(f"{name}/src/code.c", code.encode()))
+        members += [entry(f"{name}/{file}", content.encode()) for file, content in (files or {}).items()]
         path = self.cran / f"src/contrib/{name}_{version}.tar.gz"
         _write(path, gzip.compress(tar_of(*members), mtime=0))
         assert tarfile.is_tarfile(path)

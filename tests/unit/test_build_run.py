@@ -14,6 +14,7 @@ from pyrlab.model.changes import Change
 from pyrlab.steps.images import INPUTS, Plan
 from pyrlab.steps.materials import Materials, cache_id, seal
 
+Warn = Callable[[dict[str, list[Change]]], None]
 IMAGES = ["pylab", "pyrlab-base", "rlab", "rlab-base"]
 
 
@@ -27,7 +28,12 @@ def locked(own: Project) -> Project:
     return own
 
 
-def run(own: Project, *names: str, locked: bool = True, warn: Callable[[object], None] = pytest.fail) -> list[str]:
+def unwarned(changes: dict[str, list[Change]]) -> None:
+    """Take a warning where there must be none."""
+    raise AssertionError(changes)
+
+
+def run(own: Project, *names: str, locked: bool = True, warn: Warn = unwarned) -> list[str]:
     """Build, and return what was said."""
     said: list[str] = []
     build(own.settings, names, locked=locked, say=said.append, warn=warn)
