@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mutmut.mutation.data import SourceFileMutationData
@@ -24,9 +25,12 @@ def main() -> int:
     options = arguments()
     sources = list(walk_mutatable_files())
     every = [name for source in sources for name in mutants_of(source)]
-    chosen = options.names or sample(every, options.sample, options.seed)
-    if not options.names:
-        print(f"{len(chosen)} of {len(every)} mutants, --seed {options.seed}", flush=True)
+    wanted = [name for name in every if any(fnmatchcase(name, pattern) for pattern in options.names)]
+    if not wanted:
+        print("no mutant is called so", file=sys.stderr)
+        return 2
+    chosen = sample(wanted, options.sample, options.seed)
+    print(f"{len(chosen)} of {len(wanted)} mutants, --seed {options.seed}", flush=True)
     try_out(chosen, options.max_children)
     late = [name for name, status in read_statuses(sources, chosen).items() if status == "timeout"]
     if late:
@@ -39,7 +43,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="mutants to try; otherwise a sample of all")
+    parser.add_argument("names", nargs="*", default=["*"], help="of which mutants, as in 'pyrlab.steps.fetch.*'")
     parser.add_argument("--sample", type=int, default=1000, help="how many to try; 0 for all, which takes hours")
     # Each day another one, which the output names: run by run all of the code is looked at.
     parser.add_argument("--seed", type=int, default=datetime.now(UTC).date().toordinal(), help="which to try")

@@ -159,6 +159,7 @@ def test_a_package_from_elsewhere_has_its_file_and_what_it_needs(mixed: Project)
     assert {deb.name: deb.requested for deb in lock.build_debs} == {
         "libcurl4-gnutls-dev": True,
         "r-base-dev": True,
+        "zlib1g": False,
         "zlib1g-dev": True,
     }
 
