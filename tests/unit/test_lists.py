@@ -322,5 +322,6 @@ def test_a_graph_without_r_packages_has_no_list_of_them() -> None:
 def test_what_nobody_asked_for_says_so(read_lists: ReadLists) -> None:
     """Errors about it name no line of a list."""
     lists = read_lists({})
-    assert {request.where for request in (*lists.all_debs, *lists.all_python, *lists.r)} == {IMPLIED}
+    where = [request.where for request in lists.all_debs] + [request.where for request in lists.all_python]
+    assert {*where, *(request.where for request in lists.r)} == {IMPLIED}
     assert [(str(request), request.wanted) for request in lists.r] == [("IRkernel", Dependency("IRkernel"))]
