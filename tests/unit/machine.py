@@ -202,9 +202,19 @@ class Machine:
         return PythonPin(name, version, "", (f"sha256:{digest}",), ("list",), (file,))
 
     def add_r(
-        self, name: str, version: str, *, code: str = "", files: Mapping[str, str] | None = None, **fields: str
+        self,
+        name: str,
+        version: str,
+        *,
+        code: str = "",
+        files: Mapping[str, str] | None = None,
+        beside: bool = False,
+        **fields: str,
     ) -> Path:
-        """Put a source package into the R repository, with C code where it has some; return its file."""
+        """Put a source package into the R repository, with C code where it has some; return its file.
+
+        The index then has this version alone, or ``beside`` earlier ones.
+        """
         lines = {"Package": name, "Version": version, "NeedsCompilation": "yes" if code else "no", **fields}
         text = "".join(f"{key}: {value}\n" for key, value in lines.items())
         members = [entry(f"{name}/DESCRIPTION", text.encode())]
@@ -214,7 +224,8 @@ class Machine:
         path = self.cran / f"src/contrib/{name}_{version}.tar.gz"
         _write(path, gzip.compress(tar_of(*members), mtime=0))
         assert tarfile.is_tarfile(path)
-        self._r = [stanza for stanza in self._r if not stanza.startswith(f"Package: {name}\n")] + [text]
+        others = [stanza for stanza in self._r if beside or not stanza.startswith(f"Package: {name}\n")]
+        self._r = [*others, text]
         self.publish_r()
         return path
 

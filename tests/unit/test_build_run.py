@@ -94,6 +94,7 @@ def test_a_target_is_what_bake_needs(locked: Project) -> None:
 def test_labels_tell_what_an_image_is_and_what_it_was_made_from(locked: Project) -> None:
     locked.machine.origin = "https://me:secret@git.example/lab.git\n"
     run(locked)
+    assert ["git", "-C", str(locked.folder), "remote", "get-url", "origin"] in locked.machine.commands
     labels = dict(locked.machine.images[locked.settings.tag("rlab")])
     locks = locked.locks
     assert labels.pop(INPUTS).startswith("sha256:")

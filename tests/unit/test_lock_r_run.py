@@ -371,3 +371,16 @@ def test_debians_sources_are_read_only_for_packages_from_elsewhere(mixed: Projec
     mixed.toml = settings_text(mixed.machine)
     mixed.lock()
     assert not any("headers alone" in line for line in mixed.said)
+
+
+def test_an_index_with_several_versions_tells_what_each_suggests(mixed: Project) -> None:
+    """It has the locked one, too, beside a newer one."""
+    mixed.machine.add_r("curl", "6.4.0", Suggests="zoo")
+    mixed.machine.add_r_deb("zoo", "1.8")
+    mixed.write("r_packages.txt", "curl")
+    mixed.lock()
+    mixed.machine.add_r("curl", "7.0.0", beside=True, Suggests="lattice")
+    mixed.machine.add_r_deb("lattice", "0.22")
+    mixed.write("r_packages.txt", "curl[Suggests]")
+    assert mixed.moved() == ["added zoo 1.8"]
+    assert "curl 6.4.0 mine*" in shown(mixed)
