@@ -66,7 +66,8 @@ class Machine:
 
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
-    instead of doing its work, ``log`` what pip-compile does, and ``garbage`` what it writes behind its answers.
+    instead of doing its work, ``log`` what pip-compile does, and ``garbage`` what it writes behind its answers;
+    ``output`` are lines of BuildKit's.
     """
 
     folder: Path
@@ -75,6 +76,7 @@ class Machine:
     origin: str = ""
     fail: str = ""
     log: bytes = b""
+    output: Sequence[str] = ()
     garbage: str = ""
     debs: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     wheels: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -253,6 +255,10 @@ class Machine:
             work = given["cwd"]
             assert isinstance(work, Path)
             self._bake(work)
+            on_line = given["on_line"]
+            assert callable(on_line)
+            for line in self.output:
+                on_line(line)
             return ""
         if command[:3] == ["docker", "buildx", "version"]:
             return "github.com/docker/buildx 0.18.0"

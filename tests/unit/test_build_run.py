@@ -1,16 +1,19 @@
 """Whole builds without an engine: what BuildKit is given, what images are called, and when there is nothing to do."""
 
 import json
+import shutil
 import stat
 from collections.abc import Callable
 
 import pytest
-from machine import Machine, Project
+from machine import Machine, Project, settings_text
 
 from pyrlab import __version__
+from pyrlab.adapters.cran import repository
 from pyrlab.commands.build import build
 from pyrlab.errors import GoneError, StaleLockError
 from pyrlab.model.changes import Change
+from pyrlab.model.settings import Settings
 from pyrlab.steps.images import INPUTS, Plan
 from pyrlab.steps.materials import Materials, cache_id, seal
 
@@ -250,3 +253,43 @@ def test_a_file_system_without_hard_links_keeps_a_seal_too(locked: Project, monk
     found = seal(locked.settings)
     assert (found, len(found)) == (seal(locked.settings), 64)
     assert stat.S_IMODE((locked.cache / "seal").stat().st_mode) == 0o600
+
+
+def test_steps_that_ran_are_told(locked: Project) -> None:
+    locked.machine.output = ["#7 [rlab rlab-system 2/2] RUN install", "#7 DONE 1.5s"]
+    assert run(locked, "rlab")[-1] == "rlab-system: 1.5 s"
+
+
+def test_r_packages_are_brought_for_the_r_and_the_machine_of_the_lock(
+    own: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that did not lock them."""
+    own.toml = settings_text(own.machine, repositories=("debian", "mine"))
+    own.machine.add_r("plain", "1.0")
+    own.write("r_packages.txt", "plain")
+    own.lock()
+    shutil.rmtree(own.cache)
+    asked = []
+
+    def connect(given: Settings, *, r: str, architecture: str) -> dict[str, repository.Repository]:
+        asked.append((r, architecture))
+        return real(given, r=r, architecture=architecture)
+
+    real = repository.connect
+    monkeypatch.setattr(repository, "connect", connect)
+    assert "downloading 1 R packages" in run(own)
+    assert asked == [("4.5.0", "amd64")]
+
+
+def test_a_project_without_r_packages_is_built(own: Project) -> None:
+    """Its graph has no image for them."""
+    graph = own.folder / "docker/images.toml"
+    text = graph.read_text(encoding="utf-8")
+    text = text.replace('r = "r_packages.txt"\nr_needed = ["IRkernel"]\n', "").replace('ir = "R"', "")
+    graph.write_text(text.replace('"python",  }', '"python" }'), encoding="utf-8")
+    assert "IRkernel" not in graph.read_text(encoding="utf-8")
+    assert list(own.lock()) == ["debs.lock", "requirements.lock"]
+    assert own.machine.questions[0].request.keys() >= {"images", "names"}
+    assert "r" not in own.machine.questions[0].request
+    assert run(own)[0] == "building pyrlab-base, pylab, rlab-base, rlab"
+    assert run(own)[0].startswith("nothing to do")

@@ -1,6 +1,7 @@
 """Whole runs of `lock` for R: Debian's packages and those of other repositories, and what these need of Debian."""
 
 import gzip
+from pathlib import Path
 
 import pytest
 from machine import Project, settings_text
@@ -254,21 +255,87 @@ def test_locking_again_asks_apt_once_and_downloads_nothing(mixed: Project) -> No
     assert not any(line.startswith(("looking up", "downloading")) for line in mixed.said)
 
 
-def test_an_earlier_version_from_elsewhere_stays(mixed: Project) -> None:
-    """It is in the Archive now; what it needs is as it was."""
-    old = mixed.machine.add_r("curl", "6.4.0", code=CODE)
+def archive(own: Project, file: Path) -> None:
+    """Let a repository have a package in its Archive alone."""
+    place = own.machine.cran / "src/contrib/Archive" / file.name.partition("_")[0] / file.name
+    place.parent.mkdir(parents=True)
+    file.rename(place)
+
+
+@pytest.fixture
+def archived(mixed: Project) -> Project:
+    """Return a project whose curl is in the Archive by now, and whose repository has a newer one."""
+    mixed.machine.add_r("own", "1.0", files={"inst/include/own.h": ""})
+    old = mixed.machine.add_r(
+        "curl",
+        "6.4.0",
+        code=CODE,
+        Depends="R (>= 3.5)",
+        Imports="repr (>= 1.0)",
+        LinkingTo="own",
+        SystemRequirements="libcurl",
+    )
+    mixed.write("r_packages.txt", "curl", "own")
+    mixed.lock()
+    archive(mixed, old)
+    mixed.machine.add_r("curl", "7.0.0")
+    return mixed
+
+
+def test_an_earlier_version_from_elsewhere_stays(archived: Project) -> None:
+    """With all that the lock says of it."""
+    before = pin_of(archived, "curl")
+    assert archived.moved() == []
+    assert pin_of(archived, "curl") == before
+    changed = archived.lock(packages="curl")["r_packages.lock"]
+    assert "up curl 6.4.0 7.0.0" in changed
+    assert pin_of(archived, "curl").build == ()
+
+
+def test_an_earlier_version_from_elsewhere_stays_with_another_r(archived: Project) -> None:
+    """Its files, and what it compiles with, are looked up anew."""
+    before = pin_of(archived, "curl")
+    archived.machine.add_deb("r-base-core", "4.6.0-1")
+    archived.lock(packages="r-base-core")
+    after = pin_of(archived, "curl")
+    assert lock_of(archived).r == "4.6.0"
+    assert (after.version, after.build, after.linking) == (before.version, before.build, before.linking)
+
+
+def test_an_earlier_version_moves_where_r_is_too_new_for_it(mixed: Project) -> None:
+    """The lock knows its bounds."""
+    old = mixed.machine.add_r("curl", "6.4.0", Depends="R (< 4.6)")
     mixed.write("r_packages.txt", "curl")
     mixed.lock()
-    before = pin_of(mixed, "curl")
-    archived = mixed.machine.cran / "src/contrib/Archive/curl" / old.name
-    archived.parent.mkdir(parents=True)
-    old.rename(archived)
+    archive(mixed, old)
+    mixed.machine.add_r("curl", "7.0.0")
+    mixed.machine.add_deb("r-base-core", "4.6.0-1")
+    assert "up curl 6.4.0 7.0.0" in mixed.moved(packages="r-base-core")
+
+
+def test_a_package_of_debians_stays_where_another_repository_has_it_too(mixed: Project) -> None:
+    """Even one that comes before Debian."""
+    mixed.toml = settings_text(mixed.machine, repositories=("mine", "debian"))
+    mixed.machine.add_r_deb("zoo", "1.8")
+    mixed.write("r_packages.txt", "zoo")
+    mixed.lock()
+    mixed.machine.add_r("zoo", "2.0")
+    assert mixed.moved() == []
+    assert "zoo 1.8 debian*" in shown(mixed)
+    assert mixed.moved(packages="zoo")[-1:] == ["up zoo 1.8 2.0"]
+
+
+def test_a_version_that_nobody_has_any_more_stays_unless_its_suggestions_are_asked_for(mixed: Project) -> None:
+    """These are in its file alone."""
+    old = mixed.machine.add_r("curl", "6.4.0")
+    mixed.machine.add_r("other", "1.0", Suggests="repr")
+    mixed.write("r_packages.txt", "curl", "other[Suggests]")
+    mixed.lock()
+    old.unlink()
     mixed.machine.add_r("curl", "7.0.0")
     assert mixed.moved() == []
-    assert pin_of(mixed, "curl") == before
-    changed = mixed.lock(packages="curl")["r_packages.lock"]
-    assert changed[0] == "up curl 6.4.0 7.0.0"
-    assert pin_of(mixed, "curl").build == ()
+    mixed.write("r_packages.txt", "curl[Suggests]", "other")
+    assert mixed.moved() == ["up curl 6.4.0 7.0.0"]
 
 
 def test_a_binary_is_locked_beside_its_source_only_for_this_r(mixed: Project) -> None:
@@ -317,9 +384,7 @@ def test_what_an_archived_version_suggests_is_read_from_its_file(mixed: Project)
     mixed.machine.add_r_deb("zoo", "1.8")
     mixed.write("r_packages.txt", "curl")
     mixed.lock()
-    archived = mixed.machine.cran / "src/contrib/Archive/curl" / old.name
-    archived.parent.mkdir(parents=True)
-    old.rename(archived)
+    archive(mixed, old)
     mixed.machine.add_r("curl", "7.0.0", Suggests="lattice")
     mixed.write("r_packages.txt", "curl[Suggests]")
     assert "added zoo 1.8" in mixed.moved()

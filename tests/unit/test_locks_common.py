@@ -151,3 +151,34 @@ def test_without_sums_an_edit_is_noticed_too(sums: str) -> None:
         body.check("sha256:0", sums, 0, name="debs.lock", remedy="")
     with pytest.raises(locks.EditedLockError, match=r"^debs\.lock was edited or merged by hand: line 3$"):
         body.check(body.digest, sums, 3, name="debs.lock", remedy="")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("# a: 1\n\nb 1\nc 1\n", 0, id="as-written"),
+        pytest.param("\n# a note\n# a: 1\nb 1\n\n\nc 1", 0, id="blank-lines-and-notes"),
+        pytest.param("# a: 2\n\nb 1\nc 1\n", 1, id="in-the-header"),
+        pytest.param("# a: 1\n\nb 1\n\nc 2\n", 5, id="a-pin"),
+        pytest.param("# a: 1\n\nb 1\n", 4, id="the-last-is-gone"),
+        pytest.param("# a: 1\n\nb 1\nc 1\nd 1\n", 6, id="one-more"),
+        pytest.param("# a: 1\n\n b 1\nc 1\n", 3, id="a-space"),
+    ],
+)
+def test_the_first_line_that_was_edited_is_found(text: str, line: int) -> None:
+    assert locks.first_edit(text, "# a: 1\n\nb 1\nc 1\n") == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("<<<<<<< HEAD\na 1\n", 1, id="first-line"),
+        pytest.param("a 1\n\n=======\nb 1\n", 3, id="in-between"),
+        pytest.param("a 1\r\n>>>>>>> theirs", 2, id="last-line-of-windows"),
+    ],
+)
+def test_a_conflict_is_named_by_its_line(text: str, line: int) -> None:
+    with pytest.raises(StaleLockError) as caught:
+        locks.check_text(text, name="debs.lock", remedy="nox -s lock -- debs")
+    assert str(caught.value) == f"debs.lock has a conflict marker of git in line {line}"
+    assert caught.value.remedy == "git checkout --ours -- debs.lock (or --theirs), then: nox -s lock -- debs"

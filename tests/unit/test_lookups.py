@@ -97,3 +97,11 @@ def test_what_is_looked_up_is_told_in_one_line(settings: Settings, count: int, s
     said: list[str] = []
     find_files(settings, [f"a{number}" for number in range(count)], architecture="amd64", say=said.append)
     assert said[0] == f"looking up in Debian's Contents: {shown}"
+
+
+def test_sources_of_an_archive_that_cannot_be_read_are_said_to_be_missed(archive: Archive, settings: Settings) -> None:
+    (archive.folder / "dists/extra/Release").unlink()
+    said: list[str] = []
+    text = r_sources(settings, architecture="amd64", say=said.append)
+    assert ("r-cran-zlib" in text, "r-cran-archive" in text) == (True, False)
+    assert f"all indexes of {archive.url}/dists/extra: " in said[0]
