@@ -35,7 +35,7 @@ def main(deb: str) -> None:
     keys = b"".join(minimal(cert) for cert in certs)
     KEYS.write_text(pysequoia.armor(keys, pysequoia.ArmorKind.PublicKey), encoding="ascii")
     for cert in certs:
-        print(cert.fingerprint, *map(str, cert.user_ids))  # noqa: T201 - what this script shows
+        print(cert.fingerprint, *map(str, cert.user_ids))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """Small projects for the unit tests, made on the spot: lists, settings, and a machine on which no program runs."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
 from graphs import GRAPH, TEXT
+from index_server import serve
+from machine import Machine, Project
 
 from pyrlab.adapters import lists_files, process
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model import settings
 from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
@@ -27,6 +31,12 @@ hypothesis.settings.register_profile(
 # printed with a line to paste above the test, which then fails here too.
 hypothesis.settings.register_profile(
     "random", parent=hypothesis.settings.get_profile("unit"), max_examples=500, derandomize=False, print_blob=True
+)
+# Mutants are to fail, thousands of times: which example does it is of no interest.
+hypothesis.settings.register_profile(
+    "first",
+    parent=hypothesis.settings.get_profile("unit"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "unit"))
 
@@ -74,3 +84,23 @@ def load_settings(project: Path, no_programs: None) -> Callable[..., Settings]:
         return read_settings(project, environment)
 
     return load
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """Run a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
+    monkeypatch.setenv("NETRC", "/dev/null")
+    folder = tmp_path / "machine"
+    with serve(folder / "index") as index:
+        running = Machine(folder, index.url)
+        running.stock()
+        monkeypatch.setattr(process, "run", running.run)
+        monkeypatch.setattr(engine, "find", lambda: SimpleNamespace(architecture=running.architecture))
+        monkeypatch.setattr(engine, "client", lambda: SimpleNamespace(images=running))
+        yield running
+
+
+@pytest.fixture
+def own(project: Path, machine: Machine) -> Project:
+    """Return a project with empty lists on a machine of its own."""
+    return Project(project, machine)

@@ -47,6 +47,18 @@ def versions(records: tuple[Record, ...]) -> dict[str, str]:
             "deb [trusted=yes] file:///debs ./", Source("file:///debs", "./", trusted=True), "file:///debs", id="flat"
         ),
         pytest.param(
+            "deb file:/debs trixie main",
+            Source("file:/debs", "trixie", ("main",)),
+            "file:/debs/dists/trixie",
+            id="path",
+        ),
+        pytest.param(
+            "deb [signed-by=/a=b.asc trusted=no lang=de] http://m/d sid main",
+            Source("http://m/d", "sid", ("main",), signed_by="/a=b.asc"),
+            "http://m/d/dists/sid",
+            id="value-with-a-sign",
+        ),
+        pytest.param(
             "deb http://m/x sub/dir/", Source("http://m/x", "sub/dir/"), "http://m/x/sub/dir", id="flat-below"
         ),
     ],
@@ -66,6 +78,12 @@ def test_a_source_is_read_from_its_line(line: str, source: Source, folder: str) 
         pytest.param("deb [trusted=maybe] http://me:secret@m/d trixie main", "neither yes nor no", id="neither"),
         pytest.param("deb [signed-by=ring] http://me:secret@m/d trixie main", "no absolute path", id="relative"),
         pytest.param("deb [snapshot=2026] http://me:secret@m/d trixie main", "does not know, snapshot", id="unknown"),
+        pytest.param(
+            "deb [signed-by=ring] http://me:secret@m/d trixie main",
+            r"^base\.apt_sources: 'deb \[signed-by=ring\] http://m/d trixie main' has an option signed-by that is no "
+            "absolute path$",
+            id="whole-message",
+        ),
         pytest.param("deb m/debian//me:secret@x trixie main", "has no URI", id="no-scheme"),
     ],
 )
@@ -282,3 +300,90 @@ def test_a_closure_kept_is_the_same_closure(stanzas: list[str]) -> None:
     found = solved(stanzas)
     if not isinstance(found, str):
         assert solved(stanzas, [(record.name, record.version) for record in found]) == found
+
+
+def test_a_record_is_all_that_its_stanza_says() -> None:
+    text = stanza(
+        "a",
+        "1:2-3",
+        Filename="./pool/a.deb",
+        SHA256="A" * 64,
+        Size="12",
+        Priority="important",
+        Pre_Depends="libc (>= 2) | libd",
+        Depends="b:any, c:amd64 (< 3),\n d:arm64",
+        Provides="v (= 4), w",
+    )
+    assert Record.parse(text, weight=100) == Record(
+        name="a",
+        version="1:2-3",
+        architecture="amd64",
+        sha256="a" * 64,
+        size=12,
+        path="pool/a.deb",
+        priority="important",
+        depends=(
+            (Relation("libc", ">=", "2"), Relation("libd")),
+            (Relation("b"),),
+            (Relation("c", "<=", "3"),),
+            (Relation("d:arm64"),),
+        ),
+        provides=(Relation("v", "=", "4"), Relation("w")),
+        weight=100,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "what"),
+    [
+        pytest.param("a", {"Filename": ""}, "Filename", id="no-path"),
+        pytest.param("a", {"Filename": "pool/a b.deb"}, "Filename", id="path-with-a-space"),
+        pytest.param("a", {"Filename": "pool/../a.deb"}, "Filename", id="path-upwards-in-between"),
+        pytest.param("a", {"SHA256": "g" * 64}, "SHA256", id="no-hash"),
+        pytest.param("a_b", {}, "Package", id="name"),
+        pytest.param("-a", {}, "Package", id="name-like-an-option"),
+        pytest.param("a", {"Architecture": "amd64 all"}, "Package", id="architecture"),
+    ],
+)
+def test_a_stanza_that_is_refused_says_what_is_wrong(name: str, fields: dict[str, str], what: str) -> None:
+    """It ends up in commands and paths."""
+    with pytest.raises(BuildError) as caught:
+        Record.parse(stanza(name, **fields))
+    assert str(caught.value) == f"the archive's index describes {name!r} in a way that cannot be read ({what})"
+    assert caught.value.remedy == (
+        "tell whoever keeps this archive; or use another one, in base.apt_sources of pyrlab.toml"
+    )
+
+
+def test_text_that_is_no_stanza_is_refused() -> None:
+    with pytest.raises(BuildError, match=r"^the archive's index describes 'a package' in a way .* \(Package\)$"):
+        index_of(stanza("a"), "<html>")
+
+
+def test_versions_are_in_debians_order() -> None:
+    """The first is the one to take. Of equal ones, the order of the sources does not matter."""
+    names = [f"1.{number}" for number in range(9, 12)] + ["1:0", "2~rc1"]
+    index = index_of(*(stanza("a", name, Filename=f"pool/{number}.deb") for number, name in enumerate(names)))
+    assert [record.version for record in index.versions("a")] == ["1:0", "2~rc1", "1.11", "1.10", "1.9"]
+    assert len(index) == 5
+    twins = [stanza("b", SHA256=digit * 64) for digit in "123"]
+    assert index_of(*twins).versions("b") == index_of(*reversed(twins)).versions("b")
+
+
+def test_of_providers_one_of_unknown_priority_comes_last() -> None:
+    index = index_of(
+        stanza("root", Depends="v"),
+        stanza("a", Provides="v", Priority="whatever"),
+        stanza("b", Provides="v", Priority="extra"),
+    )
+    assert set(versions(closure(index, ["root"]))) == {"root", "b"}
+
+
+def test_all_versions_that_do_not_do_are_named() -> None:
+    index = index_of(stanza("a", Depends="c (>= 3)"), stanza("c", "1"), stanza("c", "2"))
+    with pytest.raises(BuildError) as caught:
+        closure(index, ["a"])
+    assert str(caught.value) == "c (>= 3) cannot be had: the archive has c 2, c 1, and a 1 depends on it"
+    assert caught.value.remedy == (
+        "try again later if the archive is being updated; else check base.suite and base.apt_sources"
+    )

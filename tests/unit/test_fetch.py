@@ -1,16 +1,20 @@
 """Fetching into the store: just what sections pin, by hash, from archives and repositories that are folders."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pyrlab.adapters.cran import repository
+from pyrlab.adapters.http import Wanted, Web
 from pyrlab.errors import GoneError, HashMismatchError, NetworkError
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.sections import PinnedFile, Section, deb_section
 from pyrlab.model.settings import Settings
+from pyrlab.steps import fetch as steps
 from pyrlab.steps.fetch import fetch, names_in_store, store_of
 
 BYTES = {"source": b"source of cli", "binary": b"binary of cli"}
@@ -151,3 +155,129 @@ def test_without_sections_nothing_is_brought(settings: Settings) -> None:
     """Not even a folder is made."""
     assert bring(settings) == ({}, [])
     assert not (settings.cache / "files").exists()
+
+
+def test_a_binary_that_was_moved_to_the_archive_is_found_there(settings: Settings, shelf: Path) -> None:
+    """Repositories move what is no longer the newest."""
+    archived = shelf / "src/contrib/Archive/cli" / Path(PATHS["binary"]).name
+    archived.parent.mkdir(parents=True)
+    (shelf / PATHS["binary"]).rename(archived)
+    assert bring(settings, r_section("source", "binary"))[0] == of_kinds(["binary"])
+
+
+def test_what_is_compiled_instead_of_a_lost_binary_is_said(settings: Settings, shelf: Path) -> None:
+    (shelf / PATHS["binary"]).unlink()
+    _, told = bring(settings, r_section("source", "binary"))
+    assert told[0] == "downloading 1 R packages"
+    assert told[1].startswith("cli: mine has cli_3.6.5.tar.gz no longer")
+    assert told[1].endswith("; the source of cli that is locked beside it is compiled instead")
+
+
+def test_repositories_are_asked_for_this_r_and_machine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Package managers give binaries by these."""
+    asked = []
+
+    def connect(given: Settings, *, r: str, architecture: str) -> dict[str, repository.Repository]:
+        asked.append((given, r, architecture))
+        return real(given, r=r, architecture=architecture)
+
+    real = repository.connect
+    monkeypatch.setattr(repository, "connect", connect)
+    fetch(settings, [r_section("source")], r="4.5.0", architecture="arm64", say=lambda _: None)
+    assert asked == [(settings, "4.5.0", "arm64")]
+
+
+class Recorder(Web):
+    """Downloads nothing: notes what would be, and how."""
+
+    def fetch_all(
+        self, wanted: Sequence[Wanted], *, agent: str, progress: Callable[[int], None] = lambda _: None
+    ) -> list[Wanted]:
+        """Take the place of the real one."""
+        del agent, progress
+        self.wanted = [*wanted]
+        seen.append(self)
+        return []
+
+
+seen: list[Recorder] = []
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "proxies"),
+    [
+        pytest.param("", {}, {}, id="direct"),
+        pytest.param("", {"HTTPS_PROXY": "http://p:1"}, {"HTTPS_PROXY": "http://p:1"}, id="proxy"),
+        pytest.param(
+            '[network]\napt_proxy = "http://apt:2"',
+            {"HTTPS_PROXY": "http://p:1"},
+            {"HTTP_PROXY": "http://apt:2", "HTTPS_PROXY": "http://apt:2"},
+            id="proxy-for-debs",
+        ),
+    ],
+)
+def test_debs_come_from_debians_own_mirrors_by_their_proxy(
+    load_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    toml: str,
+    environment: Mapping[str, str],
+    proxies: Mapping[str, str],
+) -> None:
+    """Those of the suite, then its security updates."""
+    seen.clear()
+    made: list[Mapping[str, object]] = []
+
+    def web(*given: Path, **options: object) -> Recorder:
+        made.append(options)
+        return Recorder(*given)
+
+    monkeypatch.setattr(steps, "Web", web)
+    settings = load_settings(toml, XDG_CACHE_HOME=str(tmp_path / "cache"), **environment)
+    steps.fetch(settings, [deb_section("rlab.debs", [HELLO])], r="", architecture="amd64", say=lambda _: None)
+    (wanted,) = seen[0].wanted
+    assert [url.partition("/debian")[2] for url in wanted.urls] == [f"/{HELLO.path}", f"-security/{HELLO.path}"]
+    assert (wanted.sha256, wanted.size, wanted.name) == (HELLO.sha256, HELLO.size, "hello 2.10-5")
+    assert made == [{"ca_file": None, "proxies": proxies}]
+
+
+def test_sizes_are_told_in_megabytes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "Web", Recorder)
+    pins = [replace(HELLO, name=name, sha256=name * 64, size=1_300_000) for name in "ab"]
+    told: list[str] = []
+    steps.fetch(settings, [deb_section("rlab.debs", pins)], r="", architecture="amd64", say=told.append)
+    assert told == ["downloading 2 packages (3 MB) of Debian"]
+
+
+@pytest.mark.parametrize(
+    ("host", "unverified"),
+    [pytest.param("", (), id="none"), pytest.param("index.example", ("index.example",), id="one")],
+)
+def test_the_python_index_is_asked_as_the_settings_say(
+    load_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    host: str,
+    unverified: object,
+) -> None:
+    made: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    def web(*given: object, **options: object) -> str:
+        made.append((given, options))
+        return "web"
+
+    monkeypatch.setattr(steps, "Web", web)
+    monkeypatch.setattr(steps, "PythonIndex", lambda *given: given)
+    authorities = tmp_path / "ca.pem"
+    authorities.touch()
+    settings = load_settings(
+        f'[network]\npython_index = "https://index.example/simple"\npython_trusted_host = "{host}"',
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        HTTP_PROXY="http://p:1",
+        SSL_CERT_FILE=str(authorities),
+    )
+    index: object = steps.python_index(settings)
+    assert index == ("web", "https://index.example/simple")
+    proxies = {"HTTP_PROXY": "http://p:1"}
+    expected = {"ca_file": authorities, "proxies": proxies, "unverified_hosts": unverified}
+    assert made == [((settings.cache,), expected)]

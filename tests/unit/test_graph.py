@@ -4,7 +4,7 @@ import pytest
 from graphs import FIVE, GRAPH, TEXT
 
 from pyrlab.errors import UsageError
-from pyrlab.model.graph import Graph, lock_of
+from pyrlab.model.graph import Graph, Image, Lab, lock_of
 
 
 def test_the_four_images_and_their_locks() -> None:
@@ -55,3 +55,62 @@ def test_an_unknown_name_is_answered_with_those_there_are(find: object) -> None:
 
 def test_locks_are_called_like_their_lists() -> None:
     assert [lock_of(name) for name in ("requirements.in", "r_packages.txt")] == ["requirements.lock", "r_packages.lock"]
+
+
+SMALL = """
+[root]
+debs = ["python3"]
+[shared]
+image = "lab"
+python = ["jupyterlab", "pip"]
+[image.lab]
+parent = "base"
+python = "lab.in"
+r = "lab.txt"
+r_needed = ["IRkernel"]
+[image.lab.lab]
+port = 1234
+port_key = "lab_port"
+port_variable = "LABPORT"
+kernels = { ir = "R" }
+[image.base]
+debs = "base.txt"
+debs_needed = ["tini", "locales"]
+"""
+
+
+def test_a_graph_is_what_its_file_says() -> None:
+    lab = Lab(image="lab", kernels={"ir": "R"}, port=1234, port_key="lab_port", port_variable="LABPORT")
+    base = Image("base", debs="base.txt", debs_needed=("tini", "locales"))
+    above = Image("lab", parent="base", python="lab.in", r="lab.txt", r_needed=("IRkernel",), lab=lab)
+    read = Graph.parse(SMALL)
+    assert read == Graph({"base": base, "lab": above}, ("python3",), "lab", ("jupyterlab", "pip"))
+    assert list(read.images) == ["base", "lab"]
+    assert (read.with_r, read.with_python, read.with_debs) == (above, [above], [base])
+    assert (above.lists, base.lists) == (("lab.in", "lab.txt"), ("base.txt",))
+    assert read.labs == {"lab": lab}
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "message"),
+    [
+        pytest.param("pilab", "image", "there is no image called 'pilab'", id="image"),
+        pytest.param("base", "lab", "there is no lab called 'base'", id="image-that-is-no-lab"),
+    ],
+)
+def test_an_unknown_name_is_said(name: str, of: str, message: str) -> None:
+    read = Graph.parse(SMALL)
+    with pytest.raises(UsageError) as caught:
+        read.find_image(name) if of == "image" else read.find_lab(name)
+    names = "base, lab" if of == "image" else "lab"
+    assert (str(caught.value), caught.value.remedy) == (message, f"choose from: {names}")
+    assert read.find_image("lab").lab == read.find_lab("lab")
+
+
+def test_a_graph_that_cannot_be_read_says_what_to_do() -> None:
+    with pytest.raises(UsageError) as caught:
+        Graph.parse(SMALL.replace('parent = "base"\n', ""))
+    assert (str(caught.value), caught.value.remedy) == (
+        "docker/images.toml cannot be read: an image without a parent needs a list of Debian packages",
+        "restore it from version control: git checkout -- docker/images.toml",
+    )

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from graphs import GRAPH
+from graphs import GRAPH, TEXT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import ListError
+from pyrlab.model.cran.record import Dependency
 from pyrlab.model.cran.version import RVersion
+from pyrlab.model.graph import Graph
 from pyrlab.model.lists import BASE_DEBS, IMPLIED, PYTHON, R_DEBS, DebRequest, Lists, R, RRequest
 from pyrlab.model.locks import debs, python, r
 from pyrlab.model.settings import Settings
@@ -323,3 +325,22 @@ def test_settings_with_crlf_are_the_same(project: Path, load_settings: Callable[
     wanted = load_settings('[images]\nprefix = "team/"\n')
     (project / "pyrlab.toml").write_bytes(b'[images]\r\nprefix = "team/"\r\n')
     assert read_settings(project, {}) == wanted
+
+
+def test_pins_of_two_packages_are_no_contradiction(read_lists: ReadLists) -> None:
+    lists = read_lists({PYTHON: "a==1\nb==2\na==1.0\n", BASE_DEBS: "curl=1\ngit=2\n"})
+    assert [str(request) for request in lists.all_python if "==" in str(request)] == ["a==1", "a==1.0", "b==2"]
+
+
+def test_a_graph_without_r_packages_has_no_list_of_them() -> None:
+    graph = Graph.parse(TEXT.replace('r = "r_packages.txt"\n', ""))
+    lists = Lists.parse(graph, {BASE_DEBS: "", R_DEBS: "", PYTHON: "pip"})
+    assert lists.r == ()
+
+
+def test_what_nobody_asked_for_says_so(read_lists: ReadLists) -> None:
+    """Errors about it name no line of a list."""
+    lists = read_lists({})
+    where = [request.where for request in lists.all_debs] + [request.where for request in lists.all_python]
+    assert {*where, *(request.where for request in lists.r)} == {IMPLIED}
+    assert [(str(request), request.wanted) for request in lists.r] == [("IRkernel", Dependency("IRkernel"))]

@@ -1,5 +1,6 @@
 """What all locks share: digests, headers, differences, and writing that leaves no half of a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,63 @@ def test_files_are_replaced_together_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         files.write({first: "new", second: "\ud800"})
     assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("first.lock", "old")]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        pytest.param("a", "a 2 is not what was locked", id="one"),
+        pytest.param("abcdef", "; ".join(f"{name} 2 is not what was locked" for name in "abcdef"), id="all-shown"),
+        pytest.param(
+            "abcdefgh", "; ".join(f"{name} 2 is not what was locked" for name in "abcdef") + "; and 2 more", id="many"
+        ),
+    ],
+)
+def test_of_many_edits_the_first_are_named(names: str, said: str) -> None:
+    # A pin that stays lies between each two, so that each edit is one of its own.
+    before = locks.Body(("suite trixie",), tuple(f"{name}{end}" for name in names for end in (" 1", "_ 1")))
+    after = replace(before, pins=tuple(pin.replace(" 1", " 2") if "_" not in pin else pin for pin in before.pins))
+    with pytest.raises(locks.EditedLockError) as caught:
+        after.check(before.digest, before.sums, 0, name="debs.lock", remedy="do this")
+    assert (str(caught.value), caught.value.remedy) == (f"debs.lock was edited or merged by hand: {said}", "do this")
+
+
+@pytest.mark.parametrize("sums", [pytest.param("", id="none"), pytest.param("%%", id="garbled")])
+def test_without_sums_an_edit_is_noticed_too(sums: str) -> None:
+    body = locks.Body((), ("a 1",))
+    body.check(body.digest, sums, 0, name="debs.lock", remedy="")
+    with pytest.raises(locks.EditedLockError):
+        body.check("sha256:0", sums, 0, name="debs.lock", remedy="")
+    with pytest.raises(locks.EditedLockError, match=r"^debs\.lock was edited or merged by hand: line 3$"):
+        body.check(body.digest, sums, 3, name="debs.lock", remedy="")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("# a: 1\n\nb 1\nc 1\n", 0, id="as-written"),
+        pytest.param("\n# a note\n# a: 1\nb 1\n\n\nc 1", 0, id="blank-lines-and-notes"),
+        pytest.param("# a: 2\n\nb 1\nc 1\n", 1, id="in-the-header"),
+        pytest.param("# a: 1\n\nb 1\n\nc 2\n", 5, id="a-pin"),
+        pytest.param("# a: 1\n\nb 1\n", 4, id="the-last-is-gone"),
+        pytest.param("# a: 1\n\nb 1\nc 1\nd 1\n", 6, id="one-more"),
+        pytest.param("# a: 1\n\n b 1\nc 1\n", 3, id="a-space"),
+    ],
+)
+def test_the_first_line_that_was_edited_is_found(text: str, line: int) -> None:
+    assert locks.first_edit(text, "# a: 1\n\nb 1\nc 1\n") == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("<<<<<<< HEAD\na 1\n", 1, id="first-line"),
+        pytest.param("a 1\n\n=======\nb 1\n", 3, id="in-between"),
+        pytest.param("a 1\r\n>>>>>>> theirs", 2, id="last-line-of-windows"),
+    ],
+)
+def test_a_conflict_is_named_by_its_line(text: str, line: int) -> None:
+    with pytest.raises(StaleLockError) as caught:
+        locks.check_text(text, name="debs.lock", remedy="nox -s lock -- debs")
+    assert str(caught.value) == f"debs.lock has a conflict marker of git in line {line}"
+    assert caught.value.remedy == "git checkout --ours -- debs.lock (or --theirs), then: nox -s lock -- debs"

@@ -76,6 +76,8 @@ def test_the_first_format_keeps_its_pins_for_locking_alone() -> None:
             HEADER.replace("# suite: trixie\n", "") + "[root]\n", "debs.lock has no line '# suite: …'", id="no-suite"
         ),
         pytest.param(HEADER, "debs.lock has no [root] section", id="no-root"),
+        pytest.param(HEADER + "[root]\n[base", "debs.lock:6: '[base' is not a pin", id="half-a-section"),
+        pytest.param(HEADER + "[root]\nbase]", "debs.lock:6: 'base]' is not a pin", id="other-half-of-a-section"),
         pytest.param(HEADER + PIN, "debs.lock:5: a pin before the first [section]", id="pin-without-section"),
         pytest.param(HEADER + "[root]\n\ncurl 8\n", "debs.lock:7: 'curl 8' is not a pin", id="too-few-words"),
         pytest.param(

@@ -60,6 +60,7 @@ def test_a_lock_looks_like_this() -> None:
         pytest.param("zope_interface-5.1-py3-none-any.whl", False, id="another-version"),
         pytest.param("zope_event-5.0.tar.gz", False, id="another-name"),
         pytest.param("zope.interface-5.0.tar.bz2", True, id="of-old-times"),
+        pytest.param("zope.interface-5.0.tgz", True, id="of-older-times"),
         pytest.param("zope.interface-5.0.exe", False, id="another-kind"),
         pytest.param("../zope_interface-5.0.tar.gz", False, id="path"),
         pytest.param("-zope_interface-5.0.tar.gz", False, id="option"),
@@ -100,7 +101,7 @@ def test_a_file_that_is_not_the_pins_is_refused(files: list[PythonFile], message
     lock = replace(samples.PYTHON, pins=(replace(COMM, files=tuple(files)),))
     with pytest.raises(StaleLockError) as caught:
         PythonLock.parse(lock.render())
-    assert str(caught.value) == message
+    assert (str(caught.value), caught.value.remedy) == (message, "nox -s lock -- python")
 
 
 def test_the_file_of_an_architecture_is_found() -> None:

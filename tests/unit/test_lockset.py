@@ -282,3 +282,30 @@ def test_names_are_those_that_differences_show() -> None:
     earlier = Earlier(None, {"pylab": samples.PYTHON}, samples.R)
     assert earlier.names() == [*samples.R.versions(), *samples.PYTHON.versions()]
     assert Earlier(None).names() == []
+
+
+@pytest.mark.parametrize(
+    ("list_file", "line", "kind"),
+    [
+        pytest.param("base_debs.txt", "curl", "debs", id="debs"),
+        pytest.param("requirements.in", "numpy", "python", id="python"),
+        pytest.param("r_packages.txt", "zoo", "r", id="r"),
+    ],
+)
+def test_only_the_locks_that_are_asked_for_are_checked(
+    read_lists: ReadLists, settings: Settings, list_file: str, line: str, kind: str
+) -> None:
+    """The command line names them."""
+    locks = made_of(read_lists({}), settings)
+    changed = read_lists({list_file: line})
+    for name in ("debs", "python", "r"):
+        if name == kind:
+            with pytest.raises(StaleLockError, match=line):
+                locks.check(changed, settings, kinds=(name,))
+        else:
+            locks.check(changed, settings, kinds=(name,))
+
+
+def test_locks_are_for_one_architecture(lists: Lists, settings: Settings) -> None:
+    with pytest.raises(StaleLockError, match="arm64"):
+        made_of(lists, settings).check(lists, settings, architecture="arm64")

@@ -68,3 +68,40 @@ def test_sources_of_all_archives_are_read_and_what_is_missed_is_said(archive: Ar
     (settings.cache / "indexes-1").rename(settings.cache / "swept")
     assert "r-cran-archive" not in r_sources(settings, architecture="amd64", say=said.append)
     assert f"main/source/Sources of {archive.url}/dists/extra: it does not fit its Release file" in said[0]
+
+
+def test_archives_for_other_machines_are_not_read(
+    archive: Archive, load_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    lines = [
+        f"deb [trusted=yes arch={arch}] {archive.url} {suite} main"
+        for arch, suite in (("amd64", "stable"), ("arm64", "extra"))
+    ]
+    settings = load_settings(f"[base]\napt_sources = {lines}\n", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    said: list[str] = []
+    text = r_sources(settings, architecture="amd64", say=said.append)
+    assert ("r-cran-zlib" in text, "r-cran-archive" in text, said) == (True, False, [])
+    found = find_files(settings, ["include/zlib.h"], architecture="amd64", say=said.append)
+    assert found == {"include/zlib.h": {"libzlib-dev"}}
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        pytest.param(1, "a0", id="one"),
+        pytest.param(3, "a0, a1, a2", id="as-many-as-are-shown"),
+        pytest.param(4, "a0, a1, a2 …", id="more"),
+    ],
+)
+def test_what_is_looked_up_is_told_in_one_line(settings: Settings, count: int, shown: str) -> None:
+    said: list[str] = []
+    find_files(settings, [f"a{number}" for number in range(count)], architecture="amd64", say=said.append)
+    assert said[0] == f"looking up in Debian's Contents: {shown}"
+
+
+def test_sources_of_an_archive_that_cannot_be_read_are_said_to_be_missed(archive: Archive, settings: Settings) -> None:
+    (archive.folder / "dists/extra/Release").unlink()
+    said: list[str] = []
+    text = r_sources(settings, architecture="amd64", say=said.append)
+    assert ("r-cran-zlib" in text, "r-cran-archive" in text) == (True, False)
+    assert f"all indexes of {archive.url}/dists/extra: " in said[0]

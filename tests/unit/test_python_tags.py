@@ -151,8 +151,31 @@ def test_a_file_fits_by_its_name(filename: str, *, expected: bool) -> None:
         ("python_full_version >= '3.13.0'", True),
         ("platform_python_implementation == 'PyPy'", False),
         ("extra == 'test'", False),
+        ("extra == ''", True),
+        ("os_name == 'posix'", True),
+        ("sys_platform == 'linux'", True),
+        ("platform_system == 'Linux'", True),
+        ("platform_python_implementation == 'CPython'", True),
+        ("implementation_name == 'cpython'", True),
+        ("implementation_version == '3.13.0'", True),
+        ("platform_release == '' and platform_version == ''", True),
     ],
 )
 def test_markers_are_the_images_not_the_hosts(marker: str, *, counts: bool) -> None:
     values = python_tags.environment(python="3.13", architecture="arm64")
     assert python_tags.applies(Marker(marker) if marker else None, values) is counts
+
+
+def test_a_machine_that_python_names_as_debian_does_has_tags_too() -> None:
+    """From the C library on for which wheels of new machines are made."""
+    tags = python_tags.tags(python="3.13", glibc="2.19", architecture="riscv64")
+    assert list(dict.fromkeys(tag.platform for tag in tags)) == [
+        "linux_riscv64",
+        "manylinux_2_19_riscv64",
+        "manylinux_2_18_riscv64",
+        "manylinux_2_17_riscv64",
+        "manylinux2014_riscv64",
+        "any",
+    ]
+    values = python_tags.environment(python="3.13", architecture="riscv64")
+    assert values["platform_machine"] == "riscv64"

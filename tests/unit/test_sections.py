@@ -1,6 +1,7 @@
 """From locks to what each build step is given."""
 
 import json
+from dataclasses import replace
 
 from graphs import FIVE, GRAPH
 from hypothesis import given
@@ -10,7 +11,7 @@ from lockmaker import HASH, SHARED, deb, locks_of, pin, source_pin
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonPin
 from pyrlab.model.locks.r import RFile, RPin
-from pyrlab.model.sections import HEAVY, Section, python_parts, sections
+from pyrlab.model.sections import HEAVY, PinnedFile, Section, python_parts, python_section, requirement, sections
 
 # Some are needed by JupyterLab, and by what it needs; some by the list alone.
 NAMES = st.from_regex(r"[a-z]{1,6}", fullmatch=True).filter(lambda name: name not in GRAPH.shared_python)
@@ -125,3 +126,20 @@ def test_bytes_and_names_decide_a_sections_digest() -> None:
     before = made(locks_of(pin("six")))["pylab.light-07"]
     other_bytes = made(locks_of(pin("six", sha256="b" * 64)))["pylab.light-07"]
     assert before.digest == made(locks_of(pin("six")))["pylab.light-07"].digest != other_bytes.digest
+
+
+def test_a_distribution_is_checked_by_its_sum_before_it_is_installed() -> None:
+    """The texts are read by name; the files are those that they speak of."""
+    known = pin("six", size=2000)
+    section = python_section("pylab.x", [known, source_pin("peewee")], "amd64")
+    assert section.texts == {
+        "pins": f"peewee==1 --hash=sha256:{HASH}\nsix==1 --hash=sha256:{HASH}\n",
+        "sums": f"{HASH} peewee-1.tar.gz peewee 1\n{HASH} six-1-py3-none-any.whl six 1\n",
+    }
+    assert section.files[1] == PinnedFile("six-1-py3-none-any.whl", HASH, 2000, known, known.files[0])
+    assert python_section("pylab.x", [known], "arm64").files == ()
+
+
+def test_a_marker_stays_in_the_requirement() -> None:
+    known = replace(pin("six"), marker='python_version < "3.14"')
+    assert requirement(known) == 'six==1 ; python_version < "3.14"'

@@ -261,3 +261,18 @@ def test_the_hosts_apt_is_asked_where_the_choice_says_so(
     if shown is not None:
         monkeypatch.setattr(process, "run", run)
     assert load_settings(f'[base]\ncheck_valid_until = "{choice}"').check_valid_until == expected
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_all_ports_are_to_be_had(load_settings: Load, port: int) -> None:
+    assert load_settings(f"[serve]\nport = {port}").ports["pylab"] == port
+
+
+def test_a_repositorys_url_ends_without_slashes(load_settings: Load) -> None:
+    assert repositories(load_settings, "cran=https://cran.example.org/X//") == {"cran": "https://cran.example.org/X"}
+
+
+def test_limits_of_a_build_are_read(load_settings: Load) -> None:
+    settings = load_settings("[build]\njobs = 3\ntimeout = 60")
+    assert (settings.jobs, settings.compile_timeout) == (3, 60)
+    assert (load_settings().jobs, load_settings().compile_timeout) == (0, 3600)

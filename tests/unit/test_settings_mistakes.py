@@ -417,3 +417,37 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
         loaded.serving("pylab", port=None, notebooks=None)
     assert caught.value.remedy == "export HOME=…, or FILES=… with a full path"
     assert loaded.serving("pylab", port=None, notebooks=Path("/notebooks")).notebooks == Path("/notebooks")
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        pytest.param("cran=https:me:hunter2@cran.example.org", "cran=…", id="no-slashes"),
+        pytest.param("me:hunter2@cran.example.org", "me=…", id="no-name"),
+        pytest.param("my:cran=hunter2@cran.example.org", "my=…", id="colon-in-the-name"),
+        pytest.param("cran=ftp://me:hunter2@cran.example.org/?a=hunter2", "cran=ftp://cran.example.org/", id="user"),
+    ],
+)
+def test_a_mistyped_repository_is_shown_without_its_password(load_settings: Load, entry: str, shown: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(f'[r]\nrepositories = ["{entry}"]')
+    assert str(caught.value) == f"pyrlab.toml: r.repositories has {shown!r}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://me:hunt/er2@cran.example.org", id="slash-in-the-password"),
+        pytest.param("https://cran.example.org/#top", id="fragment"),
+        pytest.param("https:///src", id="no-server"),
+        pytest.param("https://[::1", id="address"),
+    ],
+)
+def test_a_repositorys_url_that_cannot_be_read_is_not_shown(load_settings: Load, url: str) -> None:
+    """It may hold a password, in the wrong place."""
+    with pytest.raises(UsageError) as caught:
+        load_settings(f'[r]\nrepositories = ["cran={url}"]')
+    assert (str(caught.value), caught.value.remedy) == (
+        "pyrlab.toml: r.repositories: the URL of 'cran' cannot be read",
+        "put a password with special characters into the environment, and ${VARIABLE} into the URL",
+    )

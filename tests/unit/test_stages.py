@@ -137,3 +137,47 @@ def test_light_parts_lie_above_heavy_ones() -> None:
     stages, _ = found_in(BASE)
     order = re.findall(r"--from=python-(\S+)", stages["pylab"].text)
     assert order == ["pylab.numpy", "pylab.light-07"]
+
+
+def test_only_what_comes_as_source_is_installed_where_compilers_are() -> None:
+    stages, _ = found_in(locks_of(pin("numpy", size=HEAVY), source_pin("peewee"), pin("six")))
+    below = {name: stage.stages for name, stage in stages.items() if name.startswith("python-pylab.")}
+    compiled = {name for name, others in below.items() if "pyrlab-base-debian" in others}
+    assert compiled == {"python-pylab.peewee-wheel"}
+    assert len(below) == 4
+
+
+def test_all_files_of_a_copy_count() -> None:
+    """But for the place where they go."""
+    stage = Stage.parse("FROM root AS one\nCOPY --link --from=recipe lab/first lab/second /there\n")
+    assert stage.recipe == {"lab/first", "lab/second"}
+    assert stage == Stage("one", stage.text, frozenset({"root"}), frozenset(), stage.recipe)
+    with pytest.raises(ValueError, match=r"^not a stage: 'RUN true'$"):
+        Stage.parse("RUN true")
+
+
+@pytest.mark.parametrize("graph", [GRAPH, FIVE], ids=["four", "five"])
+def test_a_dockerfile_holds_instructions_alone(graph: Graph) -> None:
+    made = sections(graph, locks_of(pin("numpy", size=HEAVY), pin("six"), graph=graph), recipe="", origin="trixie")
+    text = render(graph, made | TOOLS, template, cache="ours")
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    words = {line.split(" ")[0] for line in lines if line and not line.startswith("#")}
+    assert words <= {
+        "FROM",
+        "RUN",
+        "COPY",
+        "ADD",
+        "ENV",
+        "USER",
+        "WORKDIR",
+        "ENTRYPOINT",
+        "CMD",
+        "ARG",
+        "EXPOSE",
+        "LABEL",
+        "HEALTHCHECK",
+        "SHELL",
+        "STOPSIGNAL",
+        "VOLUME",
+    }
+    assert "\n\n\n" not in text

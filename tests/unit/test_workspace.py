@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pyrlab.adapters import temporary
 from pyrlab.errors import UsageError
-from pyrlab.model.workspace import Workspace
+from pyrlab.model.workspace import Workspace, check_prefix
 from pyrlab.steps import workspace as steps
 from pyrlab.steps.workspace import busy, prepare
 
@@ -239,3 +239,95 @@ def test_a_work_folder_of_roots_is_an_error_that_says_what_to_do(made: str) -> N
     else:
         expected = f"this user cannot write in {work} | sudo chown -R 65534:65534 {work}\n"
     assert (done.stdout.startswith(expected), done.stderr) == (True, ""), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("made", "remedy"),
+    [
+        pytest.param(True, "sudo chown -R {user} {work}", id="made-by-another"),
+        pytest.param(False, "make {folder} a folder that you can write in, or work in a copy of it", id="not-made"),
+    ],
+)
+def test_a_folder_that_is_not_ours_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made: bool,  # noqa: FBT001 - a column
+    remedy: str,
+) -> None:
+    """Also in a variant, whose own folder lies in the project's."""
+    mine = workspace(tmp_path)
+    if made:
+        prepare(mine.variant("candidate"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    folder = tmp_path / ".pyrlab" if made else tmp_path
+    for place in (mine, mine.variant("candidate")):
+        with pytest.raises(UsageError) as caught:
+            prepare(place)
+        assert str(caught.value) == f"this user cannot write in {folder}"
+        user = f"{os.getuid()}:{os.getgid()}"
+        assert caught.value.remedy == remedy.format(user=user, work=folder, folder=folder)
+
+
+def test_files_that_are_not_ours_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of root leaves some in a folder of ours; links may lead anywhere."""
+    mine = workspace(tmp_path)
+    prepare(mine)
+    (mine.work / "link").symlink_to("/nowhere")
+    (mine.work / "file").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "link")
+    prepare(mine)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "file")
+    with pytest.raises(UsageError, match=r"^this user cannot write in .*/\.pyrlab$"):
+        prepare(mine)
+
+
+def test_a_lock_file_that_is_not_ours_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    with (
+        pytest.raises(UsageError, match=r"^this user cannot write in .*/\.pyrlab$"),
+        busy(workspace(tmp_path), "lock", say=pytest.fail),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("note", ["", "{}", "[]", '{"what": "build", "pid": 1, "since": "noon"}'])
+def test_who_holds_it_may_not_have_said_so_yet(tmp_path: Path, note: str) -> None:
+    mine = workspace(tmp_path)
+    said: list[str] = []
+    with busy(mine, "lock", say=pytest.fail):
+        (mine.work / steps.NOTE).write_text(note, encoding="utf-8")
+        with pytest.raises(UsageError) as caught, busy(mine, "build", say=said.append, timeout=0.0):
+            pass
+        (mine.work / steps.NOTE).write_text("{}", encoding="utf-8")
+    assert said == ["waiting for another run in this project: it has not yet said what it does"]
+    assert str(caught.value) == (f"another run still works in {tmp_path} after 0 s: it has not yet said what it does")
+    assert caught.value.remedy == "wait for it, or end it; then run the same again"
+
+
+def test_the_work_folder_is_nothing_for_git(tmp_path: Path) -> None:
+    """What a user wrote there stays."""
+    mine = workspace(tmp_path)
+    prepare(mine)
+    ignore = mine.work / ".gitignore"
+    assert ignore.read_text(encoding="utf-8") == "*\n"
+    ignore.write_text("own", encoding="utf-8")
+    prepare(mine.variant("candidate"))
+    assert ignore.read_text(encoding="utf-8") == "own"
+    assert not (mine.variant("candidate").work / ".gitignore").exists()
+
+
+@pytest.mark.parametrize("more", [pytest.param(0, id="longest"), pytest.param(1, id="too-long")])
+def test_an_images_name_is_no_longer_than_docker_takes(more: int) -> None:
+    prefix = "a" * (255 - len("pyrlab-base") - 1 + more) + "/"
+    if more:
+        with pytest.raises(UsageError, match="which cannot start the name of an image"):
+            check_prefix(prefix, "images.prefix")
+    else:
+        assert check_prefix(prefix, "images.prefix") == prefix

@@ -56,7 +56,9 @@ def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[C
 
 def _check_known(wish: Wish, old: Earlier) -> None:
     """Raise UsageError when a package to upgrade is in no lock: a typing error would upgrade nothing, silently."""
-    known = {canonicalize_name(name.split(" ")[0]) for name in old.names()}
+    # R's packages go by the names of their debs, too: an error about one names it so.
+    debs = [deb.name for deb in (*old.r.debs, *old.r.build_debs)] if old.r else []
+    known = {canonicalize_name(name.split(" ")[0]) for name in (*old.names(), *debs)}
     unknown = sorted(name for name in wish.upgrade_packages if canonicalize_name(name) not in known)
     if unknown:
         raise UsageError(f"no lock has a package {', '.join(unknown)}", remedy="check the name in the lock")

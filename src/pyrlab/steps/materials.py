@@ -95,7 +95,7 @@ class Materials:
 
     def tools(self, architecture: str) -> Section:
         """Return the section of the tools that lock and install Python packages."""
-        pins = parse_pins(self.recipe[TOOLS_LOCK].decode())
+        pins = parse_pins(self.recipe[TOOLS_LOCK].decode(), name=TOOLS_LOCK)
         return python_section(TOOLS, pins, architecture)
 
 

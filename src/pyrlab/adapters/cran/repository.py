@@ -127,7 +127,15 @@ class Repository:
         Source or binary is what the DESCRIPTION in the file says, not what the URL looks like.
         Raises NetworkError, HashMismatchError when the index has another hash, ListError when no file fits.
         """
-        served = [self._served(record, self._r_agent)]
+        try:
+            served = [self._served(record, self._r_agent)]
+        except NotThereError:
+            # A version that is locked, and no longer the newest.
+            archived = _archived(record.name, record.file)
+            if archived == record.file:
+                raise
+            record = replace(record, file=archived)
+            served = [self._served(record, self._r_agent)]
         if served[0][1]:
             with suppress(NotThereError):
                 served.append(self._served(record, AGENT))
@@ -177,7 +185,7 @@ class Repository:
         filename = PurePosixPath(file.path).name
         changed = False
         refused: RefusedError | None = None
-        for path in dict.fromkeys((file.path, f"{CONTRIB}/Archive/{name}/{filename}")):
+        for path in dict.fromkeys((file.path, _archived(name, file.path))):
             try:
                 download = self._get(path, self._r_agent if file.kind == "binary" else AGENT)
             except NotThereError:
@@ -297,6 +305,11 @@ class Repository:
         """Return the URL of a path in the repository; a query, which may hold a token, stays at its end."""
         parts = urlsplit(self._url)
         return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}"))
+
+
+def _archived(name: str, path: str) -> str:
+    """Return where a file of package ``name`` is when it is no longer the newest."""
+    return f"{CONTRIB}/Archive/{name}/{PurePosixPath(path).name}"
 
 
 def _parse(data: bytes, *, packed: bool) -> Index:
