@@ -15,6 +15,7 @@ from cran_server import CranServer, PackageManager, archive_rds, put, r_package
 from pyrlab.adapters.cran.repository import Repository
 from pyrlab.adapters.http import Web
 from pyrlab.errors import ListError, NetworkError
+from pyrlab.model.cran.record import Record
 from pyrlab.model.cran.resolver import Universe, resolve
 from pyrlab.model.cran.version import RVersion
 from pyrlab.model.lists import RRequest
@@ -93,7 +94,7 @@ def test_an_exact_older_version_is_found(
     repository = snapshot(server, web, path)
     assert chosen(repository, "==", "1.8-12") == "src/contrib/Archive/zoo/zoo_1.8-12.tar.gz"
     record = repository.describe("zoo", "1.8-12")
-    assert record
+    assert isinstance(record, Record)
     [file] = repository.files(record)
     assert file.kind == "source"
     assert repository.fetch("zoo", file).read_bytes() == (folder / f"cran/{DAY}" / file.path).read_bytes()
