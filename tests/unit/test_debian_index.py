@@ -387,3 +387,10 @@ def test_all_versions_that_do_not_do_are_named() -> None:
     assert caught.value.remedy == (
         "try again later if the archive is being updated; else check base.suite and base.apt_sources"
     )
+
+
+def test_a_source_is_written_into_an_image_without_its_options() -> None:
+    """They name files of this machine."""
+    line = "deb [signed-by=/k.asc arch=amd64] http://m/debian/ trixie main contrib"
+    assert str(Source.parse(line)) == "deb http://m/debian trixie main contrib"
+    assert str(Source.parse("deb [trusted=yes] file:///debs ./")) == "deb file:///debs ./"
