@@ -57,3 +57,12 @@ def test_a_lock_without_packages_is_one() -> None:
     lock = replace(samples.R, packages=(), debs=(), build_debs=())
     assert RLock.parse(lock.render()) == lock
     assert RLock.earlier(lock.render(), warn=samples.never) == lock
+
+
+def test_tables_that_are_not_there_are_empty() -> None:
+    """TOML has no other way to write that a list of tables has none, where it is written by hand."""
+    lock = replace(samples.R, packages=(), debs=(), build_debs=())
+    warnings: list[str] = []
+    text = lock.render().replace("package = []\ndeb = []\n", "")
+    assert RLock.earlier(text, warn=warnings.append) == lock
+    assert len(warnings) == 1
