@@ -491,3 +491,12 @@ def test_what_rlab_base_has_is_not_asked_for_again(mixed: Project) -> None:
     mixed.lock()
     assert mixed.machine.questions[-2].request["names"] == "irkernel\n"
     assert "zoo 1.8 debian" in shown(mixed)
+
+
+def test_what_debian_compiled_links_to_nothing_any_more(own: Project) -> None:
+    """Its headers are of no use to who installs the deb."""
+    text = "Package: zoo\nVersion: 1.8\nLinkingTo: repr\n"
+    own.machine.add_deb("r-cran-zoo", "1.8-1", description=text)
+    own.write("r_packages.txt", "zoo")
+    own.lock()
+    assert pin_of(own, "zoo").linking == ()

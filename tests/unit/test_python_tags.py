@@ -185,3 +185,7 @@ def test_no_marker_is_left_to_the_host() -> None:
     """It may be a Mac, or have another Python."""
     values = python_tags.environment(python="3.13", architecture="arm64")
     assert values.keys() == default_environment().keys()
+
+
+def test_a_file_that_an_index_shows_twice_is_one() -> None:
+    assert chosen(WHEELS[0], WHEELS[0]) == WHEELS[0]

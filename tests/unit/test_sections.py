@@ -157,3 +157,13 @@ def test_what_decides_the_root_beside_its_packages_is_in_its_section() -> None:
     here, there = (sections(GRAPH, locks_of(), recipe="", origin=origin)["root"] for origin in ("trixie", "forky"))
     assert here.texts["origin"] == "trixie\n"
     assert here.digest != there.digest
+
+
+def test_what_another_architecture_installs_is_in_no_part() -> None:
+    """And hides no other distribution."""
+    elsewhere = replace(pin("abc"), marker='platform_machine == "aarch64"', files=())
+    parts = python_parts([elsewhere, pin("six"), pin("torch", size=HEAVY)], [], "amd64")
+    assert {part: [pin.name for pin in pins] for part, pins in parts.items()} == {
+        "torch": ["torch"],
+        "light-07": ["six"],
+    }
