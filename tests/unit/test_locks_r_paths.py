@@ -66,3 +66,14 @@ def test_tables_that_are_not_there_are_empty() -> None:
     text = lock.render().replace("package = []\ndeb = []\n", "")
     assert RLock.earlier(text, warn=warnings.append) == lock
     assert len(warnings) == 1
+
+
+def test_a_double_is_named_by_its_lines() -> None:
+    lines = samples.R.render().split("\n")
+    opened = lines.index("[[package]]")
+    end = lines.index("[[package]]", opened + 1)
+    lines[end:end] = lines[opened:end]
+    name = next(number for number, line in enumerate(lines, start=1) if line.startswith('name = "repr"'))
+    with pytest.raises(StaleLockError) as caught:
+        RLock.parse("\n".join(lines))
+    assert str(caught.value) == (f"r_packages.lock:{name + end - opened}: repr is there twice, first in line {name}")

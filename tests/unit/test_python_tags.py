@@ -189,3 +189,10 @@ def test_no_marker_is_left_to_the_host() -> None:
 
 def test_a_file_that_an_index_shows_twice_is_one() -> None:
     assert chosen(WHEELS[0], WHEELS[0]) == WHEELS[0]
+
+
+def test_wheels_for_any_abi_are_those_of_the_images_python() -> None:
+    """Not of the one that pyrlab runs on."""
+    names = {str(tag) for tag in python_tags.tags(python="3.99", glibc="2.41", architecture="amd64")}
+    assert {"py399-none-any", "py3-none-any", "cp399-none-any"} <= names
+    assert "py3100-none-any" not in names
