@@ -150,7 +150,8 @@ def mutants(session: nox.Session) -> None:
     toolkit(session)
     # A tool of its own with much beside it, that no other session needs.
     session.install("mutmut==3.8.1")
-    session.run("python", "tools/mutants.py", *session.posargs, env={"EXAMPLES": "first"})
+    # A new sample is a point or two off the last one; this is well below what it was when it was last looked at.
+    session.run("python", "tools/mutants.py", "--at-least", "90", *session.posargs, env={"EXAMPLES": "first"})
 
 
 @nox.session(default=False)

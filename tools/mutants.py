@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -30,6 +31,8 @@ def main() -> int:
         print("no mutant is called so", file=sys.stderr)
         return 2
     chosen = sample(wanted, options.sample, options.seed)
+    # What mutmut noted of earlier runs, as which test calls what, is of earlier tests.
+    shutil.rmtree("mutants", ignore_errors=True)
     print(f"{len(chosen)} of {len(wanted)} mutants, --seed {options.seed}", flush=True)
     try_out(chosen, options.max_children)
     late = [name for name, status in read_statuses(sources, chosen).items() if status == "timeout"]

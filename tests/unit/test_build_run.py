@@ -3,6 +3,7 @@
 import json
 import shutil
 import stat
+import tarfile
 from collections.abc import Callable
 
 import pytest
@@ -293,3 +294,16 @@ def test_a_project_without_r_packages_is_built(own: Project) -> None:
     assert "r" not in own.machine.questions[0].request
     assert run(own)[0] == "building pyrlab-base, pylab, rlab-base, rlab"
     assert run(own)[0].startswith("nothing to do")
+
+
+def test_debians_own_sources_are_in_a_root_of_debians(locked: Project) -> None:
+    pins = locked.locks.debs.sections["root"]
+    locked.toml = locked.toml.replace("apt_sources", "# apt_sources")
+    materials = Materials(locked.settings)
+    materials.provide([materials.root(pins)], r="", architecture="amd64", say=pytest.fail)
+    with tarfile.open(materials.work / "root/root.tar") as tar:
+        listed = tar.extractfile("etc/apt/sources.list")
+        assert listed
+        suites = [line.split()[2] for line in listed.read().decode().splitlines()]
+        assert tar.getmember("usr/share/doc/apt/copyright").isfile()
+    assert suites == ["trixie", "trixie-updates", "trixie-security"]

@@ -84,7 +84,7 @@ def test_a_source_is_read_from_its_line(line: str, source: Source, folder: str) 
             "absolute path$",
             id="whole-message",
         ),
-        pytest.param("deb m/debian//me:secret@x trixie main", "has no URI", id="no-scheme"),
+        pytest.param("deb m/debian//me:secret@x trixie main", "' has no URI$", id="no-scheme"),
     ],
 )
 def test_a_bad_line_is_shown_without_its_password(line: str, reason: str) -> None:
@@ -387,3 +387,16 @@ def test_all_versions_that_do_not_do_are_named() -> None:
     assert caught.value.remedy == (
         "try again later if the archive is being updated; else check base.suite and base.apt_sources"
     )
+
+
+def test_a_source_is_written_into_an_image_without_its_options() -> None:
+    """They name files of this machine."""
+    line = "deb [signed-by=/k.asc arch=amd64] http://m/debian/ trixie main contrib"
+    assert str(Source.parse(line)) == "deb http://m/debian trixie main contrib"
+    assert str(Source.parse("deb [trusted=yes] file:///debs ./")) == "deb file:///debs ./"
+
+
+def test_a_stanza_without_a_file_is_refused() -> None:
+    text = "".join(f"{line}\n" for line in stanza("a").splitlines() if not line.startswith("Filename"))
+    with pytest.raises(BuildError, match=r"describes 'a' in a way that cannot be read \(Filename\)$"):
+        Record.parse(text)

@@ -239,6 +239,9 @@ def test_debs_come_from_debians_own_mirrors_by_their_proxy(
     assert [url.partition("/debian")[2] for url in wanted.urls] == [f"/{HELLO.path}", f"-security/{HELLO.path}"]
     assert (wanted.sha256, wanted.size, wanted.name) == (HELLO.sha256, HELLO.size, "hello 2.10-5")
     assert made == [{"ca_file": None, "proxies": proxies}]
+    unstable = replace(settings, suite="sid")
+    steps.fetch(unstable, [deb_section("rlab.debs", [HELLO])], r="", architecture="amd64", say=lambda _: None)
+    assert len(seen[1].wanted[0].urls) == 1, "unstable has no security updates"
 
 
 def test_sizes_are_told_in_megabytes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

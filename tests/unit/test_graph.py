@@ -1,7 +1,7 @@
 """The image graph: read from one file, asked by everybody."""
 
 import pytest
-from graphs import FIVE, GRAPH, TEXT
+from graphs import FIFTH, FIVE, GRAPH, TEXT
 
 from pyrlab.errors import UsageError
 from pyrlab.model.graph import Graph, Image, Lab, lock_of
@@ -114,3 +114,9 @@ def test_a_graph_that_cannot_be_read_says_what_to_do() -> None:
         "docker/images.toml cannot be read: an image without a parent needs a list of Debian packages",
         "restore it from version control: git checkout -- docker/images.toml",
     )
+
+
+def test_an_unknown_lab_is_answered_with_all_there_are() -> None:
+    with pytest.raises(UsageError) as caught:
+        Graph.parse(TEXT + FIFTH).find_lab("x")
+    assert caught.value.remedy == "choose from: pylab, rlab, dashlab"

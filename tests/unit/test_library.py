@@ -1,6 +1,7 @@
 """The plan of R packages: what a build step is told, and the law of the keys of compiled packages."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -209,3 +210,38 @@ def keys_of(*pins: RPin) -> dict[str, str]:
 def test_the_gate_is_told_every_package() -> None:
     """Debian's too: all of them have to work together."""
     assert listed(lock_of(BH, CURL)) == "BH 1.87.0-1\ncurl 6.4.0\n"
+
+
+def test_a_binary_alone_has_a_key_too() -> None:
+    """A repository may have no source. A key is the name of a folder in the cache."""
+    alone = replace(R6, files=files("R6", 4)[1:])
+    assert re.fullmatch("[0-9a-f]{64}", key_of(alone))
+    assert key_of(alone) != key_of(R6)
+
+
+def test_packages_that_need_each_other_have_keys() -> None:
+    """No lock that we made has such, but the plan must come to an end."""
+    ring = replace(CLI, dependencies=(Dependency("curl"),))
+    assert key_of(CURL, pins={"cli": ring}) == key_of(CURL)
+
+
+@pytest.mark.parametrize(
+    ("debs_lock", "recipe"),
+    [
+        pytest.param(DEBS_LOCK, "sha256:6", id="recipe"),
+        pytest.param(replace(DEBS_LOCK, suite="forky"), RECIPE, id="suite"),
+        pytest.param(replace(DEBS_LOCK, architecture="arm64"), RECIPE, id="architecture"),
+        pytest.param(replace(DEBS_LOCK, sections={}), RECIPE, id="r"),
+    ],
+)
+def test_a_plan_for_something_else_has_other_keys(debs_lock: DebsLock, recipe: str) -> None:
+    (package,) = json.loads(plan(debs_lock, lock_of(CLI), recipe=recipe))["packages"]
+    assert package["key"] != key_of(CLI)
+
+
+def test_what_lies_in_other_debs_of_the_lock_counts() -> None:
+    """A library in the image, and one that only compiles."""
+    lock = lock_of(CURL, *(pin for pin in PINS.values() if pin.name != "curl"))
+    for made in (lock, replace(lock, debs=BUILD_DEBS, build_debs=())):
+        packages = json.loads(plan(DEBS_LOCK, made, recipe=RECIPE))["packages"]
+        assert {package["name"]: package["key"] for package in packages}["curl"] == key_of(CURL)

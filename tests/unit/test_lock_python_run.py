@@ -170,3 +170,14 @@ def test_a_broken_tools_lock_is_named(own: Project) -> None:
     tools.write_text(tools.read_text(encoding="utf-8") + "no pin\n", encoding="utf-8")
     with pytest.raises(StaleLockError, match=r"^python/tools\.lock:[0-9]+: 'no pin' is not a pin"):
         own.lock("python")
+
+
+def test_an_edited_lock_is_called_by_its_own_name(five: Project) -> None:
+    five.machine.add_wheel("dash", "1.0")
+    five.machine.add_wheel("numpy", "1.0")
+    five.write("dash.in", "dash", "numpy")
+    five.lock()
+    text = five.read("dash.lock")
+    five.write("dash.lock", text[: text.index("numpy==")])
+    assert five.moved("python") == ["added numpy 1.0"]
+    assert five.said[0].startswith("dash.lock was edited or merged by hand: a pin is missing after dash 1.0")

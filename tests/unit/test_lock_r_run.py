@@ -1,6 +1,7 @@
 """Whole runs of `lock` for R: Debian's packages and those of other repositories, and what these need of Debian."""
 
 import gzip
+import itertools
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from machine import Project, settings_text
 
 from pyrlab.errors import HashMismatchError, ListError
 from pyrlab.model.locks.r import RLock, RPin
+from pyrlab.steps.choose_r import Asked, Choice
 
 CODE = "#include <R.h>\n#include <zlib.h>\n#include <curl/curl.h>\n#include <own.h>\n"
 CONTENTS = """\
@@ -449,3 +451,52 @@ def test_an_index_with_several_versions_tells_what_each_suggests(mixed: Project)
     mixed.write("r_packages.txt", "curl[Suggests]")
     assert mixed.moved() == ["added zoo 1.8"]
     assert "curl 6.4.0 mine*" in shown(mixed)
+
+
+def test_a_version_that_has_to_move_has_needs_of_its_own(archived: Project) -> None:
+    """Not those of the version that was locked."""
+    archived.write("r_packages.txt", "curl >= 7", "own")
+    assert "up curl 6.4.0 7.0.0" in archived.moved()
+    assert (pin_of(archived, "curl").build, pin_of(archived, "curl").system) == ((), ())
+
+
+def test_a_package_without_code_needs_no_compiler_for_another_r_either(mixed: Project) -> None:
+    mixed.machine.add_r("plain", "1.0")
+    mixed.write("r_packages.txt", "plain")
+    mixed.lock()
+    mixed.machine.add_deb("r-base-core", "4.6.0-1")
+    mixed.lock(packages="r-base-core")
+    assert lock_of(mixed).r == "4.6.0"
+    assert pin_of(mixed, "plain").build == ()
+
+
+def test_a_choice_that_never_comes_to_rest_is_given_up(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After six questions, with the packages that come and go."""
+    answers = itertools.cycle([Asked(frozenset({"irkernel", "b"})), Asked(frozenset({"irkernel", "a"}))])
+    monkeypatch.setattr(Choice, "asked", lambda *_: next(answers))
+    with pytest.raises(ListError) as caught:
+        own.lock()
+    assert str(caught.value) == "Debian's packages and those of other repositories keep moving each other: a, b"
+    assert caught.value.remedy == (
+        "say for these where they shall come from: NAME @ debian in r_packages.txt, or another repository"
+    )
+    assert own.asked == ["debs"] * 6
+
+
+def test_what_rlab_base_has_is_not_asked_for_again(mixed: Project) -> None:
+    mixed.machine.add_r_deb("zoo", "1.8")
+    mixed.write("r_debs.txt", "r-cran-zoo")
+    mixed.machine.add_r("plain", "1.0", Imports="zoo")
+    mixed.write("r_packages.txt", "plain")
+    mixed.lock()
+    assert mixed.machine.questions[-2].request["names"] == "irkernel\n"
+    assert "zoo 1.8 debian" in shown(mixed)
+
+
+def test_what_debian_compiled_links_to_nothing_any_more(own: Project) -> None:
+    """Its headers are of no use to who installs the deb."""
+    text = "Package: zoo\nVersion: 1.8\nLinkingTo: repr\n"
+    own.machine.add_deb("r-cran-zoo", "1.8-1", description=text)
+    own.write("r_packages.txt", "zoo")
+    own.lock()
+    assert pin_of(own, "zoo").linking == ()

@@ -182,3 +182,22 @@ def test_a_conflict_is_named_by_its_line(text: str, line: int) -> None:
         locks.check_text(text, name="debs.lock", remedy="nox -s lock -- debs")
     assert str(caught.value) == f"debs.lock has a conflict marker of git in line {line}"
     assert caught.value.remedy == "git checkout --ours -- debs.lock (or --theirs), then: nox -s lock -- debs"
+
+
+@pytest.mark.parametrize(
+    ("pins", "said"),
+    [
+        pytest.param(
+            ("a 1", "b 2", "d 1"), "b 2 is not what was locked; a pin is missing between a 1 and d 1", id="in"
+        ),
+        pytest.param(("b 2", "d 1"), "b 2 is not what was locked; 2 pins are missing before d 1", id="first"),
+        pytest.param(("a 1", "b 1", "c 1"), "a pin is missing after c 1", id="last"),
+        pytest.param((), "4 pins are missing", id="all"),
+        pytest.param(("a 1", "b 1", "c 1", "cc 1", "d 1"), "cc 1 is not what was locked", id="one-more"),
+    ],
+)
+def test_pins_that_are_gone_are_told_by_their_neighbours(pins: tuple[str, ...], said: str) -> None:
+    before = locks.Body(("suite trixie",), ("a 1", "b 1", "c 1", "d 1"))
+    with pytest.raises(locks.EditedLockError) as caught:
+        replace(before, pins=pins).check(before.digest, before.sums, 1, name="debs.lock", remedy="")
+    assert str(caught.value) == f"debs.lock was edited or merged by hand: {said}"

@@ -253,6 +253,13 @@ def test_a_lock_of_this_list_passes(read_lists: ReadLists) -> None:
             "numpy\nscipy>=1", "trixie", "3.13", "requirements.lock lacks scipy>=1 (requirements.in:2)", id="new-line"
         ),
         pytest.param(
+            "numpy\nabc\nscipy",
+            "trixie",
+            "3.13",
+            "requirements.lock lacks abc (requirements.in:2), scipy (requirements.in:3)",
+            id="new-lines",
+        ),
+        pytest.param(
             "numpy", "trixie", "3.14", "requirements.lock is for Python 3.13, and the root has 3.14", id="python"
         ),
         pytest.param(

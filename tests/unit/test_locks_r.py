@@ -331,6 +331,12 @@ def test_a_lock_of_this_list_passes(read_lists: ReadLists) -> None:
     ("text", "version", "message"),
     [
         pytest.param("zoo\nxts > 1", "4.5.0", "r_packages.lock lacks xts > 1 (r_packages.txt:2)", id="new-line"),
+        pytest.param(
+            "abc\nzoo\nxts > 1",
+            "4.5.0",
+            "r_packages.lock lacks abc (r_packages.txt:1), xts > 1 (r_packages.txt:3)",
+            id="new-lines",
+        ),
         pytest.param("zoo", "4.6.0", "r_packages.lock is for R 4.5.0, and debs.lock has R 4.6.0", id="another-r"),
         pytest.param("zoo > 2", "4.5.0", "r_packages.lock was made from another list than this one", id="changed"),
         pytest.param(

@@ -57,3 +57,23 @@ def test_a_lock_without_packages_is_one() -> None:
     lock = replace(samples.R, packages=(), debs=(), build_debs=())
     assert RLock.parse(lock.render()) == lock
     assert RLock.earlier(lock.render(), warn=samples.never) == lock
+
+
+def test_tables_that_are_not_there_are_empty() -> None:
+    """TOML has no other way to write that a list of tables has none, where it is written by hand."""
+    lock = replace(samples.R, packages=(), debs=(), build_debs=())
+    warnings: list[str] = []
+    text = lock.render().replace("package = []\ndeb = []\n", "")
+    assert RLock.earlier(text, warn=warnings.append) == lock
+    assert len(warnings) == 1
+
+
+def test_a_double_is_named_by_its_lines() -> None:
+    lines = samples.R.render().split("\n")
+    opened = lines.index("[[package]]")
+    end = lines.index("[[package]]", opened + 1)
+    lines[end:end] = lines[opened:end]
+    name = next(number for number, line in enumerate(lines, start=1) if line.startswith('name = "repr"'))
+    with pytest.raises(StaleLockError) as caught:
+        RLock.parse("\n".join(lines))
+    assert str(caught.value) == (f"r_packages.lock:{name + end - opened}: repr is there twice, first in line {name}")

@@ -7,7 +7,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.markers import Marker
+from packaging.markers import Marker, default_environment
 from packaging.tags import sys_tags
 
 from pyrlab.model import python_tags
@@ -179,3 +179,20 @@ def test_a_machine_that_python_names_as_debian_does_has_tags_too() -> None:
     ]
     values = python_tags.environment(python="3.13", architecture="riscv64")
     assert values["platform_machine"] == "riscv64"
+
+
+def test_no_marker_is_left_to_the_host() -> None:
+    """It may be a Mac, or have another Python."""
+    values = python_tags.environment(python="3.13", architecture="arm64")
+    assert values.keys() == default_environment().keys()
+
+
+def test_a_file_that_an_index_shows_twice_is_one() -> None:
+    assert chosen(WHEELS[0], WHEELS[0]) == WHEELS[0]
+
+
+def test_wheels_for_any_abi_are_those_of_the_images_python() -> None:
+    """Not of the one that pyrlab runs on."""
+    names = {str(tag) for tag in python_tags.tags(python="3.99", glibc="2.41", architecture="amd64")}
+    assert {"py399-none-any", "py3-none-any", "cp399-none-any"} <= names
+    assert "py3100-none-any" not in names

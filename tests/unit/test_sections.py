@@ -143,3 +143,27 @@ def test_a_distribution_is_checked_by_its_sum_before_it_is_installed() -> None:
 def test_a_marker_stays_in_the_requirement() -> None:
     known = replace(pin("six"), marker='python_version < "3.14"')
     assert requirement(known) == 'six==1 ; python_version < "3.14"'
+
+
+def test_what_compiles_r_packages_is_in_the_key_of_each() -> None:
+    file = RFile("source", "src/contrib/cli_3.6.5.tar.gz", "b" * 64)
+    locks = locks_of(r_packages=(RPin("cli", "3.6.5", "cran", requested=True, files=(file,)),))
+    plans = [sections(GRAPH, locks, recipe=recipe, origin="trixie")["rlab.r"] for recipe in ("a", "b")]
+    assert plans[0].digest != plans[1].digest
+
+
+def test_what_decides_the_root_beside_its_packages_is_in_its_section() -> None:
+    """Apt's sources in it, and how it is made."""
+    here, there = (sections(GRAPH, locks_of(), recipe="", origin=origin)["root"] for origin in ("trixie", "forky"))
+    assert here.texts["origin"] == "trixie\n"
+    assert here.digest != there.digest
+
+
+def test_what_another_architecture_installs_is_in_no_part() -> None:
+    """And hides no other distribution."""
+    elsewhere = replace(pin("abc"), marker='platform_machine == "aarch64"', files=())
+    parts = python_parts([elsewhere, pin("six"), pin("torch", size=HEAVY)], [], "amd64")
+    assert {part: [pin.name for pin in pins] for part, pins in parts.items()} == {
+        "torch": ["torch"],
+        "light-07": ["six"],
+    }

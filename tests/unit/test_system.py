@@ -39,6 +39,7 @@ def curl(build: str = "", run: str = "", **fields: str) -> SystemDebs:
         pytest.param("zlib1g-dev (>= 1:1.2), libabc-dev", ("libabc-dev", "zlib1g-dev"), id="sorted"),
         pytest.param("libgone-dev | libabc-dev | libxyz-dev", ("libabc-dev",), id="first-alternative-that-there-is"),
         pytest.param("libabc-dev | libxyz-dev", ("libabc-dev",), id="one-of-the-alternatives"),
+        pytest.param("libxyz-dev|libabc-dev", ("libxyz-dev",), id="alternatives-without-spaces"),
         pytest.param("libvirtual-dev", (), id="virtual-name"),
         pytest.param("libabc-dev <!nocheck>, zlib1g-dev", ("zlib1g-dev",), id="for-tests-only"),
         pytest.param("libabc-dev <!nodoc !nocheck>", (), id="for-tests-among-others"),

@@ -60,8 +60,9 @@ def test_a_variant_touches_nothing_of_the_project() -> None:
     assert candidate.labels == {"io.pyrlab.project": "d7188823-candidate", "io.pyrlab.user": "1000"}
     assert candidate.work == mine.work / "variants/candidate"
     assert (candidate.project, candidate.cache) == (mine.project, mine.cache)
-    with pytest.raises(UsageError, match=r"^'../up' is no name of a variant$"):
+    with pytest.raises(UsageError, match=r"^'../up' is no name of a variant$") as caught:
         mine.variant("../up")
+    assert caught.value.remedy == "use lower-case letters and digits"
 
 
 @pytest.mark.parametrize(
