@@ -25,9 +25,9 @@ LISTS = {
     "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n',
 }
 TIMEOUT = 900.0
-# Bytes of build cache that the engine keeps from one file of tests to the next, oldest first out: what they share is
+# Of its build cache the engine keeps so much from one file of tests to the next, oldest first out: what they share is
 # in use, and what only one of them built is of no use to the others. A whole run leaves 20 GB otherwise.
-KEPT_CACHE = 10_000_000_000
+KEPT_CACHE = "10GB"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,10 +124,13 @@ def make_project(path: Path, **environment: str) -> Project:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def room() -> Iterator[None]:
-    """Leave the disk as much room as the file of tests before found."""
+def room(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave the engine's disk as much room as the file of tests before found, where this one has built anything."""
     yield
-    engine.client().api.prune_builds(keep_storage=KEPT_CACHE)
+    here = [item for item in request.session.items if item.path == request.path]
+    if any("locked_project" in getattr(item, "fixturenames", ()) for item in here):
+        command = ["docker", "builder", "prune", "--force", "--keep-storage", KEPT_CACHE]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, timeout=TIMEOUT)
 
 
 @pytest.fixture(scope="session")
