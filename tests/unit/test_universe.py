@@ -10,7 +10,8 @@ from pyrlab.model.cran.version import RVersion
 
 NAMES = ["data.table", "dplyr", "plyr", "dbplyr", "dtplyr", "duckplyr", "zoo"]
 NOWHERE = (
-    "check the name, or add its repository to r.repositories in pyrlab.toml (docs/r-packages.md has Bioconductor's line)"
+    "check the name, or add its repository to r.repositories in pyrlab.toml "
+    "(docs/r-packages.md has Bioconductor's line)"
 )
 IMAGE = Candidate("debian", Record("MASS", RVersion.parse("7.3"), "r-cran-mass"))
 UNIVERSE = Universe(RVersion.parse("4.5.0"), [Shelf("cran", {name: [] for name in NAMES})], {"MASS": IMAGE})
