@@ -122,9 +122,12 @@ def test_a_signal_to_pyrlab_alone_ends_all_at_once(project: Path, number: signal
     docker.chmod(0o755)
     path = f"{docker.parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "HOME": str(project), "PYTHONPATH": SOURCE}
+    # Whoever runs the tests with nohup must not protect pyrlab here as well.
+    before = signal.signal(number, signal.SIG_DFL)
     pyrlab = subprocess.Popen(
         [sys.executable, "-m", "pyrlab", "lock"], cwd=project, env=environment, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(number, before)
     while pyrlab.poll() is None and not (project / "pid").exists():
         time.sleep(0.02)
     time.sleep(0.1)  # until the number is in the file
