@@ -181,3 +181,14 @@ def test_an_edited_lock_is_called_by_its_own_name(five: Project) -> None:
     five.write("dash.lock", text[: text.index("numpy==")])
     assert five.moved("python") == ["added numpy 1.0"]
     assert five.said[0].startswith("dash.lock was edited or merged by hand: a pin is missing after dash 1.0")
+
+
+def test_a_forged_hash_is_not_taken_over(own: Project) -> None:
+    """The index is asked again, and the wheel stays what is locked."""
+    own.lock()
+    before = own.read("requirements.lock")
+    pin = own.locks.python["pylab"].pins[0]
+    own.write("requirements.lock", *before.replace(pin.files[0].sha256, "0" * 64).splitlines())
+    own.lock("python")
+    assert "0" * 64 not in own.machine.questions[0].request["requirements.lock"]
+    assert own.read("requirements.lock") == before

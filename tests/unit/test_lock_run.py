@@ -245,7 +245,7 @@ def test_a_lock_that_was_edited_is_said_and_its_pins_count(own: Project) -> None
     kept = [line for line in own.read("debs.lock").splitlines() if not line.startswith("tini")]
     own.write("debs.lock", *kept)
     assert own.moved("debs") == ["added tini (pyrlab-base) 1:0.20-1"]
-    assert own.said[0].endswith("; its pins are taken as they are")
+    assert own.said[0].endswith("; its versions are taken as they are, and its files looked up anew")
 
 
 # ---- What apt is asked, and how

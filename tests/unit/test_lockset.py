@@ -10,7 +10,7 @@ import pytest
 from pyrlab.adapters import lock_files
 from pyrlab.errors import StaleLockError
 from pyrlab.model.lists import Lists
-from pyrlab.model.locks import EditedLockError, OldFormatError, debs, python, r
+from pyrlab.model.locks import TAKEN, EditedLockError, OldFormatError, debs, python, r
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.lockset import Earlier, Lock, Locks, glibc_of, python_of, r_of
 from pyrlab.model.settings import Settings
@@ -260,7 +260,7 @@ def test_locking_keeps_the_pins_of_an_edited_lock_and_warns(
         lock_files.read_locks(settings)
     said: list[str] = []
     kept = lock_files.read_earlier(settings, warn=said.append).by_file(settings.graph)[name]
-    assert said == [f"{name} was edited or merged by hand: {message}; its pins are taken as they are"]
+    assert said == [f"{name} was edited or merged by hand: {message}; {TAKEN}"]
     assert kept.versions().keys() == LOCKS[name].versions().keys()
     assert kept != LOCKS[name]
 

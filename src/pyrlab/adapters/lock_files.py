@@ -31,7 +31,7 @@ def read_locks(settings: Settings) -> Locks:
 def read_earlier(settings: Settings, *, warn: Callable[[str], None]) -> Earlier:
     """Read what there is of a project's locks, for making new ones that keep its pins. Raises StaleLockError.
 
-    ``warn`` is told of locks that were edited: their pins are taken as they are.
+    ``warn`` is told of locks that were edited: their versions are taken as they are.
     """
     project, graph = settings.project, settings.graph
     debs_text = _text(project / DEBS_LOCK)

@@ -172,7 +172,12 @@ class Chooser:
         found: dict[str, Repository | GitHub] = {}
         if self.lists.r_commits:
             source = found[commits.NAME] = github.connect(self.settings)
-            locked = {file.path: file for pin in self.old.values() for file in pin.files if file.kind == "commit"}
+            locked = {
+                file.path: file
+                for pin in self.old.values()
+                for file in pin.files
+                if file.kind == "commit" and file.sha256
+            }
             self._commits = source.load(self.lists.r_commits, locked)
             self._warn_of_remotes()
         return found | dict(repository.connect(self.settings, r=r, architecture=self.architecture))
@@ -259,7 +264,8 @@ class Chooser:
         if pin and chosen.repository == commits.NAME:
             # Many commits have the same version.
             same = same and chosen.record.file in {file.path for file in pin.files}
-        return same and self._stays
+        # Of an edited lock the files have no hashes.
+        return same and self._stays and pin is not None and all(file.sha256 for file in pin.files)
 
     def _included(self, chosen: Candidate, sources: Mapping[str, tuple[str, RFile]]) -> Collection[str]:
         """Return the headers that a package takes from Debian, and look up those that are new."""

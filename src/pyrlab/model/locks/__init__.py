@@ -12,6 +12,8 @@ from pyrlab.errors import StaleLockError
 # Bytes of each pin's checksum in a lock's header: enough to tell edited pins apart, not to keep anybody from forging.
 _SUM = 2
 _SHOWN = 6
+# What locking does with an edited lock.
+TAKEN = "its versions are taken as they are, and its files looked up anew"
 _FIELD = re.compile(r"# [a-z]+: ")
 _CONFLICT = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?: |$)", re.MULTILINE)
 

@@ -100,7 +100,7 @@ class DebsLock:
         except locks.OldFormatError:
             pass
         except locks.EditedLockError as error:
-            warn(f"{error}; its pins are taken as they are")
+            warn(f"{error}; {locks.TAKEN}")
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
         return cls._parse(text, locks.parse_header(text, _HEADER, name=FILE))
 

@@ -123,17 +123,23 @@ class PythonLock:
 
     @classmethod
     def earlier(cls, text: str, *, warn: Callable[[str], None], name: str = FILE) -> Self:
-        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError."""
+        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError.
+
+        Of an edited lock the pins have no hashes and no files: whoever edited a version did not edit these, and whoever
+        edited a hash is not to be believed.
+        """
+        edited = False
         try:
             return cls.parse(text, name=name)
         except locks.OldFormatError:
             pass
         except locks.EditedLockError as error:
-            warn(f"{error}; its pins are taken as they are")
+            warn(f"{error}; {locks.TAKEN}")
+            edited = True
         text = locks.check_text(text, name=name, remedy=REMEDY)
         lock = cls._parse(text, locks.parse_header(text, _HEADER, name=name), name)
-        # A version that was written by hand still has the other version's files below it.
-        return replace(lock, pins=tuple(replace(pin, files=()) if pin.strangers() else pin for pin in lock.pins))
+        pins = (replace(pin, hashes=(), files=()) for pin in lock.pins) if edited else lock.pins
+        return replace(lock, pins=tuple(pins))
 
     @classmethod
     def _parse(cls, text: str, fields: Mapping[str, str], name: str) -> Self:

@@ -157,14 +157,18 @@ class RLock:
 
     @classmethod
     def earlier(cls, text: str, *, warn: Callable[[str], None]) -> Self:
-        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError."""
+        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError.
+
+        The files of an edited lock have no hashes: whoever edited them is not to be believed.
+        """
         try:
             return cls.parse(text)
         except locks.OldFormatError:
-            pass
+            return cls._parse(_document(text), text)
         except locks.EditedLockError as error:
-            warn(f"{error}; its pins are taken as they are")
-        return cls._parse(_document(text), text)
+            warn(f"{error}; {locks.TAKEN}")
+        lock = cls._parse(_document(text), text)
+        return replace(lock, packages=tuple(_without_hashes(pin) for pin in lock.packages))
 
     @classmethod
     def _parse(cls, document: Table, text: str) -> Self:
@@ -228,6 +232,10 @@ class RLock:
         """
         own = {f"{deb.name} (system)": deb.version for deb in self.debs if not debian.is_r_deb(deb.name)}
         return {pin.name: pin.version for pin in self.packages} | own
+
+
+def _without_hashes(pin: RPin) -> RPin:
+    return replace(pin, files=tuple(replace(file, sha256="") for file in pin.files))
 
 
 def _sorted(pins: Iterable[RPin]) -> tuple[RPin, ...]:
