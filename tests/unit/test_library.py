@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -64,10 +64,12 @@ def key_of(
     pins: Mapping[str, RPin] | None = None,
     debs: Mapping[str, str] | None = None,
     machine: str = MACHINE,
+    headers: Collection[str] = (),
     recipe: str = RECIPE,
 ) -> str:
     """Return a pin's key among other pins and debs than the usual ones."""
-    return key(pin, PINS | dict(pins or {}), DEBS | dict(debs or {}), machine=machine, recipe=recipe)
+    known = DEBS | dict(debs or {})
+    return key(pin, PINS | dict(pins or {}), known, machine=machine, headers=headers, recipe=recipe)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,9 @@ def key_of(
         pytest.param({"debs": {"g++-14": "14.3.0-1"}}, id="c++-compiler"),
         pytest.param({"debs": {"gfortran-14": "14.3.0-1"}}, id="fortran-compiler"),
         pytest.param({"debs": {"libcurl4-openssl-dev": "8.15.0-1"}}, id="deb-that-compiles-it"),
+        pytest.param(
+            {"debs": {"libexpat1-dev": "2.7"}, "headers": ["libexpat1-dev"]}, id="headers-that-the-lists-bring"
+        ),
         pytest.param({"pin": replace(CURL, build=(*CURL.build, "vim"))}, id="one-more-deb-that-compiles-it"),
         pytest.param({"pins": {"Rcpp": replace(RCPP, files=files("Rcpp", 9))}}, id="package-it-links-to"),
         pytest.param(
@@ -120,7 +125,8 @@ def test_a_package_without_code_to_compile_depends_on_no_compiler(name: str) -> 
     """The first compiled package of a lock brings compilers: the others stay as they are."""
     assert key_of(R6, debs={name: "99"}) == key_of(R6)
     without = {deb: version for deb, version in DEBS.items() if deb != name}
-    assert key(R6, PINS, without, machine=MACHINE, recipe=RECIPE) == key_of(R6)
+    assert key(R6, PINS, without, machine=MACHINE, headers=(), recipe=RECIPE) == key_of(R6)
+    assert key_of(R6, debs={"libexpat1-dev": "2.7"}, headers=["libexpat1-dev"]) == key_of(R6)
 
 
 HASHES = st.integers(0, 2**256 - 1).map("{:064x}".format)
@@ -145,6 +151,7 @@ def test_neither_other_packages_nor_order_change_a_key(
         {pin.name: pin for pin in pins},
         dict(versions),
         machine=MACHINE,
+        headers=(),
         recipe=RECIPE,
     ) == key_of(CURL)
 

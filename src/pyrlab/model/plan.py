@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pyrlab.model.locks import digest
 from pyrlab.model.locks.debs import DebsLock
@@ -21,11 +21,12 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
     pins = {pin.name: pin for pin in lock.packages}
     ours = [pin for pin in lock.packages if not pin.deb]
     machine = f"{debs.suite} {debs.architecture}"
+    headers = {pin.name for pin in debs.pins() if pin.name.endswith("-dev")}
     packages = [
         {
             "name": pin.name,
             "version": pin.version,
-            "key": key(pin, pins, versions, machine=machine, recipe=recipe),
+            "key": key(pin, pins, versions, machine=machine, headers=headers, recipe=recipe),
             "files": [{"kind": file.kind, "sha256": file.sha256} for file in sorted(pin.files)],
             "after": sorted({one.name for one in pin.dependencies} & {one.name for one in ours}),
             "system_requirements": pin.system_requirements,
@@ -35,22 +36,25 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
     return json.dumps({"packages": packages}, indent=1, sort_keys=True) + "\n"
 
 
-def key(pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine: str, recipe: str) -> str:
+def key(  # noqa: PLR0913 - all that decides
+    pin: RPin, pins: Mapping[str, RPin], debs: Mapping[str, str], *, machine: str, headers: Collection[str], recipe: str
+) -> str:
     """Return a hash of what decides the bytes of a compiled package.
 
     That is its source; R, the compilers, and the machine as suite and architecture; the scripts, by their digest
-    ``recipe``; the debs that Debian compiles it with; and all packages that it needs: their headers are compiled in,
+    ``recipe``; the debs that Debian compiles it with; the ``headers`` that the image below has, as a configure script
+    takes what it finds; and all packages that it needs: their headers are compiled in,
     and their code is loaded while it is installed, when it may leave anything in what comes out. ``debs`` are versions
     by name.
     """
     source = pin.source
     # A package without code to compile is the same whatever compilers other packages bring.
-    compilers = [name for name in debs if _COMPILER.fullmatch(name)] if pin.build else []
+    found = {*headers, *(name for name in debs if _COMPILER.fullmatch(name))} if pin.build else set()
     lines = [
         f"recipe {recipe}",
         f"package {pin.name} {pin.version} {source.sha256 if source else ''}",
         f"r {debs.get('r-base-core', '')} {machine}",
-        *(f"deb {name} {debs[name]}" for name in sorted({*compilers, *pin.build}) if name in debs),
+        *(f"deb {name} {debs[name]}" for name in sorted({*found, *pin.build}) if name in debs),
         *(f"needs {name} {_identity(pins[name])}" for name in sorted(_needed(pin, pins))),
     ]
     return digest(lines).removeprefix("sha256:")
