@@ -2,5 +2,7 @@ FROM $below AS $image
 COPY --link --from=shared / /$parts
 RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/python \
     --mount=type=bind,from=tools,source=/opt/tools,target=/dev/tools \
+    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
+    --mount=type=tmpfs,target=/home/notebook \
     /dev/python/check-environment /dev/tools/bin/uv
 USER notebook

@@ -13,11 +13,14 @@ RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
     /dev/r/install-library /dev/section
 
 # The gate, in $image's own file system and a fresh R: all that the lock names loads, in its version, and fits together.
-# Packages' code runs as nobody, as it ran when it was compiled: what is root's in the image stays as it is.
+# Packages' code runs as nobody, as it ran when it was compiled: what is root's in the image stays as it is. Where
+# everybody may write, it writes into folders that are gone afterwards.
 FROM $below AS $stage
 COPY --link --from=$image-library /usr/local/lib/R /usr/local/lib/R
 COPY --link --from=$image-library /usr/local/share/jupyter /usr/local/share/jupyter
 RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
     --mount=type=bind,from=sections,source=$image.r,target=/dev/section \
+    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
+    --mount=type=tmpfs,target=/home/notebook \
     HOME=/dev/shm/gate setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs \
     Rscript --vanilla /dev/r/check-library /dev/section/library

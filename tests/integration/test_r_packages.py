@@ -447,6 +447,34 @@ def test_the_gate_refuses_what_does_not_load_or_fit(built_project: Project, r_pr
     assert r_project.state() == before
 
 
+def test_what_a_package_writes_when_it_is_loaded_is_in_no_image(
+    built_project: Project, r_project: Project, lab: Lab
+) -> None:
+    """Nor does it find a proxy's password, which Docker's own configuration may hold."""
+    del built_project
+    places = ("/tmp", "/var/tmp", "/run/lock", "/home/notebook")  # noqa: S108 - a package writes there, not this test
+    writes = "".join(f"try(writeLines(Sys.getenv('HTTP_PROXY'), '{place}/left'))\n" for place in places)
+    leaving = {
+        "litter/DESCRIPTION": b"Package: litter\nVersion: 1.0\nTitle: Made for a test\n",
+        "litter/NAMESPACE": b"",
+        "litter/R/load.R": f".onLoad <- function(...) {{\n{writes}"
+        "if (nzchar(Sys.getenv('HTTP_PROXY'))) stop('there is a proxy')\n"
+        "try(file.rename('/home/notebook/.bashrc', '/home/notebook/mine'))\n}\n".encode(),
+    }
+    lab.add("litter", "1.0", tarball(leaving), NeedsCompilation="no")
+    r_project.write("r_packages.txt", "litter\n")
+    r_project.succeed("lock", "r")
+    docker = r_project.path.parent / "docker-config"
+    docker.mkdir()
+    proxy = "http://someone:hush-hush@127.0.0.1:9"
+    (docker / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": proxy}}}), encoding="utf-8")
+    r_project.succeed("build", "rlab", DOCKER_CONFIG=str(docker))
+    command = ["-c", "ls -a /tmp /var/tmp /run/lock /home/notebook"]
+    listed = engine.client().containers.run(f"{PREFIX}rlab:latest", command, entrypoint="sh", remove=True).decode()
+    assert "left" not in listed
+    assert ".bashrc" in listed
+
+
 def test_a_package_that_ends_r_does_not_pass_the_gate(built_project: Project, r_project: Project, lab: Lab) -> None:
     """Not even with the status of success, when all that is behind it has not been looked at."""
     del built_project

@@ -18,6 +18,12 @@ from pyrlab.steps.materials import ROOT, Materials, cache_id, seal
 Say = Callable[[str], None]
 DOCKERFILE = "Dockerfile"
 INPUTS = "io.pyrlab.inputs"
+# Docker's own configuration may have proxies, with passwords, which it would hand to every step, and to packages' code.
+NO_PROXIES = {
+    spelled: ""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
+    for spelled in (name, name.lower())
+}
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ class Plan:
             "contexts": self.materials.contexts(),
             "tags": [self.settings.tag(name)],
             "labels": self.labels(name),
+            "args": NO_PROXIES,
             # Into the engine, whatever builder is in use.
             "output": ["type=docker"],
         }
