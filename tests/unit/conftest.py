@@ -1,6 +1,8 @@
 """Small projects for the unit tests, made on the spot: lists, settings, and a machine on which no program runs."""
 
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from machine import Machine, Project
 from pyrlab.adapters import lists_files, process
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.cli import main as cli
 from pyrlab.model import settings
 from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
 from pyrlab.model.settings import Settings
@@ -49,6 +52,24 @@ def project(tmp_path: Path) -> Path:
     for name in (BASE_DEBS, R_DEBS, PYTHON, R):
         (tmp_path / name).touch()
     return tmp_path
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a runner of pyrlab's command line in this very process: status, output, messages."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
+    for console in (cli.out, cli.err):
+        monkeypatch.setattr(console, "file", None)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pyrlab", *arguments])
+        status = cli.main()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.cli import main as cli
 from pyrlab.errors import ListError
 from pyrlab.model import imports
 from pyrlab.model.cran.base import BASE_PACKAGES
@@ -89,21 +86,11 @@ def read(document: object, name: str = "renv.lock") -> Found:
 
 
 @pytest.fixture
-def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_programs: None) -> Run:
+def run(project: Path, monkeypatch: pytest.MonkeyPatch, command_line: Run, no_programs: None) -> Run:
     """Return a runner of the command line in a small project: status, output, messages."""
     del no_programs
     monkeypatch.chdir(project)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    for console in (cli.out, cli.err):
-        monkeypatch.setattr(console, "file", None)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pyrlab", *arguments])
-        status = cli.main()
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+    return command_line
 
 
 def write(project: Path, name: str, document: object) -> Path:

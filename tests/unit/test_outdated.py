@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import signal
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +17,6 @@ from shelf import Shelf
 
 from pyrlab.adapters.http import Web
 from pyrlab.adapters.python.metadata import requirements
-from pyrlab.cli import main as cli
 from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran.record import Dependency, Record
 from pyrlab.model.cran.version import RVersion
@@ -157,6 +154,14 @@ def test_a_wheel_tells_what_it_needs(tmp_path: Path) -> None:
     assert [str(wanted) for wanted in requirements(path)] == ["b<2", 'c; extra == "x"']
     path.write_bytes(b"PK damaged")
     assert requirements(path) == []
+    # What is packed is damaged, and not how it is packed.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a-1.0.dist-info/METADATA", "Requires-Dist: b\n" * 100)
+    damaged = bytearray(path.read_bytes())
+    start = damaged.index(b"METADATA") + len("METADATA")
+    damaged[start : start + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    assert requirements(path) == []
 
 
 # ---- R
@@ -255,7 +260,7 @@ def run(
     project: Path,
     served: IndexServer,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command_line: Run,
     no_programs: None,
 ) -> Run:
     """Return a runner of the command line in a project that locked curl, requests and zoo. No program runs."""
@@ -274,17 +279,7 @@ def run(
     monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
     for variable in ("HTTP_PROXY", "http_proxy", "APTPROXY", "PIPPROXY"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    for console in (cli.out, cli.err):
-        monkeypatch.setattr(console, "file", None)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pyrlab", *arguments])
-        status = cli.main()
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+    return command_line
 
 
 def state(project: Path) -> dict[str, tuple[bytes, int]]:

@@ -14,8 +14,9 @@ import pytest
 from index_server import serve
 
 from pyrlab.adapters.http import Web
-from pyrlab.adapters.python import index
-from pyrlab.adapters.python.index import PythonIndex, build_requirements
+from pyrlab.adapters.python import source_distribution
+from pyrlab.adapters.python.index import PythonIndex
+from pyrlab.adapters.python.source_distribution import build_requirements
 from pyrlab.errors import ListError
 from pyrlab.model.lists import PythonRequest
 from pyrlab.model.locks.python import PythonFile, PythonPin
@@ -133,7 +134,7 @@ def test_a_link_is_no_pyproject(tmp_path: Path, kind: bytes) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "LONGEST_SDIST", 10**6)
+    monkeypatch.setattr(source_distribution, "LONGEST_SDIST", 10**6)
     files = {"abc-1.0/a": bytes(10**7), "abc-1.0/pyproject.toml": described("x")}
     with pytest.raises(ListError, match=r": it is too large$"):
         read(tmp_path, pack(files))
@@ -143,7 +144,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
 def test_an_archive_of_very_many_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
 ) -> None:
-    monkeypatch.setattr(index, "MOST_MEMBERS", 5)
+    monkeypatch.setattr(source_distribution, "MOST_MEMBERS", 5)
     with pytest.raises(ListError, match=r": it has too many files$"):
         read(tmp_path, pack({f"abc-1.0/{number}": b"" for number in range(9)}, compression))
 

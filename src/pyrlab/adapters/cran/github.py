@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pyrlab.adapters.cran.repository import AGENT, description
+from pyrlab.adapters.cran.package_file import description
+from pyrlab.adapters.cran.repository import AGENT
 from pyrlab.adapters.http import THREADS, NotThereError, RefusedError, Web, hide
 from pyrlab.errors import HashMismatchError, ListError
 from pyrlab.model.commits import NAME, CommitRequest

@@ -2,10 +2,7 @@
 
 import html
 import logging
-import lzma
 import re
-import tarfile
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from pyrlab.adapters.cran.package_file import fits, made_for, record_in
 from pyrlab.adapters.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
 from pyrlab.model.cran import archive_index
-from pyrlab.model.cran.archive_index import ArchiveIndex
-from pyrlab.model.cran.index import Index, read_description
+from pyrlab.model.cran.archive_index import ArchiveIndex, versions_in
+from pyrlab.model.cran.index import Index
 from pyrlab.model.cran.record import Record, Unread
 from pyrlab.model.cran.snapshot import Snapshot, codename_of, days_of
 from pyrlab.model.cran.version import RVersion
@@ -30,13 +28,9 @@ CONTRIB = "src/contrib"
 AGENT = "pyrlab"
 # Debian's names of architectures, and what R's platform says for them.
 PLATFORMS = {"amd64": "x86_64-pc-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
-# The longest DESCRIPTION on CRAN has some 20 kB; more is no DESCRIPTION.
-LONGEST_DESCRIPTION = 2**20
 # So many packages are named where many are to be told of.
 SHOWN = 10
-_DESCRIPTION = re.compile(r"(?:\./)?[^/]+/DESCRIPTION")
 _LINK = re.compile(r"""href\s*=\s*["']?([^"'>\s]+)""", re.IGNORECASE)
-_BUILT = re.compile(r"R (?P<minor>[0-9]+\.[0-9]+)\.\S+;\s*(?P<platform>[^;]*?)\s*;.*")
 
 
 def connect(settings: Settings, *, r: str, architecture: str) -> dict[str, "Repository"]:
@@ -89,9 +83,9 @@ class Repository:
 
         They are those of its folder; where folders are not shown, those that R's list of the Archive has.
         """
-        versions = _versions(name, self._listing(f"{CONTRIB}/Archive/{name}/"))
+        versions = versions_in(name, self._listing(f"{CONTRIB}/Archive/{name}/"))
         if not versions:
-            versions = _versions(name, self._archive_index().files(name))
+            versions = versions_in(name, self._archive_index().files(name))
             # A dated snapshot may share its list with later ones, which have more old versions than it.
             newest = next((record.version for record in self.records(name)), None)
             versions = {text: version for text, version in versions.items() if not newest or version < newest}
@@ -114,7 +108,7 @@ class Repository:
         path = f"{CONTRIB}/Archive/{name}/{name}_{version}.tar.gz"
         try:
             download = self._get(path, AGENT)
-            return replace(_record(download.path, name, RVersion.parse(version)), file=path)
+            return replace(record_in(download.path, name, RVersion.parse(version)), file=path)
         except (NotThereError, RefusedError):
             return None
         except ValueError as error:
@@ -145,8 +139,8 @@ class Repository:
                     f"{record.name}: {file.path} has another SHA-256 than the index of {self.name} says",
                     remedy="the repository is being changed, or is damaged: try again later, or ask who keeps it",
                 )
-        usable = sorted({file for file, built in served if self._fits(built)})
-        if not self._fits(served[0][1]):
+        usable = sorted({file for file, built in served if fits(built, minor=self._minor, machine=self._machine)})
+        if not fits(served[0][1], minor=self._minor, machine=self._machine):
             self._misfits[record.name] = served[0][1]
         if not usable:
             raise ListError(
@@ -164,15 +158,10 @@ class Repository:
         names = [name for name in without if self._promises_binaries or name in self._misfits]
         if not names:
             return ""
-        shown = [f"{name}{self._made_for(name)}" for name in names[:SHOWN]]
+        shown = [f"{name}{made_for(self._misfits.get(name, ''))}" for name in names[:SHOWN]]
         if len(names) > SHOWN:
             shown.append(f"{len(names) - SHOWN} more")
         return f"{self.name} has no binary for R {self._minor} on {self._machine} of {', '.join(shown)}"
-
-    def _made_for(self, name: str) -> str:
-        r, _, more = self._misfits.get(name, "").partition(";")
-        platform = more.partition(";")[0].strip()
-        return f" (only for {' on '.join(filter(None, [r, platform]))})" if r else ""
 
     def fetch(self, name: str, file: RFile) -> Path:
         """Return the locked file of package ``name``: from the cache, from its place, or from the Archive.
@@ -280,23 +269,12 @@ class Repository:
         """Download a package and read its DESCRIPTION. Raises NetworkError unless it is the one that is wanted."""
         download = self._get(path, agent)
         try:
-            return download, _record(download.path, name, version)
+            return download, record_in(download.path, name, version)
         except ValueError as error:
             raise NetworkError(
                 f"{public(self._at(path))} of {self.name} is not {name} {version}: {error}",
                 remedy="the repository, or a proxy before it, is damaged: look at this URL in a browser",
             ) from error
-
-    def _fits(self, built: str) -> bool:
-        """Tell whether our R can load what was built so; a package without compiled code names no platform."""
-        if not built:
-            return True
-        match = _BUILT.fullmatch(built)
-        if not match or match["minor"] != self._minor:
-            return False
-        return not match["platform"] or (
-            match["platform"].startswith(f"{self._machine}-") and "linux" in match["platform"]
-        )
 
     def _get(self, path: str, agent: str) -> Download:
         return self._web.get(self._at(path), agent=agent)
@@ -317,47 +295,3 @@ def _parse(data: bytes, *, packed: bool) -> Index:
     if packed and not data:
         raise ValueError("is empty")
     return Index.parse(data)
-
-
-def _versions(name: str, files: Iterable[str]) -> dict[str, RVersion]:
-    """Return the versions that files of a package have in their names, as they are written and to compare."""
-    pattern = re.compile(rf"{re.escape(name)}_([0-9.-]+)\.tar\.gz")
-    versions = {}
-    for file in files:
-        match = pattern.fullmatch(file)
-        with suppress(ValueError):
-            if match:
-                versions[match[1]] = RVersion.of_package(match[1])
-    return versions
-
-
-def _record(package: Path, name: str, version: RVersion) -> Record:
-    """Return what a source or binary package says of itself. Raises ValueError unless it is the one that is named."""
-    text = description(package)
-    try:
-        found = read_description(text)
-    except ValueError as error:
-        raise ValueError(f"its DESCRIPTION {error}") from error
-    if (found.name, found.version) != (name, version):
-        raise ValueError(f"it holds {found.name} {found.version}")
-    return found
-
-
-def description(package: Path) -> bytes:
-    """Return the DESCRIPTION in the top folder of a package's tarball. Raises ValueError."""
-    found: bytes | None = None
-    try:
-        with tarfile.open(package) as archive:
-            # To the end, also when it is found: a file that breaks off later is not to be locked.
-            for member in archive:
-                if found is None and member.isfile() and _DESCRIPTION.fullmatch(member.name):
-                    file = archive.extractfile(member)
-                    found = file.read(LONGEST_DESCRIPTION) if file else b""
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        with package.open("rb") as file:
-            page = file.read(100).lstrip().startswith(b"<")
-        reason = "it is a web page" if page else f"it is damaged: {error}".partition("\n")[0]
-        raise ValueError(reason) from error
-    if found is None:
-        raise ValueError("it has no DESCRIPTION")
-    return found

@@ -4,7 +4,9 @@ import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
+
+from pyrlab.adapters.python.source_distribution import UNREADABLE
 
 # No METADATA is longer, in bytes: most of it is a readme.
 LONGEST = 2**22
@@ -19,5 +21,5 @@ def requirements(wheel: Path) -> list[Requirement]:
                 text = file.read(LONGEST).decode("utf-8", errors="replace")
         lines = HeaderParser().parsestr(text).get_all("Requires-Dist", [])
         return [Requirement(line) for line in lines]
-    except (zipfile.BadZipFile, OSError, StopIteration, InvalidRequirement, NotImplementedError, RuntimeError):
+    except (*UNREADABLE, StopIteration):
         return []

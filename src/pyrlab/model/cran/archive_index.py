@@ -1,10 +1,14 @@
-"""R's own list of a repository's Archive, Meta/archive.rds: it is there where folders cannot be listed."""
+"""What a repository's Archive has: by the names of its files, and by R's own list of them, Meta/archive.rds."""
 
 import bz2
 import gzip
 import lzma
 import re
 import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+
+from pyrlab.model.cran.version import RVersion
 
 PATH = "src/contrib/Meta/archive.rds"
 
@@ -38,3 +42,15 @@ def _unpack(data: bytes) -> bytes:
     except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"is damaged: {error}") from error
     return data
+
+
+def versions_in(name: str, files: Iterable[str]) -> dict[str, RVersion]:
+    """Return the versions that files of a package have in their names, as they are written and to compare."""
+    pattern = re.compile(rf"{re.escape(name)}_([0-9.-]+)\.tar\.gz")
+    versions = {}
+    for file in files:
+        match = pattern.fullmatch(file)
+        with suppress(ValueError):
+            if match:
+                versions[match[1]] = RVersion.of_package(match[1])
+    return versions
