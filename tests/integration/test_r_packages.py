@@ -43,8 +43,10 @@ class Lab:
         put(self.server.folder, f"{CONTRIB}/PACKAGES.gz", gzip.compress("\n".join(self.current.values()).encode()))
 
     def pure(self, name: str, version: str = "1.0", **fields: str) -> None:
-        """Add a package without code."""
-        self.add(name, version, r_package(name, version, **fields), NeedsCompilation="no", **fields)
+        """Add a package without C code; its bytes are new in each run, so no cache has it."""
+        self.add(
+            name, version, r_package(name, version, **fields, Run=uuid.uuid4().hex), NeedsCompilation="no", **fields
+        )
 
     def compiled(self, name: str, version: str = "1.0", *, code: str = "", flags: str = "", **fields: str) -> None:
         """Add a package with C code and a header of its own; its bytes are new in each run, so no cache has it."""
