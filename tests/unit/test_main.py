@@ -92,6 +92,19 @@ def test_what_the_system_refuses_is_told_with_a_way_on(
     assert tip.startswith(f"  try: {remedy}")
 
 
+@pytest.mark.parametrize("option", [["--upgrade"], ["--upgrade-package", "numpy"]], ids=lambda option: str(option[0]))
+def test_a_check_moves_nothing_and_says_so(run: Run, option: list[str]) -> None:
+    """Before it looks at any lock: the option would be ignored silently."""
+    status, said = run("lock", "--check", *option)
+    assert (status, said.splitlines()) == (
+        2,
+        [
+            f"error: --check only compares, so it cannot go with {option[0]}",
+            "  try: nox -s lock -- --check, or without --check to move pins; nox -s outdated shows what is newer",
+        ],
+    )
+
+
 def test_an_interrupt_says_what_it_knows(
     run: Run, fails_with: Callable[[BaseException], None], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

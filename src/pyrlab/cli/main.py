@@ -65,6 +65,11 @@ def engine() -> None:
 @click.option("--check", is_flag=True, help="Only say whether lists and locks agree. Needs no network.")
 def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], check: bool) -> None:  # noqa: FBT001
     """Pin every list: all three locks, or those of KINDS."""
+    if check and (upgrade or upgrade_packages):
+        raise UsageError(
+            f"--check only compares, so it cannot go with {'--upgrade' if upgrade else '--upgrade-package'}",
+            remedy="nox -s lock -- --check, or without --check to move pins; nox -s outdated shows what is newer",
+        )
     current = _settings()
     if check:
         locking.check(current, kinds or KINDS)
