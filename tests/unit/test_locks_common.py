@@ -1,5 +1,6 @@
 """What all locks share: digests, headers, differences, and writing that leaves no half of a file."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,32 @@ def test_files_are_replaced_together_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         files.write({first: "new", second: "\ud800"})
     assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("first.lock", "old")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_no_interrupt_comes_between_two_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Nor is it lost: it ends the run right afterwards."""
+    first, second = tmp_path / "first.lock", tmp_path / "second.lock"
+    rename = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        renamed = rename(path, target)
+        signal.raise_signal(number)
+        return renamed
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    before = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            files.write({first: "new", second: "new"})
+    finally:
+        signal.signal(number, before)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["new", "new"]
 
 
 @pytest.mark.parametrize(

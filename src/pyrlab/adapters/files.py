@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.errors import StaleLockError
 
 
@@ -61,8 +62,8 @@ def write(texts: Mapping[Path, str]) -> None:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Ctrl-C wait for the few renames, so that files which belong together change together."""
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Let an interrupt wait for the few renames, so that files which belong together change together."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
     finally:

@@ -17,6 +17,8 @@ from pyrlab.errors import PyrlabError
 
 log = logging.getLogger(__name__)
 
+# What ends a run before its time: Ctrl-C, a service manager, a terminal that is closed.
+INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 TAIL_LINES = 40
 # Seconds that an interrupted program has to end by itself.
 PATIENCE = 10.0

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from pyrlab import __version__
 from pyrlab.adapters.docker import engine_install
+from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
 from pyrlab.commands import imports as importing
@@ -33,7 +34,6 @@ from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps.workspace import busy
 
 INTERRUPTED = 130
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A log file has no width of its own: there, tables are as wide as they need to be.
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -175,7 +175,7 @@ def _warn(changes: dict[str, list[Change]]) -> None:
 
 def main() -> int:
     """Run the command line. Returns the exit status: 0, an error's own one, or 130 after an interrupt."""
-    for number in SIGNALS:
+    for number in INTERRUPTS:
         # Whoever started us with nohup wants us to outlive the terminal.
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -227,7 +227,7 @@ def _interrupt(*_: object) -> None:
 
     Nox, too, sends more than one signal when Ctrl-C is pressed.
     """
-    for number in SIGNALS:
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
