@@ -2,8 +2,10 @@
 
 import codecs
 import contextlib
+import errno
 import os
 import signal
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,10 +14,21 @@ from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.errors import StaleLockError
 
 
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes. Raises OSError, also for what is no regular file.
+
+    A pipe would be waited for without an end, and a device such as /dev/zero fills the memory.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path.read_bytes()  # of a folder the system says that it is one
+
+
 def read(path: Path, *, remedy: str) -> str:
     """Return a lock's text. Raises StaleLockError, with ``remedy`` when there is no such file."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError as error:
         raise StaleLockError(f"there is no {path.name}", remedy=remedy) from error
     except OSError as error:

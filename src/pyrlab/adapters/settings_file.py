@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyrlab.adapters import process
+from pyrlab.adapters import files, process
 from pyrlab.adapters.lists_files import read_graph
 from pyrlab.errors import UsageError
 from pyrlab.model.settings import FILE, Settings, parse
@@ -15,9 +15,15 @@ def read(project: Path, environment: Mapping[str, str]) -> Settings:
     project = project.resolve()
     path = project / FILE
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = files.read_bytes(path).decode("utf-8")
+    except FileNotFoundError:
+        text = ""
     except UnicodeDecodeError as error:
         raise UsageError(f"{FILE} cannot be read: {error}", remedy="save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(
+            f"{FILE} cannot be read: {error.strerror}", remedy=f"make it a file that you can read: {path}"
+        ) from error
     settings = parse(
         project,
         read_graph(project),

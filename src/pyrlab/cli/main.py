@@ -34,6 +34,9 @@ from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps.workspace import busy
 
 INTERRUPTED = 130
+# After `>&-` there is no such stream at all; then what would be written is nobody's.
+sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
 # A log file has no width of its own: there, tables are as wide as they need to be.
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -94,7 +97,7 @@ def _locks_all_or_none(project: Path) -> Iterator[None]:
 
 
 def _lock_bytes(project: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in project.glob("*.lock")}
+    return {path: path.read_bytes() for path in project.glob("*.lock") if path.is_file()}
 
 
 @cli.command()
