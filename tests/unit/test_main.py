@@ -1,5 +1,6 @@
 """The command line's edges: every end is one message and a status, whatever happens."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from graphs import TEXT
 
 from pyrlab import __version__
 from pyrlab.cli import main as cli
+from pyrlab.commands import outdated
 from pyrlab.steps import locking
 
 Run = Callable[..., tuple[int, str]]
@@ -77,19 +79,46 @@ def test_an_unknown_error_is_one_message_that_asks_for_a_report(
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        pytest.param(OSError(28, "No space left on device"), "make room: docker system df, ", id="full"),
+        pytest.param(
+            OSError(errno.ENOSPC, "No space left on device"),
+            "make room on the disk of {project}/.pyrlab (docker builder prune, where Docker is on it, too); then run",
+            id="full-where-it-works",
+        ),
+        pytest.param(
+            OSError(errno.ENOSPC, "No space left on device", "/cache/x"),
+            "make room on the disk of /cache/x (docker builder prune, where Docker is on it, too); then run",
+            id="full-elsewhere",
+        ),
+        pytest.param(
+            OSError(errno.EDQUOT, "Disk quota exceeded", "/cache/x"), "make room on the disk of /cache/x (", id="quota"
+        ),
         pytest.param(PermissionError(13, "Permission denied", "x"), "mend that, and run", id="denied"),
     ],
 )
 def test_what_the_system_refuses_is_told_with_a_way_on(
-    run: Run, fails_with: Callable[[BaseException], None], error: Exception, remedy: str
+    run: Run, fails_with: Callable[[BaseException], None], project: Path, error: Exception, remedy: str
 ) -> None:
     fails_with(error)
     status, said = run("lock")
     assert status == 1
     message, tip = said.splitlines()
     assert message == f"error: {error}"
-    assert tip.startswith(f"  try: {remedy}")
+    assert tip.startswith(f"  try: {remedy.format(project=project)}")
+
+
+def test_a_full_disk_without_a_place_is_told_with_a_way_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(outdated, "outdated", full)
+    status, said = run("outdated")
+    assert (status, said.splitlines()) == (
+        1,
+        [
+            "error: [Errno 28] No space left on device",
+            "  try: make room: docker system df, docker builder prune; then run the same again",
+        ],
+    )
 
 
 @pytest.mark.parametrize("option", [["--upgrade"], ["--upgrade-package", "numpy"]], ids=lambda option: str(option[0]))

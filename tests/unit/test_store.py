@@ -1,5 +1,6 @@
 """The store: what is in it is whole and right, whoever shares it."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -55,6 +56,29 @@ def test_a_file_is_kept_under_its_hash_and_readable_by_all(store: Store, folder:
     assert path.stat().st_mode & 0o777 == 0o644
     assert store.get(SHA256) == path
     assert names(folder) == [SHA256]
+
+
+def test_a_full_disk_is_named(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says of a write names no file; and nothing half done stays."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        store.add([DATA])
+    assert caught.value.filename == str(folder)
+    assert names(folder) == []
+
+
+def test_an_error_of_whoever_gives_the_bytes_is_not_the_disks(store: Store) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield DATA
+        raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+    with pytest.raises(ConnectionResetError) as caught:
+        store.add(chunks())
+    assert caught.value.filename is None
 
 
 def test_the_same_bytes_are_one_file_that_stays(store: Store, folder: Path) -> None:

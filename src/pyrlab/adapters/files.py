@@ -13,6 +13,9 @@ from pathlib import Path
 from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.errors import StaleLockError
 
+# No room on the disk, or none that is left to this user.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 def read_bytes(path: Path) -> bytes:
     """Return a file's bytes. Raises OSError, also for what is no regular file.
@@ -71,6 +74,17 @@ def write(texts: Mapping[Path, str]) -> None:
     finally:
         for temporary, _ in ready:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Let the error of a full disk name ``folder``, where it names nothing: what write(2) refuses has no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(folder)
+        raise
 
 
 @contextlib.contextmanager

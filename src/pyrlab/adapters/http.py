@@ -22,6 +22,7 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import address_in_network, is_ipv4_address, is_valid_cidr
 from urllib3 import exceptions, util
 
+from pyrlab.adapters.files import filling
 from pyrlab.adapters.store import Store
 from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
 
@@ -341,7 +342,7 @@ def _part(folder: Path) -> Iterator[BinaryIO]:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{uuid.uuid4().hex}.part"
     try:
-        with part.open("xb") as file:
+        with filling(folder), part.open("xb") as file:
             yield file
     finally:
         part.unlink(missing_ok=True)

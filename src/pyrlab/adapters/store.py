@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from pyrlab.adapters.files import filling
 from pyrlab.errors import HashMismatchError
 
 # What a killed run left half written, in seconds: no download takes that long.
@@ -55,7 +56,7 @@ class Store:
         part = self._folder / f"{uuid.uuid4().hex}{_PART}"
         digest, written = hashlib.sha256(), 0
         try:
-            with part.open("xb") as file:
+            with filling(self._folder), part.open("xb") as file:
                 for chunk in chunks:
                     written += len(chunk)
                     if size and written > size:

@@ -1,7 +1,6 @@
 """Arguments to a use case, and its outcome to an exit status."""
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from rich.console import Console
 
 from pyrlab import __version__
 from pyrlab.adapters.docker import engine_install
+from pyrlab.adapters.files import FULL
 from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
@@ -208,7 +208,10 @@ def main() -> int:
 
 def _way_on(error: Exception) -> str:
     """Return the remedy for what the system or the engine refused."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in FULL:
+        if error.filename:
+            where = f"on the disk of {error.filename}"
+            return f"make room {where} (docker builder prune, where Docker is on it, too); then run the same again"
         return f"{MAKE_ROOM}; then run the same again"
     return "mend that, and run the same again"
 

@@ -55,8 +55,10 @@ def busy(workspace: Workspace, what: str, *, say: Say, timeout: float = TIMEOUT)
         raise _not_ours(_top(workspace)) from error
     try:
         note = {"pid": os.getpid(), "since": time.time(), "what": what}
-        files.write({workspace.work / NOTE: json.dumps(note)})
-        yield
+        # What is written elsewhere, as into the cache, says so itself.
+        with files.filling(workspace.work):
+            files.write({workspace.work / NOTE: json.dumps(note)})
+            yield
     finally:
         (workspace.work / NOTE).unlink(missing_ok=True)
         lock.release()
