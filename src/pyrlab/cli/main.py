@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 from docker.errors import DockerException
-from rich.console import Console
 
 from pyrlab import __version__
 from pyrlab.adapters.docker import engine_install
@@ -22,6 +21,7 @@ from pyrlab.adapters.files import FULL
 from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
+from pyrlab.cli.terminal import HarmlessConsole, HarmlessFormatter, harmless
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
@@ -38,8 +38,8 @@ INTERRUPTED = 130
 sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
 sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
 # A log file has no width of its own: there, tables are as wide as they need to be.
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = HarmlessConsole(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
+err = HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)
 
 
 def _say(step: str) -> None:
@@ -184,7 +184,7 @@ def main() -> int:
             signal.signal(number, _interrupt)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _log_harmlessly()
     logging.getLogger("pyrlab").setLevel(logging.DEBUG if debug else logging.WARNING)
     try:
         cli.main(arguments, prog_name="pyrlab", standalone_mode=False)
@@ -204,6 +204,12 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - the last net: whatever else happens is one message, too
         return _fail(_unknown(error, arguments), debug=debug)
     return 0
+
+
+def _log_harmlessly() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(HarmlessFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _way_on(error: Exception) -> str:
@@ -240,7 +246,7 @@ def _interrupt(*_: object) -> None:
 
 def _fail(error: PyrlabError, *, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        sys.stderr.write(harmless(traceback.format_exc()))
     report.failure(err, error)
     return error.exit_code
 
