@@ -9,10 +9,10 @@ from rich.text import Text
 
 from pyrlab.commands.imports import Outcome
 from pyrlab.errors import PyrlabError
-from pyrlab.model.changes import Change
+from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.outdated import Row
 
-_STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow"}
+_STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow", OTHER_FILES: "magenta"}
 
 
 def changes(by_file: Mapping[str, Sequence[Change]]) -> RenderableType:

@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# The hashes of a pin's files by its name, in sets that are compared one with one; an empty set is not known.
+Hashes = Mapping[str, tuple[frozenset[str], ...]]
+OTHER_FILES = "other files"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One pin's way from one lock to the next: ``kind`` is added, removed, up or down."""
+    """One pin's way from one lock to the next: ``kind`` is added, removed, up, down or, at one version, other files."""
 
     kind: str
     name: str
@@ -15,16 +19,31 @@ class Change:
     new: str
 
 
-def diff(old: Mapping[str, str], new: Mapping[str, str], order: Callable[[str], Any]) -> list[Change]:
-    """Return what changed between two maps of name to version, sorted by name; ``order`` makes versions comparable."""
+def diff(
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    order: Callable[[str], Any],
+    *,
+    hashes: tuple[Hashes, Hashes] = ({}, {}),
+) -> list[Change]:
+    """Return what changed between two maps of name to version, sorted by name; ``order`` makes versions comparable.
+
+    ``hashes`` are the old and the new ones: other bytes behind the same version are a change, too.
+    """
     changes = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name, ""), new.get(name, "")
         if before == after:
-            continue
-        if not before or not after:
+            if not _differ(hashes[0].get(name, ()), hashes[1].get(name, ())):
+                continue
+            kind = OTHER_FILES
+        elif not before or not after:
             kind = "added" if after else "removed"
         else:
             kind = "up" if order(before) < order(after) else "down"
         changes.append(Change(kind, name, before, after))
     return changes
+
+
+def _differ(before: tuple[frozenset[str], ...], after: tuple[frozenset[str], ...]) -> bool:
+    return any(old != new for old, new in zip(before, after, strict=False) if old and new)

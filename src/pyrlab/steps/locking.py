@@ -10,7 +10,7 @@ from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import changes
 from pyrlab.model.changes import Change
-from pyrlab.model.locks.lockset import Earlier
+from pyrlab.model.locks.lockset import Earlier, Lock
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps.lock_debian import lock_debian
@@ -48,10 +48,13 @@ def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[C
     before, after = old.by_file(settings.graph), new.by_file(settings.graph)
     changed = {file: made for file, made in after.items() if made is not before.get(file)}
     files.write({settings.project / file: made.render() for file, made in changed.items()})
-    return {
-        file: changes.diff(before[file].versions() if file in before else {}, made.versions(), made.order)
-        for file, made in changed.items()
-    }
+    return {file: _difference(before.get(file), made) for file, made in changed.items()}
+
+
+def _difference(before: Lock | None, made: Lock) -> list[Change]:
+    if before is None:
+        return changes.diff({}, made.versions(), made.order)
+    return changes.diff(before.versions(), made.versions(), made.order, hashes=(before.hashes(), made.hashes()))
 
 
 def _check_known(wish: Wish, old: Earlier) -> None:

@@ -9,6 +9,7 @@ from debian.debian_support import Version
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
+from pyrlab.model.changes import Hashes
 from pyrlab.model.lists import Lists
 
 FILE = "debs.lock"
@@ -156,6 +157,12 @@ class DebsLock:
     def versions(self) -> dict[str, str]:
         """Return versions by package and image, for the difference of two locks."""
         return {f"{pin.name} ({name})": pin.version for name, pins in self.sections.items() for pin in pins}
+
+    def hashes(self) -> Hashes:
+        """Return the hashes of the same packages' files."""
+        return {
+            f"{pin.name} ({name})": (frozenset({pin.sha256}),) for name, pins in self.sections.items() for pin in pins
+        }
 
 
 _RESTORE = f"git checkout -- {FILE}; or take its pins as they are: nox -s lock -- debs"

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
+from pyrlab.model.changes import Hashes
 from pyrlab.model.lists import PythonRequest
 
 FILE = "requirements.lock"
@@ -184,6 +185,13 @@ class PythonLock:
     def versions(self) -> dict[str, str]:
         """Return versions by name, for the difference of two locks."""
         return {pin.name: pin.version for pin in self.pins}
+
+    def hashes(self) -> Hashes:
+        """Return the hashes of all files of the same distributions, and of the one file that is installed of each."""
+        return {
+            pin.name: (frozenset(pin.hashes), frozenset(f"{file.architecture} {file.sha256}" for file in pin.files))
+            for pin in self.pins
+        }
 
     def closure(self, roots: Iterable[str]) -> tuple[PythonPin, ...]:
         """Return the pins called ``roots`` and all that they need, by the locks' own ``via`` notes."""

@@ -12,6 +12,7 @@ from debian.debian_support import Version
 
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
+from pyrlab.model.changes import Hashes
 from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Dependency
@@ -126,6 +127,14 @@ class RPin:
         """The file that is compiled where no binary will do, if the repository has it."""
         return next((file for file in self.files if file.is_source), None)
 
+    @property
+    def hashes(self) -> frozenset[str]:
+        """The hashes of its files; none where one is not known."""
+        if self.deb:
+            return frozenset({self.deb.sha256})
+        are_known = all(file.sha256 for file in self.files)
+        return frozenset(f"{file.kind} {file.sha256}" for file in self.files) if are_known else frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class RLock:
@@ -230,8 +239,17 @@ class RLock:
 
         What compiles is not among them: no image has it.
         """
-        own = {f"{deb.name} (system)": deb.version for deb in self.debs if not debian.is_r_deb(deb.name)}
-        return {pin.name: pin.version for pin in self.packages} | own
+        return {pin.name: pin.version for pin in self.packages} | {name: deb.version for name, deb in self._system}
+
+    def hashes(self) -> Hashes:
+        """Return the hashes of the same packages' files."""
+        system = {name: (frozenset({deb.sha256}),) for name, deb in self._system}
+        return {pin.name: (pin.hashes,) for pin in self.packages} | system
+
+    @property
+    def _system(self) -> list[tuple[str, DebPin]]:
+        """What is no R package, by the name that a difference shows."""
+        return [(f"{deb.name} (system)", deb) for deb in self.debs if not debian.is_r_deb(deb.name)]
 
 
 def _without_hashes(pin: RPin) -> RPin:
