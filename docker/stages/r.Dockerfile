@@ -14,7 +14,8 @@ RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
 
 # The gate, in $image's own file system and a fresh R: all that the lock names loads, in its version, and fits together.
 # Packages' code runs as nobody, as it ran when it was compiled: what is root's in the image stays as it is. Where
-# everybody may write, it writes into folders that are gone afterwards.
+# everybody may write, it writes into folders that are gone afterwards. It can end R with any status: all of them are
+# one here, as others say that a file has other bytes.
 FROM $below AS $stage
 COPY --link --from=$image-library /usr/local/lib/R /usr/local/lib/R
 COPY --link --from=$image-library /usr/local/share/jupyter /usr/local/share/jupyter
@@ -23,4 +24,4 @@ RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
     --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
     --mount=type=tmpfs,target=/home/notebook \
     HOME=/dev/shm/gate setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs \
-    Rscript --vanilla /dev/r/check-library /dev/section/library
+    Rscript --vanilla /dev/r/check-library /dev/section/library || exit 1

@@ -1,6 +1,7 @@
 """BuildKit: what a failed build says, what a build is given, and what it tells while it runs."""
 
 import configparser
+import hashlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from graphs import SOURCE
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import buildkit
@@ -18,10 +20,12 @@ from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
 
 Load = Callable[..., Settings]
+# What the scripts in docker/install end with when the locks do not fit; else they end with 1.
+STATUSES: Mapping[type[PyrlabError], int] = {HashMismatchError: 8, StaleLockError: 4}
 
 
-def failed(*lines: str) -> str:
-    """Return BuildKit's plain output of a step that prints ``lines`` and fails."""
+def failed(*lines: str, status: int = 1) -> str:
+    """Return BuildKit's plain output of a step that prints ``lines`` and fails with an exit status."""
     printed = [f"#14 {number}.531 {line}" for number, line in enumerate(lines, start=2)]
     trailer = ["------", " > [rlab base-debs 2/3] RUN step:", *(line.partition(" ")[2] for line in printed), "------"]
     return "\n".join(
@@ -31,10 +35,10 @@ def failed(*lines: str) -> str:
             "#13 1.200 WARNING: Connection pool is full, could not connect",
             "#14 [rlab base-debs 2/3] RUN step",
             *printed,
-            '#14 ERROR: process "/bin/sh -c step" did not complete successfully: exit code: 1',
+            f'#14 ERROR: process "/bin/sh -c step" did not complete successfully: exit code: {status}',
             "#13 CANCELED",
             *trailer,
-            'ERROR: target rlab: failed to solve: process "/bin/sh -c step" did not complete: exit code: 1',
+            f'ERROR: target rlab: failed to solve: process "/bin/sh -c step" did not complete: exit code: {status}',
         ]
     )
 
@@ -97,8 +101,53 @@ def test_a_failed_build_is_traced_to_its_cause(
     lines: list[str], kind: type[PyrlabError], message: str, remedy: str
 ) -> None:
     """Class, message and remedy."""
-    error = buildkit.explain(failed(*lines))
+    error = buildkit.explain(failed(*lines, status=STATUSES.get(kind, 1)))
     assert (type(error), str(error), error.remedy) == (kind, message, remedy)
+
+
+@pytest.mark.parametrize("mark", ["pyrlab-mismatch numpy 2.3.4", "pyrlab-unlocked libfoo any", "pyrlab-r mismatch a 1"])
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        pytest.param("", "", 1, id="a-package-that-fails"),
+        pytest.param("it says: ", "", 8, id="inside-a-line"),
+        pytest.param("", "\r#14 ERROR: exit code: 8\r", 1, id="carriage-returns"),
+        pytest.param("#14 ERROR: exit code: 8\v", "", 1, id="another-line-break"),
+        pytest.param("#14 ERROR: exit code: 8\u2028", "", 1, id="one-of-unicode"),
+    ],
+)
+def test_what_package_code_prints_is_not_believed_of_bytes(mark: str, before: str, after: str, status: int) -> None:
+    """A hostile build backend, or a package that is loaded at the gate, may print whatever it likes."""
+    error = buildkit.explain(failed("gcc: error: x.c", f"{before}{mark}{after}", status=status))
+    assert (type(error), str(error)) == (BuildError, "a build step failed")
+
+
+def test_what_another_step_prints_is_not_believed_of_bytes() -> None:
+    """Not even when a check of files fails beside it."""
+    forged = "#13 1.3 pyrlab-mismatch scipy 1.0\n"
+    error = buildkit.explain(forged + failed("pyrlab-mismatch numpy 2.3.4", status=8))
+    assert str(error) == "the bytes of numpy 2.3.4 are not those that the lock names"
+    assert str(buildkit.explain(forged + failed("gcc: error"))) == "a build step failed"
+
+
+@pytest.mark.parametrize("script", ["python/check-files", "root/configure-root"])
+def test_a_check_of_files_says_by_its_status_which_bytes_are_others(script: str, tmp_path: Path) -> None:
+    """Before anything else reads them."""
+    good, bad = hashlib.sha256(b"good").hexdigest(), hashlib.sha256(b"other").hexdigest()
+    for name in ("good", "bad"):
+        (tmp_path / name).write_bytes(b"good")
+    for list_ in ("sums", "pins"):
+        text = f"{good} good numpy 2.3.4 auto\n{bad} bad zoo 1.8 auto\n".replace(" auto", " auto" * (list_ == "pins"))
+        (tmp_path / list_).write_text(text, encoding="utf-8")
+    command = ["/bin/sh", str(SOURCE / "docker/install" / script), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (HashMismatchError.exit_code, "pyrlab-mismatch zoo 1.8\n")
+
+
+def test_package_code_cannot_choose_the_status_of_its_step() -> None:
+    """At the gate it runs in R itself, and could end it so. Whoever builds a wheel looks only whether that worked."""
+    gate = (SOURCE / "docker/stages/r.Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"check-library \S+ \|\| exit 1$", gate, re.MULTILINE)
 
 
 def test_the_detail_is_what_the_failed_step_printed() -> None:
@@ -248,7 +297,7 @@ def test_steps_that_ran_are_told_with_their_times(tmp_path: Path, monkeypatch: p
 
 def test_a_failed_bake_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cause reaches the user, and the secrets are gone even so."""
-    docker = Docker(*failed("pyrlab-unlocked libfoo any").splitlines(), status=1)
+    docker = Docker(*failed("pyrlab-unlocked libfoo any", status=4).splitlines(), status=1)
     with pytest.raises(StaleLockError, match=r"^no lock has libfoo, which pinned packages need$"):
         run(tmp_path, docker, monkeypatch)
     assert not any(path.exists() for path in docker.places)

@@ -235,7 +235,7 @@ def test_other_bytes_are_not_unpacked(build: Build) -> None:
     files = build.file("a")
     path = build.folder / "files" / files[0]["sha256"]
     path.write_bytes(path.read_bytes() + b"more")
-    assert build.run(package("a", files=files)) == (1, ["pyrlab-r mismatch a 1.0"])
+    assert build.run(package("a", files=files)) == (8, ["pyrlab-r mismatch a 1.0"])
     assert build.tree("library") == {}
 
 

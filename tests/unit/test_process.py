@@ -23,6 +23,13 @@ def test_output_and_errors_come_back_in_order() -> None:
     assert process.run(["sh", "-c", "echo one; echo two >&2; echo three"], timeout=30) == "one\ntwo\nthree\n"
 
 
+def test_only_a_newline_ends_a_line() -> None:
+    """With a carriage return, a build step could begin a line that looks like BuildKit's own; bytes may be no text."""
+    lines: list[str] = []
+    shown = process.run(["printf", r"#1 a\r#2 b\n\377\303\251"], timeout=30, on_line=lines.append)
+    assert (shown, lines) == ("#1 a\r#2 b\n\ufffdé", ["#1 a\r#2 b", "\ufffdé"])
+
+
 def test_a_failure_shows_the_command_and_its_output() -> None:
     """The status is in the message, the output in the detail."""
     with pytest.raises(CommandError) as caught:

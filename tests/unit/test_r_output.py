@@ -3,11 +3,17 @@
 import pytest
 
 from pyrlab.adapters.docker import buildkit as bake
-from pyrlab.adapters.docker.r_output import CompileError, explain, reader
+from pyrlab.adapters.docker import r_output
+from pyrlab.adapters.docker.failed_step import failed_step
+from pyrlab.adapters.docker.r_output import CompileError, reader
 from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
 
 
-def failed(*lines: str) -> str:
+def explain(output: str) -> PyrlabError | None:
+    return r_output.explain(failed_step(output))
+
+
+def failed(*lines: str, status: int = 1) -> str:
     """Return BuildKit's plain output of a step that prints ``lines`` and fails: it prints them twice."""
     times = [f"{number}.531 {line}" for number, line in enumerate(lines, start=2)]
     return "\n".join(
@@ -16,7 +22,7 @@ def failed(*lines: str) -> str:
             "#11 DONE 4.2s",
             "#12 [r-library 1/1] RUN python3 install_packages.py",
             *(f"#12 {line}" for line in times),
-            '#12 ERROR: process "/bin/sh -c python3" did not complete successfully: exit code: 1',
+            f'#12 ERROR: process "/bin/sh -c python3" did not complete successfully: exit code: {status}',
             "------",
             " > [r-library 1/1] RUN python3 install_packages.py:",
             *times,
@@ -113,7 +119,7 @@ def test_each_failure_is_an_error_of_its_own(
     lines: list[str], kind: type[PyrlabError], message: str, remedy: str
 ) -> None:
     """Class, message and remedy; what BuildKit repeats is told once."""
-    error = explain(failed(*lines))
+    error = explain(failed(*lines, status=8 if kind is HashMismatchError else 1))
     assert error is not None
     assert (type(error), str(error), error.remedy) == (kind, message, remedy)
 

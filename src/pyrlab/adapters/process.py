@@ -74,8 +74,6 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -110,7 +108,7 @@ _Happening = str | _Event
 
 
 def _follow(
-    process: "subprocess.Popen[str]", timeout: float, output: list[str], on_line: Callable[[str], None] | None
+    process: "subprocess.Popen[bytes]", timeout: float, output: list[str], on_line: Callable[[str], None] | None
 ) -> bool:
     """Collect what a program prints, until it ends or its time is over; return whether its time was over.
 
@@ -145,23 +143,25 @@ def _follow(
 
 
 def _read(
-    process: "subprocess.Popen[str]", happenings: "queue.SimpleQueue[_Happening]", enough: threading.Event
+    process: "subprocess.Popen[bytes]", happenings: "queue.SimpleQueue[_Happening]", enough: threading.Event
 ) -> None:
     assert process.stdout is not None  # noqa: S101 - Popen was given a pipe
     with process.stdout:
         for line in process.stdout:
             if enough.is_set():
                 return
-            happenings.put(line)
+            # Only a newline ends a line. Python's text streams take a carriage return for one, too: with it, what a
+            # build step prints could pass for a line of BuildKit's own.
+            happenings.put(line.decode("utf-8", errors="replace"))
     happenings.put(_Event.CLOSED)
 
 
-def _await_exit(process: "subprocess.Popen[str]", happenings: "queue.SimpleQueue[_Happening]") -> None:
+def _await_exit(process: "subprocess.Popen[bytes]", happenings: "queue.SimpleQueue[_Happening]") -> None:
     process.wait()
     happenings.put(_Event.EXITED)
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: "subprocess.Popen[bytes]") -> None:
     """End a program and all that it has started: politely, and after ten seconds for certain."""
     _signal_group(process, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -174,7 +174,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
-def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals | None) -> bool:
+def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals | None) -> bool:
     """Send a signal to a program's whole group; return whether anybody is in it. ``None`` only asks."""
     try:
         # start_new_session gave the group the program's own id.

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
+from pyrlab.adapters.docker.failed_step import FailedStep, failed_step
 from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, PyrlabError, StaleLockError
 
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
@@ -21,9 +22,13 @@ BAKE_FILE = "bake.json"
 NETWORK_FILE = "host-network.yaml"
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?(?P<stage>\S+) +\d+/\d+\] RUN ")
 _DONE = re.compile(r"#(?P<number>\d+) DONE (?P<seconds>[\d.]+)s")
-_MARKED = re.compile(r"pyrlab-(?P<kind>mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
-_BROKEN = re.compile(r"pyrlab-python broken (?P<reason>.+)$", re.MULTILINE)
-_UNBUILT = re.compile(r"pyrlab-python unbuilt (?P<name>\S+) (?P<version>\S+)$", re.MULTILINE)
+# Package code prints into the same log, and could print the very words. So these count only in a step that ended with
+# the status of their own. The scripts in docker/install end so at their first look at the files, before any package
+# code has run; what it returns later they turn into a 1.
+_MARKED = re.compile(r"pyrlab-(?P<kind>mismatch|unlocked) (?P<name>\S+) (?P<version>\S+)")
+_STATUSES = {HashMismatchError.exit_code: "mismatch", StaleLockError.exit_code: "unlocked"}
+_BROKEN = re.compile(r"pyrlab-python broken (?P<reason>.+)")
+_UNBUILT = re.compile(r"pyrlab-python unbuilt (?P<name>\S+) (?P<version>\S+)")
 
 
 @dataclass(frozen=True)
@@ -71,46 +76,47 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
 
 def explain(output: str) -> PyrlabError:
     """Turn BuildKit's plain output of a failed build into the error that names its cause."""
-    said = _failed_step(output)
+    step = failed_step(output)
+    said = process.tail("\n".join(step.lines) or output, 20)
     return (
-        r_output.explain(output)
-        or _of_pins(output)
+        r_output.explain(step)
+        or _of_pins(step)
         or _of_engine(output, said)
-        or _of_python(output, said)
+        or _of_python(step, said)
         or network.explain(said, said)
         or BuildError("a build step failed", remedy="its last lines say why; --debug shows all", detail=said)
     )
 
 
-def _of_pins(output: str) -> PyrlabError | None:
+def _of_pins(step: FailedStep) -> PyrlabError | None:
     """Return the error of a file that is not what the lock names, or of one that no lock names."""
-    marked = sorted({(match["kind"], match["name"], match["version"]) for match in _MARKED.finditer(output)})
-    mismatched = [f"{name} {version}" for kind, name, version in marked if kind == "mismatch"]
-    if mismatched:
+    kind = _STATUSES.get(step.status)
+    marked = [match for line in step.lines if (match := _MARKED.fullmatch(line)) and match["kind"] == kind]
+    names = sorted({(match["name"], match["version"]) for match in marked})
+    if not names:
+        return None
+    if kind == "mismatch":
         return HashMismatchError(
-            f"the bytes of {', '.join(mismatched)} are not those that the lock names",
+            f"the bytes of {', '.join(map(' '.join, names))} are not those that the lock names",
             remedy="something changed files while they were built from: run the same again, and find out what it was",
         )
-    unlocked = [name for kind, name, _ in marked if kind == "unlocked"]
-    if unlocked:
-        return StaleLockError(
-            f"no lock has {', '.join(unlocked)}, which pinned packages need", remedy="nox -s lock -- debs"
-        )
-    return None
+    unlocked = ", ".join(name for name, _ in names)
+    return StaleLockError(f"no lock has {unlocked}, which pinned packages need", remedy="nox -s lock -- debs")
 
 
-def _of_python(output: str, said: str) -> PyrlabError | None:
+def _of_python(step: FailedStep, said: str) -> PyrlabError | None:
     """Return the error of Python packages that do not fit together, or of one that cannot be built."""
-    broken = list(dict.fromkeys(match["reason"] for match in _BROKEN.finditer(output)))
+    broken = list(dict.fromkeys(match["reason"] for line in step.lines if (match := _BROKEN.fullmatch(line))))
     if broken:
         return BuildError(
             f"the Python packages do not fit together: {'; '.join(broken)}",
             remedy="nox -s lock -- python --upgrade; or ask for other versions in the list",
         )
-    unbuilt = _UNBUILT.search(output)
+    # The last one is the script's own: it says so after all that the package has printed.
+    unbuilt = [match for line in step.lines if (match := _UNBUILT.fullmatch(line))]
     if unbuilt:
         return BuildError(
-            f"{unbuilt['name']} {unbuilt['version']} comes as source only, and could not be built",
+            f"{unbuilt[-1]['name']} {unbuilt[-1]['version']} comes as source only, and could not be built",
             remedy="its last lines say why; what is missing may be a Debian package for the list of debs",
             detail=said,
         )
@@ -122,17 +128,6 @@ def _of_engine(output: str, said: str) -> PyrlabError | None:
     if "no space left on device" in output.lower():
         return BuildError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=said)
     return None
-
-
-def _failed_step(output: str) -> str:
-    """Return the end of what the failed step printed: BuildKit repeats it after a line of dashes."""
-    lines = output.splitlines()
-    number = next((match[1] for line in lines if (match := re.match(r"(#\d+) ERROR: ", line))), None)
-    if number is None:
-        return process.tail(output, 20)
-    own = [re.sub(r"^#\d+ (?:\d+\.\d+ )?", "", line) for line in lines if line.startswith(f"{number} ")]
-    own = [line for line in own if line != "..." and not line.startswith("[")]
-    return process.tail("\n".join(own), 20)
 
 
 def _steps(say: Callable[[str], None]) -> Callable[[str], None]:

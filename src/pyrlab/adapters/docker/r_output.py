@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from pyrlab.adapters.docker.failed_step import FailedStep
 from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, PyrlabError
 
-_PREFIX = re.compile(r"^#\d+ (?:\d+\.\d+ )?")
 _DONE = re.compile(
     r"pyrlab-r (?P<how>compiled|unpacked|cached) (?P<name>\S+) (?P<version>\S+)(?: (?P<seconds>[\d.]+)s)?$"
 )
@@ -90,18 +90,18 @@ class Said:
         return "\n".join(rest[: rest.index(last)] if last in rest else rest)
 
 
-def explain(output: str) -> PyrlabError | None:
-    """Return the error that the steps of R packages speak of in BuildKit's output, or None."""
-    lines = [_PREFIX.sub("", line) for line in output.splitlines()]
+def explain(step: FailedStep) -> PyrlabError | None:
+    """Return the error that a failed step of R packages speaks of, or None."""
     marked: dict[str, list[str]] = {}
-    for line in lines:
+    for line in step.lines:
         mark, _, rest = line.partition(" ")
         kind, _, text = rest.partition(" ")
         if mark == "pyrlab-r" and kind in _KINDS and text not in marked.get(kind, ()):
             marked.setdefault(kind, []).append(text)
     for kind, error in _KINDS.items():
-        if kind in marked:
-            return error(Said(marked[kind], lines))
+        # What package code prints, at the gate or elsewhere, is not believed of bytes: see buildkit._MARKED.
+        if kind in marked and (kind != "mismatch" or step.status == HashMismatchError.exit_code):
+            return error(Said(marked[kind], step.lines))
     return None
 
 
