@@ -1,8 +1,16 @@
 """Sessions: each installs the pinned toolkit and calls `python -m pyrlab VERB`, or one tool."""
 
+import os
 from pathlib import Path
 
 import nox
+
+if os.pathsep in str(Path.cwd()):
+    # A virtual environment cannot be there, and PYTHONPATH would be cut in two.
+    raise SystemExit(
+        f"error: the project's folder has a {os.pathsep} in its path: {Path.cwd()}\n"
+        "  try: move the project to a folder without it"
+    )
 
 nox.needs_version = ">=2024.4.15"
 # uv, where it is there, makes a session start in a fraction of a second; virtualenv and pip do everywhere.

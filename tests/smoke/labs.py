@@ -13,6 +13,7 @@ import docker
 import pytest
 import requests
 from docker.models.containers import Container
+from docker.types import Mount
 from project import Contents, Project
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -193,11 +194,11 @@ class Fleet:
         tag = self.project.settings.tag(name)
         image = _configuration(tag)
         container = DockerContainer(tag, docker_client_kw={"timeout": 300})
-        container.with_kwargs(labels={LABEL: self._session}, **options).with_envs(**environment)
+        # Not a volume mapping, whose text is cut at colons: the folder may have one.
+        mounts = [Mount(image.folder, str(folder), type="bind")] if folder else []
+        container.with_kwargs(labels={LABEL: self._session}, mounts=mounts, **options).with_envs(**environment)
         # A pair is what Docker's SDK takes for an address with a port that the engine chooses.
         cast("dict[str, Any]", container.ports)[image.port] = ("127.0.0.1", None)
-        if folder:
-            container.with_volume_mapping(folder, image.folder, "rw")
         return container.start().get_wrapped_container()
 
 

@@ -274,7 +274,7 @@ class Machine:
         for target in targets.values():
             for line in target["secret"]:
                 name, path = re.findall(r"id=(\w+),src=(.*)", line)[0]
-                secrets[name] = Path(path).read_text(encoding="utf-8")
+                secrets[name] = (work / path).read_text(encoding="utf-8")
         self.bakes.append((targets, secrets))
         for name, target in targets.items():
             # All that is named must be there: BuildKit says so, too.

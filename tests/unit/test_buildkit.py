@@ -244,7 +244,7 @@ class Docker:
         for entry in self.document["target"]["pylab"]["secret"]:
             match = re.fullmatch(r"id=(\w+),src=(.*)", entry)
             assert match
-            path = Path(match[2])
+            path = work / match[2]
             self.places.append(path)
             self.secrets[match[1]] = (path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777)
         for line in self.lines:

@@ -1,5 +1,6 @@
 """The use case `smoke`: pytest over tests/smoke, for both labs or for those named."""
 
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -17,4 +18,5 @@ def smoke(settings: Settings, arguments: Sequence[str]) -> int:
     while names and not names[0].startswith("-"):
         labs.append(settings.graph.find_lab(names.pop(0)).image)
     chosen = [option for lab in labs for option in ("--lab", lab)]
-    return int(pytest.main([str(settings.project / "tests/smoke"), *chosen, *names]))
+    # Relative, as pytest takes [ and :: for the names of tests, and a project's folder may be called so.
+    return int(pytest.main([os.path.relpath(settings.project / "tests/smoke"), *chosen, *names]))

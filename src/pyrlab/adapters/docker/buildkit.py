@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,13 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
     Raises HashMismatchError, StaleLockError, NetworkError, or BuildError with the end of the failed step's output.
     """
     with _secrets(call) as folder:
-        secret = [f"id={name},src={folder / name}" for name in sorted(call.secrets)]
+        # Fields between commas, where quotes count: a relative path has none of those of the project's folder.
+        secret = [f"id={name},src={folder.name}/{name}" for name in sorted(call.secrets)]
         document = {
             "group": {"default": {"targets": sorted(call.targets)}},
             "target": {name: {**target, "secret": secret} for name, target in call.targets.items()},
         }
-        (call.work / BAKE_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+        (call.work / BAKE_FILE).write_text(json.dumps(_literal(document), indent=1), encoding="utf-8")
         environment = {
             # It would go into the images, and is in no key.
             **{name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"},
@@ -72,6 +73,20 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
             process.run(command, timeout=TIMEOUT, env=environment, cwd=call.work, on_line=_steps(say))
         except process.CommandError as error:
             raise explain(error.output) from error
+
+
+def _literal(value: object) -> object:
+    """Return a part of a bake file whose strings stand for themselves: bake takes each for a template of HCL's.
+
+    Source: HCL JSON syntax specification, "String expressions".
+    """
+    if isinstance(value, str):
+        return value.replace("${", "$${").replace("%{", "%%{")
+    if isinstance(value, Mapping):
+        return {key: _literal(one) for key, one in value.items()}
+    if isinstance(value, Sequence):
+        return [_literal(one) for one in value]
+    return value
 
 
 def explain(output: str) -> PyrlabError:
