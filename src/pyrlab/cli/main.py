@@ -107,10 +107,7 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
 )
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
-    _build(_settings(), images, locked=locked)
-
-
-def _build(current: settings.Settings, images: Sequence[str], *, locked: bool) -> None:
+    current = _settings()
     with busy(current.workspace, "build", say=_say):
         build_images(current, images, locked=locked, say=_say, warn=_warn)
 
@@ -134,7 +131,10 @@ def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, 
     """Start LAB (pylab or rlab) in the background and open it; build it first if need be."""
     current = _settings().serving(lab, port=port, notebooks=notebooks)
 
-    link = serving.serve(current, lab, build=lambda: _build(current, [lab], locked=locked), say=_say)
+    def build_lab() -> None:
+        build_images(current, [lab], locked=locked, say=_say, warn=_warn)
+
+    link = serving.serve(current, lab, build=build_lab, say=_say)
     out.print(f"{lab} is ready: {link}")
     if not no_browser and serving.has_display():
         webbrowser.open(link)

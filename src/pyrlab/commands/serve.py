@@ -24,6 +24,7 @@ from pyrlab.errors import LabError, UsageError
 from pyrlab.model.graph import Lab
 from pyrlab.model.settings import Settings
 from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL, RUN_LABEL, USER_LABEL, Workspace
+from pyrlab.steps.workspace import busy
 
 INSIDE = "/home/notebook/notebooks"
 # The image's own user, for a folder that belongs to root: a lab never runs as root.
@@ -47,29 +48,44 @@ class Folder:
 def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) -> str:
     """Start a lab in the background, wait until it answers, and return its link.
 
-    ``build`` is called to make sure of the image once all else is checked. A lab that runs already stays as it is.
+    ``build`` is called to make sure of the image once all else is checked, while this run has the workspace for itself.
+    A lab that runs already stays as it is, also one that another run has started in the meantime.
     Raises UsageError for a port or a folder that will not do, and LabError when the lab does not answer: its container
     is removed then.
     """
     lab = current.graph.find_lab(name)
     engine.find()
-    workspace = current.workspace
-    earlier = _find(workspace, lab)
-    if earlier is not None and earlier.status == "running":
-        say(f"{name} runs already; stop it first if it should change: nox -s stop -- {name}")
-        _wait(earlier, lab)
-        return _link_of(earlier)
-    port = current.ports[name]
+    # Nobody need wait for a build to get the link of what runs.
+    running = _link_of_running(current.workspace, lab, say=say)
+    if running:
+        return running
+    with busy(current.workspace, f"serve {name}", say=say):
+        return _link_of_running(current.workspace, lab, say=say) or _start(current, lab, build=build, say=say)
+
+
+def _link_of_running(workspace: Workspace, lab: Lab, *, say: Say) -> str:
+    """Return the link of a lab that runs, when it answers; nothing where none runs."""
+    container = _find(workspace, lab)
+    if container is None or container.status != "running":
+        return ""
+    say(f"{lab.image} runs already; stop it first if it should change: nox -s stop -- {lab.image}")
+    _wait(container, lab)
+    return _link_of(container)
+
+
+def _start(current: Settings, lab: Lab, *, build: Callable[[], None], say: Say) -> str:
+    port = current.ports[lab.image]
     folder = _folder(current.notebooks, rootless=engine.is_rootless())
     elsewhere = engine.other_machine(engine.address())
     if elsewhere:
         say(_advice(elsewhere, port, folder))
     _need_free(port, lab, here=not elsewhere)
     build()
+    earlier = _find(current.workspace, lab)
     if earlier is not None:
-        say(f"removing the {name} of before, which does not run")
+        say(f"removing the {lab.image} of before, which does not run")
         earlier.remove(force=True)
-    say(f"starting {name}")
+    say(f"starting {lab.image}")
     with _started(current, lab, port, folder) as container:
         _wait(container, lab, elsewhere=elsewhere)
         return _link_of(container)
