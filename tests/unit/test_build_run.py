@@ -1,5 +1,6 @@
 """Whole builds without an engine: what BuildKit is given, what images are called, and when there is nothing to do."""
 
+import dataclasses
 import json
 import shutil
 import stat
@@ -11,6 +12,7 @@ from machine import Machine, Project, settings_text
 
 from pyrlab import __version__
 from pyrlab.adapters.cran import repository
+from pyrlab.adapters.debian import archive, rootfs
 from pyrlab.commands.build import build
 from pyrlab.errors import GoneError, StaleLockError
 from pyrlab.model.changes import Change
@@ -184,14 +186,16 @@ def test_the_roots_tar_is_made_once(locked: Project) -> None:
     assert tar.read_bytes() != whole
 
 
-def test_own_sources_of_apt_make_another_root(locked: Project) -> None:
-    """Debian's own are in it, those of the user are not: a password may stand there."""
+def test_what_apt_finds_in_the_root_is_in_the_roots_key(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's own sources are in it, those of the user are not: a password may stand there."""
     own = Materials(locked.settings).origin
     locked.toml = locked.toml.replace("apt_sources", "# apt_sources")
     debian = Materials(locked.settings).origin
-    assert own.split()[:2] == ["trixie", "own"]
-    assert debian.split()[:2] == ["trixie", "debian"]
-    assert own.split()[2] == debian.split()[2]
+    assert own != debian
+    assert own.split()[0] == debian.split()[0] == "trixie"
+    moved = dataclasses.replace(archive.unstable_source(), uri="http://archive.example/debian")
+    monkeypatch.setattr(rootfs, "unstable_source", lambda: moved)
+    assert Materials(locked.settings).origin != debian
 
 
 def test_the_recipe_of_r_packages_is_in_the_plan_of_rlab(locked: Project) -> None:

@@ -90,8 +90,7 @@ class Materials:
     @property
     def origin(self) -> str:
         """What decides the root beside its packages: apt's sources in it, and how its tar is written."""
-        sources = "own" if self.settings.apt_sources else "debian"
-        return f"{self.settings.suite} {sources} {rootfs.recipe()}"
+        return f"{self.settings.suite} {rootfs.recipe(self.settings)}"
 
     def tools(self, architecture: str) -> Section:
         """Return the section of the tools that lock and install Python packages."""

@@ -20,6 +20,7 @@ from debian.debfile import DebError, DebFile
 
 from pyrlab.adapters.debian.archive import default_sources, unstable_source
 from pyrlab.errors import BuildError
+from pyrlab.model.debian import Source
 from pyrlab.model.settings import Settings
 
 # Times that are later are set to this, so that equal packages give equal bytes. 2025-01-01, in seconds.
@@ -40,9 +41,9 @@ def sources_files(settings: Settings, debs: Sequence[Path]) -> dict[str, bytes]:
     lacks some packages for a time; these may come from unstable, and nothing else may (apt_preferences(5): a version
     with a priority below 500 is only taken where the release has none).
     """
-    if settings.apt_sources:
+    sources = _debian_sources(settings)
+    if not sources:
         return {}
-    sources = default_sources(settings.suite)
     files = {"etc/apt/sources.list": "".join(f"{source}\n" for source in sources).encode()}
     # Unstable's only source is itself, and base-files tells both by "forky/sid".
     if len(sources) > 1 and _debian_version(debs).endswith("/sid"):
@@ -51,8 +52,20 @@ def sources_files(settings: Settings, debs: Sequence[Path]) -> dict[str, bytes]:
     return files
 
 
-def recipe() -> str:
-    """Return a digest of how this module makes a root's tar."""
+def _debian_sources(settings: Settings) -> tuple[Source, ...]:
+    """Return Debian's own sources, or none where the user has set others."""
+    return () if settings.apt_sources else default_sources(settings.suite)
+
+
+def recipe(settings: Settings) -> str:
+    """Return a digest of what decides a root's tar beside its packages: this module, and apt's sources in it."""
+    debian = _debian_sources(settings)
+    sources = [*debian, unstable_source()] if debian else []
+    return hashlib.sha256("\n".join([_code(), *map(str, sources)]).encode()).hexdigest()
+
+
+def _code() -> str:
+    """Return a digest of this module: whatever it does to a tar, no number has to be raised by hand."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
@@ -77,7 +90,7 @@ def ensure_tar(debs: Sequence[Path], target: Path, *, key: str, extra_files: Map
     digest = hashlib.sha256(key.encode())
     for name, content in sorted(extra_files.items()):
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-    digest.update(recipe().encode())
+    digest.update(_code().encode())
     note = target.with_name(f"{target.name}.key")
     made = f"{_KEY} {digest.hexdigest()}"
     try:
