@@ -81,6 +81,12 @@ def outdated(session: nox.Session) -> None:
     pyrlab(session, "outdated", *session.posargs)
 
 
+@nox.session
+def why(session: nox.Session) -> None:
+    """Show which line of which list brings a package, by which chain, and since when: `-- numpy`."""
+    pyrlab(session, "why", *session.posargs)
+
+
 @nox.session(name="import")
 def import_(session: nox.Session) -> None:
     """Take R packages over from another tool's file: `-- renv.lock`, a lock of pak, a DESCRIPTION."""

@@ -25,6 +25,7 @@ from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
 from pyrlab.commands import serve as serving
+from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
 from pyrlab.model import settings
@@ -160,6 +161,13 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
         out.print_json(json.dumps([row.table() for row in shown]))
     else:
         out.print(report.outdated(shown, of=rows))
+
+
+@cli.command()
+@click.argument("name")
+def why(name: str) -> None:
+    """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
+    out.print(report.why(explaining.why(_settings(), name, say=_say)))
 
 
 def _warn(changes: dict[str, list[Change]]) -> None:
