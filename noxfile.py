@@ -87,6 +87,12 @@ def why(session: nox.Session) -> None:
     pyrlab(session, "why", *session.posargs)
 
 
+@nox.session
+def propose(session: nox.Session) -> None:
+    """Push what an upgrade changed as the branch pyrlab/upgrade, for a pull request: `--merge-request BRANCH`."""
+    pyrlab(session, "propose", *session.posargs)
+
+
 @nox.session(name="import")
 def import_(session: nox.Session) -> None:
     """Take R packages over from another tool's file: `-- renv.lock`, a lock of pak, a DESCRIPTION."""

@@ -10,6 +10,7 @@ from rich.text import Text
 from pyrlab.adapters.git import NOT_COMMITTED
 from pyrlab.commands import why as reasons
 from pyrlab.commands.imports import Outcome
+from pyrlab.commands.propose import BRANCH, Proposal
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import Change
 from pyrlab.model.outdated import Row
@@ -115,6 +116,14 @@ def _lines_of(answer: Answer) -> list[str]:
     if more:
         lines.append(f"and {more} more {'line' if more == 1 else 'lines'} of the lists")
     return [*lines, *answer.notes]
+
+
+def proposed(proposal: Proposal | None) -> RenderableType:
+    """Return what became of a proposal, as a sentence."""
+    if proposal is None:
+        return Text("Nothing to propose: the locks and held.toml are as in the last commit.")
+    files = ", ".join(proposal.files)
+    return Text(f"{BRANCH} has {files} {'now' if proposal.pushed else 'already'}.")
 
 
 def failure(console: Console, error: PyrlabError) -> None:
