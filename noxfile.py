@@ -88,6 +88,12 @@ def why(session: nox.Session) -> None:
 
 
 @nox.session
+def changes(session: nox.Session) -> None:
+    """Show what changed in the locks since a commit: `-- main`. Also as Markdown, in .pyrlab/changes.md."""
+    pyrlab(session, "changes", *session.posargs)
+
+
+@nox.session
 def propose(session: nox.Session) -> None:
     """Push what an upgrade changed as the branch pyrlab/upgrade, for a pull request: `--merge-request BRANCH`."""
     pyrlab(session, "propose", *session.posargs)

@@ -157,13 +157,16 @@ def test_what_is_held_no_longer_is_proposed_as_gone(clone: Clone, command_line: 
     assert "held.toml" not in clone.proposed()
 
 
-def test_somebody_who_pushes_at_the_same_moment_is_not_overrun(clone: Clone, command_line: Run) -> None:
+def test_somebody_who_pushes_at_the_same_moment_is_not_overrun(
+    clone: Clone, command_line: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the question what is there, and the push."""
     clone.write({"debs.lock": "debs 2\n"})
-    hook = clone.folder / ".git/hooks/pre-push"
-    hook.parent.mkdir(exist_ok=True)
-    # Git asks the hook right before it pushes: by then somebody else was there.
-    hook.write_text(f"#!/bin/sh\ngit -C {clone.remote} branch {BRANCH} main\n", encoding="utf-8")
-    hook.chmod(0o755)
+    real = shutil.which("git")
+    script = f'#!/bin/sh\n[ "$3" != push ] || {real} -C {clone.remote} branch {BRANCH} main\nexec {real} "$@"\n'
+    (tmp_path / "git").write_text(script, encoding="utf-8")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     status, _, error = command_line("propose")
     assert status == 6
     assert "error: origin did not take the branch pyrlab/upgrade\n" in error
@@ -204,12 +207,21 @@ def test_gitlab_is_asked_for_a_merge_request_with_the_report(clone: Clone, comma
     assert command_line("propose", "--merge-request", "main")[0] == 0
     description = (tmp_path / "options").read_text(encoding="utf-8").splitlines()[3]
     assert description.endswith(
-        r"ä\n\n(The report is longer than a description may be. All of it is in the run's artifacts.)\n"
+        r"ä\n\n(This is longer than a description may be. All of it is in the run's artifacts.)\n"
     )
 
 
 def test_errors_say_what_to_do(clone: Clone, command_line: Run) -> None:
+    """In git's own words, and without a password that stands in them."""
     clone.write({"debs.lock": "debs 2\n"})
+    hook = clone.remote / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho https://me:secret@git.example/lab.git is read-only\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    status, _, error = command_line("propose")
+    assert (status, "secret" in error) == (6, False)
+    assert "https://git.example/lab.git is read-only" in error
+    assert "error: origin did not take the branch pyrlab/upgrade\n" in error
     clone.git("remote", "set-url", "origin", "https://me:secret@127.0.0.1:9/lab.git")
     status, _, error = command_line("propose")
     assert (status, "secret" in error) == (6, False)

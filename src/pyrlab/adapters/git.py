@@ -47,3 +47,21 @@ def since(file: Path, text: str) -> str:
     except process.CommandError:
         return NOT_COMMITTED
     return next((line for line in said.splitlines() if _COMMIT.match(line)), "")
+
+
+def is_commit(project: Path, name: str) -> bool:
+    """Tell whether a name is a commit of the repository that a folder is in."""
+    command = ["git", "-C", str(project), "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"]
+    try:
+        process.run(command, timeout=30)
+    except (process.CommandError, process.MissingProgramError):
+        return False
+    return True
+
+
+def text(file: Path, commit: str) -> str | None:
+    """Return what a file holds in a commit, or None where it is not in it."""
+    try:
+        return process.run(["git", "-C", str(file.parent), "show", f"{commit}:./{file.name}"], timeout=30)
+    except process.CommandError:
+        return None

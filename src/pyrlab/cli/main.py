@@ -21,6 +21,7 @@ from pyrlab import __version__
 from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
+from pyrlab.commands import changes as comparing
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
@@ -169,6 +170,13 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
 def why(name: str) -> None:
     """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
     out.print(report.why(explaining.why(_settings(), name, say=_say)))
+
+
+@cli.command()
+@click.argument("commit")
+def changes(commit: str) -> None:
+    """Show what changed in the locks since COMMIT. The same is in .pyrlab/changes.md, for a review."""
+    out.print(report.changes(comparing.changes(_settings(), commit)))
 
 
 @cli.command()

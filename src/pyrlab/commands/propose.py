@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyrlab.adapters import files
 from pyrlab.adapters.git_branch import Repository
+from pyrlab.model.changes import shortened
 from pyrlab.model.settings import Settings
 
 BRANCH = "pyrlab/upgrade"
@@ -12,9 +14,8 @@ HELD = "held.toml"
 # Below the work folder; `upgrade` writes it.
 REPORT = "upgrade/report.md"
 TITLE = "Upgrade the locks"
-# GitHub takes 65,536 characters, and a line of git's protocol 65,516 bytes.
-_LONGEST = 60_000
-_CUT = "\n\n(The report is longer than a description may be. All of it is in the run's artifacts.)\n"
+# What a pull request says: the report, or its beginning.
+DESCRIPTION = "upgrade/description.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +38,28 @@ def propose(settings: Settings, *, merge_request: str) -> Proposal | None:
     commit = repository.commit([*settings.graph.locks, HELD], TITLE, work=work)
     if commit is None:
         return None
-    options = _options(merge_request, work / REPORT) if merge_request else []
+    text = _describe(work)
+    options = _options(merge_request, text) if merge_request else []
     pushed = repository.push(commit, BRANCH, options=options)
     return Proposal(tuple(repository.changed(commit)), pushed)
 
 
-def _options(target: str, report: Path) -> list[str]:
+def _describe(work: Path) -> str:
+    """Return what a pull request says, and leave it in a file for those who open one."""
+    report = work / REPORT
+    if not report.exists():
+        return TITLE
+    text = shortened(report.read_text(encoding="utf-8"))
+    files.write({work / DESCRIPTION: text})
+    return text
+
+
+def _options(target: str, text: str) -> list[str]:
     """Return GitLab's push options. A line break is written as backslash and n: git takes none."""
-    text = _shortened(report.read_text(encoding="utf-8")) if report.exists() else ""
     description = text.replace("\r", "").replace("\n", "\\n")
     return [
         "merge_request.create",
         f"merge_request.target={target}",
         f"merge_request.title={TITLE}",
-        *([f"merge_request.description={description}"] if description else []),
+        f"merge_request.description={description}",
     ]
-
-
-def _shortened(text: str) -> str:
-    content = text.encode()
-    if len(content) <= _LONGEST:
-        return text
-    return content[:_LONGEST].decode(errors="ignore") + _CUT
