@@ -51,7 +51,7 @@ def since(file: Path, text: str) -> str:
 
 def is_commit(project: Path, name: str) -> bool:
     """Tell whether a name is a commit of the repository that a folder is in."""
-    command = ["git", "-C", str(project), "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"]
+    command = ["git", "-C", str(project), "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}"]
     try:
         process.run(command, timeout=30)
     except (process.CommandError, process.MissingProgramError):
