@@ -89,6 +89,24 @@ def outdated(session: nox.Session) -> None:
     pyrlab(session, "outdated", *session.posargs)
 
 
+@nox.session
+def why(session: nox.Session) -> None:
+    """Show which line of which list brings a package, by which chain, and since when: `-- numpy`."""
+    pyrlab(session, "why", *session.posargs)
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Show what changed in the locks since a commit: `-- main`. Also as Markdown, in .pyrlab/changes.md."""
+    pyrlab(session, "changes", *session.posargs)
+
+
+@nox.session
+def propose(session: nox.Session) -> None:
+    """Push what an upgrade changed as the branch pyrlab/upgrade, for a pull request: `--merge-request BRANCH`."""
+    pyrlab(session, "propose", *session.posargs)
+
+
 @nox.session(name="import")
 def import_(session: nox.Session) -> None:
     """Take R packages over from another tool's file: `-- renv.lock`, a lock of pak, a DESCRIPTION."""

@@ -35,9 +35,10 @@ def entry(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.Ta
     return member, content
 
 
-def deb(folder: Path, name: str, *entries: tuple[tarfile.TarInfo, bytes], version: str = "1") -> Path:
-    """Write a .deb that holds these members, and return its path."""
-    control = tar_of(entry("./control", f"Package: {name}\nVersion: {version}\nArchitecture: all\n".encode()))
+def deb(folder: Path, name: str, *entries: tuple[tarfile.TarInfo, bytes], version: str = "1", **fields: str) -> Path:
+    """Write a .deb that holds these members, and return its path; ``fields`` are more of what it says of itself."""
+    lines = {"Package": name, "Version": version, "Architecture": "all", **fields}
+    control = tar_of(entry("./control", "".join(f"{key}: {value}\n" for key, value in lines.items()).encode()))
     content = ar(
         {
             "debian-binary": b"2.0\n",

@@ -33,10 +33,18 @@ def read_earlier(settings: Settings, *, warn: Callable[[str], None]) -> Earlier:
 
     ``warn`` is told of locks that were edited: their versions are taken as they are.
     """
-    project, graph = settings.project, settings.graph
-    debs_text = _text(project / DEBS_LOCK)
-    r_text = _text(project / lock_of(graph.with_r.r)) if graph.with_r else None
-    python_texts = {image.name: _text(project / lock_of(image.python)) for image in graph.with_python}
+    return parse_earlier(settings, lambda name: _text(settings.project / name), warn=warn)
+
+
+def parse_earlier(settings: Settings, text_of: Callable[[str], str | None], *, warn: Callable[[str], None]) -> Earlier:
+    """Parse what there is of a project's locks; ``text_of`` gives a lock's text by its name, or None.
+
+    ``warn`` is told of locks that were edited. Raises StaleLockError.
+    """
+    graph = settings.graph
+    debs_text = text_of(DEBS_LOCK)
+    r_text = text_of(lock_of(graph.with_r.r)) if graph.with_r else None
+    python_texts = {image.name: text_of(lock_of(image.python)) for image in graph.with_python}
     return Earlier(
         debs=DebsLock.earlier(debs_text, warn=warn) if debs_text is not None else None,
         python={

@@ -22,10 +22,13 @@ from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
 from pyrlab.cli.terminal import HarmlessConsole, HarmlessFormatter, harmless
+from pyrlab.commands import changes as comparing
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
+from pyrlab.commands import propose as proposing
 from pyrlab.commands import serve as serving
+from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
 from pyrlab.model import settings
@@ -168,6 +171,30 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
         out.print_json(json.dumps([row.table() for row in shown]))
     else:
         out.print(report.outdated(shown, of=rows))
+
+
+@cli.command()
+@click.argument("name")
+def why(name: str) -> None:
+    """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
+    out.print(report.why(explaining.why(_settings(), name, say=_say)))
+
+
+@cli.command()
+@click.argument("commit")
+def changes(commit: str) -> None:
+    """Show what changed in the locks since COMMIT. The same is in .pyrlab/changes.md, for a review."""
+    out.print(report.changes(comparing.changes(_settings(), commit)))
+
+
+@cli.command()
+@click.option("--merge-request", metavar="BRANCH", default="", help="Let GitLab open or update one into BRANCH.")
+def propose(merge_request: str) -> None:
+    """Push changed locks and held.toml as the branch pyrlab/upgrade of origin. Your own branch stays as it is."""
+    current = _settings()
+    with busy(current.workspace, "propose", say=_say):
+        proposal = proposing.propose(current, merge_request=merge_request)
+    out.print(report.proposed(proposal))
 
 
 def _warn(changes: dict[str, list[Change]]) -> None:

@@ -7,12 +7,18 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pyrlab.adapters.git import NOT_COMMITTED
+from pyrlab.commands import why as reasons
 from pyrlab.commands.imports import Outcome
+from pyrlab.commands.propose import BRANCH, Proposal
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.outdated import Row
+from pyrlab.model.why import Answer
 
 _STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow", OTHER_FILES: "magenta"}
+# So many lines of the lists are shown for a pin; of libc6 all lines would be.
+_SHOWN_LINES = 5
 
 
 def changes(by_file: Mapping[str, Sequence[Change]]) -> RenderableType:
@@ -80,6 +86,44 @@ def outdated(rows: Sequence[Row], *, of: Sequence[Row]) -> RenderableType:
     if any(row.behind for row in of):
         parts.append(Text("nox -s lock -- --upgrade takes what nothing holds; --upgrade-package NAME just one"))
     return Group(*parts)
+
+
+def why(outcome: reasons.Outcome) -> RenderableType:
+    """Return a paragraph for each pin of a name: version and images, the lines that bring it, and since when."""
+    parts: list[RenderableType] = []
+    for reason in outcome.reasons:
+        answer, pinned = reason.answer, reason.answer.pinned
+        place = f"in {', '.join(pinned.images)}" if pinned.images else pinned.note
+        parts.append(Text.assemble((f"{answer.ecosystem}: {answer.name} {pinned.version}", "bold"), f", {place}"))
+        parts += [Text(f"  {line}") for line in _lines_of(answer)]
+        parts.append(Text(f"  in {pinned.lock}{_since(reason.since)}"))
+    if outcome.other_cases:
+        parts.append(Text(f"R tells upper from lower case: there is {' and '.join(outcome.other_cases)}, too"))
+    return Group(*parts)
+
+
+def _since(commit: str) -> str:
+    if not commit or commit == NOT_COMMITTED:
+        return f", {commit}" if commit else ""
+    return f" since {commit}"
+
+
+def _lines_of(answer: Answer) -> list[str]:
+    """Return a line for each chain, or for the shortest ones, and what cannot be told."""
+    shown = answer.chains[:_SHOWN_LINES]
+    lines = [f"{chain.line.where}: {chain}" for chain in shown]
+    more = len(answer.chains) - len(shown)
+    if more:
+        lines.append(f"and {more} more {'line' if more == 1 else 'lines'} of the lists")
+    return [*lines, *answer.notes]
+
+
+def proposed(proposal: Proposal | None) -> RenderableType:
+    """Return what became of a proposal, as a sentence."""
+    if proposal is None:
+        return Text("Nothing to propose: the locks and held.toml are as in the last commit.")
+    files = ", ".join(proposal.files)
+    return Text(f"{BRANCH} has {files} {'now' if proposal.pushed else 'already'}.")
 
 
 def failure(console: Console, error: PyrlabError) -> None:

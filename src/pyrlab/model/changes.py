@@ -1,12 +1,15 @@
 """What changed between two locks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # The hashes of a pin's files by its name, in sets that are compared one with one; an empty set is not known.
 Hashes = Mapping[str, tuple[frozenset[str], ...]]
 OTHER_FILES = "other files"
+# Bytes of a comment or a description: GitHub takes 65,536 characters, and git's protocol 65,516 bytes in a line.
+LONGEST = 60_000
+_CUT = "\n\n(This is longer than a description may be. All of it is in the run's artifacts.)\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,20 @@ def diff(
 
 def _differ(before: tuple[frozenset[str], ...], after: tuple[frozenset[str], ...]) -> bool:
     return any(old != new for old, new in zip(before, after, strict=False) if old and new)
+
+
+def markdown(changes: Mapping[str, Sequence[Change]]) -> str:
+    """Return changes by lock as Markdown, a table for each lock that has some."""
+    parts = []
+    for file, rows in changes.items():
+        if rows:
+            lines = [f"### {file}: {len(rows)} changed", "", "| | package | old | new |", "|---|---|---|---|"]
+            lines += [f"| {row.kind} | {row.name} | {row.old} | {row.new} |" for row in rows]
+            parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def shortened(text: str) -> str:
+    """Return a text as a comment or a description of a pull request may be: a long one is cut, and says so."""
+    content = text.encode()
+    return text if len(content) <= LONGEST else content[:LONGEST].decode(errors="ignore") + _CUT

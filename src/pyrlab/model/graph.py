@@ -103,6 +103,12 @@ class Graph:
         """The image that has the list of R packages, if one has."""
         return next((image for image in self.images.values() if image.r), None)
 
+    @property
+    def locks(self) -> list[str]:
+        """The file names of all locks."""
+        lists = [file for image in self.images.values() for file in (image.python, image.r) if file]
+        return [DEBS_LOCK, *map(lock_of, lists)]
+
     def lineage(self, name: str) -> list[Image]:
         """Return the image called ``name`` and all that it stands on, the root's side first."""
         image = self.images[name]

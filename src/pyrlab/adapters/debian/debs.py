@@ -1,4 +1,4 @@
-"""What stands in a .deb, as far as locking needs it."""
+"""What stands in a .deb, as far as locking and explaining need it."""
 
 import json
 import lzma
@@ -14,6 +14,8 @@ from debian.debfile import DebFile
 from pyrlab.adapters import files
 from pyrlab.adapters.store import Store
 
+# What a deb that is none ends in: of python-debian, of tarfile and of the ways to compress.
+_UNREADABLE = (ArError, tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error)
 # Where Debian's R packages live in the system.
 _LIBRARIES = ("usr/lib/R/site-library/", "usr/lib/R/library/")
 
@@ -41,8 +43,7 @@ def _read(store: Store, sha256: str) -> dict[str, str]:
     try:
         with path.open("rb") as stream, DebFile(fileobj=stream).data.tgz() as archive:
             return _fields(archive)
-    # Of python-debian, of tarfile and of the ways to compress.
-    except (ArError, tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except _UNREADABLE as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"the deb cannot be read: {reason}") from error
 
@@ -60,3 +61,15 @@ def _fields(archive: tarfile.TarFile) -> dict[str, str]:
             text = file.read().decode("utf-8-sig", errors="replace") if file else ""
             return dict(Deb822(text))
     return {}
+
+
+def control(store: Store, sha256: str) -> str:
+    """Return what a deb of the store says of itself, as a stanza; nothing for a deb that is not there, or not sound."""
+    path = store.get(sha256)
+    if path is None:
+        return ""
+    try:
+        with path.open("rb") as stream:
+            return DebFile(fileobj=stream).debcontrol().dump() or ""
+    except (*_UNREADABLE, ValueError):
+        return ""
