@@ -4,6 +4,7 @@ A package that is not installed has the version "". So "A's new version needs B,
 does not fit B's old one" are the same rule.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -205,16 +206,18 @@ def _bumps(
     """Return a bump for each group, those first that more others need: these include all that a bump needs."""
     tellers = [_most_telling([member for unit in group for member in units[unit]], asked) for group in groups]
     names = _names(tellers)
-    bumps, dependants = [], dict.fromkeys(names, 0)
+    place_of = {name: _place(teller) for name, teller in zip(names, tellers, strict=True)}
+    name_of = {unit: name for name, group in zip(names, groups, strict=True) for unit in group}
+    members: dict[str, list[Member]] = {name: [] for name in names}
+    for unit, found in zip(units, carriers, strict=True):
+        for name in {name_of[carrier] for carrier in found}:
+            members[name] += unit
+    bumps = []
     for name, group in zip(names, groups, strict=True):
-        needed = [other for other, mates in zip(names, groups, strict=True) if needs[group[0]] >> mates[0] & 1]
-        passengers = [unit for unit, found in zip(units, carriers, strict=True) if not found.isdisjoint(group)]
-        members = sorted(member for unit in passengers for member in unit)
-        bumps.append(Bump(name, tuple(members), frozenset(needed) - {name}))
-        for other in bumps[-1].needs:
-            dependants[other] += 1
-    place = {name: _place(teller) for name, teller in zip(names, tellers, strict=True)}
-    return tuple(sorted(bumps, key=lambda bump: (-dependants[bump.name], place[bump.name])))
+        needed = {other for unit, other in name_of.items() if needs[group[0]] >> unit & 1}
+        bumps.append(Bump(name, tuple(sorted(members[name])), frozenset(needed - {name})))
+    dependants = Counter(other for bump in bumps for other in bump.needs)
+    return tuple(sorted(bumps, key=lambda bump: (-dependants[bump.name], place_of[bump.name])))
 
 
 def _most_telling(members: Sequence[Member], asked: Collection[Package]) -> Package:
@@ -227,8 +230,7 @@ def _most_telling(members: Sequence[Member], asked: Collection[Package]) -> Pack
 
 def _names(packages: Sequence[Package]) -> list[str]:
     """Return a name for each package; with its ecosystem where another has the same."""
-    names = [package.name for package in packages]
+    counts = Counter(package.name for package in packages)
     return [
-        f"{package.name} ({package.ecosystem})" if names.count(package.name) > 1 else package.name
-        for package in packages
+        f"{package.name} ({package.ecosystem})" if counts[package.name] > 1 else package.name for package in packages
     ]
