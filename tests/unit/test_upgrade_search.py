@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from upgrade_worlds import Culprit, World, a_world, dice_for, figures, flat, one_culprit, several, solve
+from upgrade_worlds import Culprit, World, a_world, bounded, dice_for, figures, flat, one_culprit, several, solve
 
 from pyrlab.model.upgrade.bumps import Bump
 from pyrlab.model.upgrade.search import Outcome, Search
@@ -184,6 +184,32 @@ def test_the_trials_of_each_kind(culprits: int, members: int, named: bool, most:
     found = figures(make() for _ in range(100))
     assert max(found.trials) <= most
     assert found.minimal == 1
+
+
+@given(seed=SEEDS)
+def test_a_named_culprit_takes_two_trials_at_most_whatever_needs_it(seed: int) -> None:
+    dice = dice_for(f"{seed}")
+    found = bounded(dice, 60)
+    name = dice.choice(found).name
+    upgrade = World(found, [Culprit("plots", frozenset({name}), (name,))])
+    assert solve(upgrade).outcome.held.keys() == upgrade.held_with({name})
+    assert len(upgrade.tried) <= 2
+
+
+def test_without_bumps_or_a_green_start_nothing_is_tried() -> None:
+    assert Search([], {"plots": []}, max_trials=9).trial is None
+    search = Search(bumps("a b"), {"plots": ["a"]}, max_trials=1)
+    search.tell(Verdict({"plots": ["b"]}))
+    search.extend({"plots": []})
+    assert search.trial is None
+    assert not search.outcome.take
+
+
+def test_nothing_can_be_told_when_nothing_was_asked() -> None:
+    search = Search(bumps("a b"), {"plots": ["a"]}, max_trials=0)
+    with pytest.raises(ValueError, match="no trial"):
+        search.tell(Verdict())
+    assert not search.outcome.complete
 
 
 def joining(world: World, take: frozenset[str]) -> Iterable[frozenset[str]]:

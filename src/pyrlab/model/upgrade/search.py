@@ -7,18 +7,21 @@ It runs nothing itself: it says what to try next, and is told what that showed.
         search.tell(run(search.trial))
     search.outcome
 
-For one red test after the other, the longest green prefix of the bumps is searched; the bump behind it is held back,
-with all that need it, until the rest is green. What a failure names is put last: then a few trials from the end find
-it, or half of what is left goes with each trial. At the end everything held is tried alone once more, unless it is
-known to be red. Nobody has to keep to the rule that more bumps break more: what is returned was seen green.
+What failures name is held first; often that is all. Otherwise the longest prefix of the bumps is searched with which
+a test is green, and the bump behind it is held back with all that need it; and so on, until all tests are green. At
+the end each bump that is held is tried once more, unless what was seen says that it is red.
+
+Where more bumps do not always break more, the search takes longer, and may hold too much. It always ends, and what it
+returns was seen green.
 """
 
 import itertools
 import operator
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyrlab.model.upgrade.bumps import Bump
+from pyrlab.model.upgrade.choices import Choices
 from pyrlab.model.upgrade.verdicts import INSTALLS, Finding, Known, Trial, Verdict
 
 Steps = Generator[Trial, Verdict, None]
@@ -30,9 +33,9 @@ Step = tuple[str, int]
 class Outcome:
     """The most bumps that may be taken, as far as was seen; none where nothing helps.
 
-    ``held`` are all others, each with the tests that are red with it. ``trials`` counts those that were remembered,
-    too. ``complete`` is False while the search may still find more to take. A full proof of the result is up to
-    the caller: see ``Search.extend``.
+    ``held`` are all others, each with the tests that are known to be red with it. ``trials`` counts what was
+    remembered, too. ``complete`` is False while the search may find more to take. The full proof of the result is up
+    to the caller: see ``Search.extend``.
     """
 
     take: frozenset[str]
@@ -53,6 +56,8 @@ class Search:
 
     ``findings`` has what trials showed, by choice and test: None where it was green, else what the failure names. It
     may be kept, and given to another search for the same bumps, which then asks nothing of it again.
+
+    After ``max_trials``, remembered ones among them, ``trial`` is None, as it is when the search is at its end.
     """
 
     def __init__(
@@ -63,48 +68,42 @@ class Search:
         max_trials: int,
         findings: Mapping[tuple[frozenset[str], str], Finding] | None = None,
     ) -> None:
-        self.max_trials = max_trials
         self.findings: dict[tuple[frozenset[str], str], Finding] = dict(findings or {})
         self.trial: Trial | None = None
-        self._names = [bump.name for bump in bumps]
-        self._bit = {name: 1 << place for place, name in enumerate(self._names)}
-        self._needs = {bump.name: self._bits(bump.needs) for bump in bumps}
-        self._above = {
-            bump.name: self._bits(one.name for one in bumps if bump.name in one.needs) | self._bit[bump.name]
-            for bump in bumps
-        }
-        self._all = self._bits(self._names)
+        self._choices = Choices(bumps)
+        self._max_trials = max_trials
         self._red: list[str] = []
         self._known = Known()
         self._green: list[int] = []
         self._trials = 0
         self._complete = False
-        self._start(self._all, red)
+        self._start(self._choices.everything, red)
 
     def tell(self, verdict: Verdict) -> None:
         """Go on with what ``trial`` showed."""
+        if not self.trial:
+            raise ValueError("there is no trial to tell of")
         self._go_on(verdict)
 
     def extend(self, red: Mapping[str, Sequence[str]]) -> None:
-        """Go on, as the full proof of the outcome showed that these tests are red as well."""
+        """Go on, as the full proof of the outcome showed that these tests are red: with what each failure names."""
         self._start(self._best, red)
 
     @property
     def outcome(self) -> Outcome:
         """The best answer so far."""
         take = self._best
-        held = [name for name in self._names if not take & self._bit[name]]
-        reasons: dict[str, frozenset[str]] = {}
-        for name in held:
-            needed = [other for other in held if self._needs[name] & self._bit[other]]
-            own = self._blame(take | self._bit[name])
-            reasons[name] = frozenset().union(*(reasons[other] for other in needed)) if needed else own
-        return Outcome(self._taken(take), reasons, self._trials, self._complete)
+        held: dict[str, frozenset[str]] = {}
+        for name in self._choices.names(self._choices.everything & ~take):
+            needed = self._choices.names(self._choices.missing(name, take))
+            own = self._blame(take | self._choices.of([name]))
+            held[name] = frozenset().union(*(held[other] for other in needed)) if needed else own
+        return Outcome(self._names(take), held, self._trials, self._complete)
 
     def _start(self, take: int, red: Mapping[str, Sequence[str]]) -> None:
         for test, suspects in red.items():
-            self._known.note(0, test, None)
             self._known.note(take, test, tuple(suspects))
+            self._known.note(0, test, None)
         self._red += [test for test in red if test not in self._red]
         self._complete = False
         self._steps = self._search(take)
@@ -122,7 +121,7 @@ class Search:
         while (yield from self._is_broken(take)):
             order = yield from self._suspects_last(take)
             culprit = yield from self._culprit(order)
-            take &= ~self._above[culprit]
+            take &= ~self._choices.held_with(culprit)
         yield from self._restore()
 
     def _is_broken(self, take: int) -> Generator[Trial, Verdict, bool]:
@@ -146,17 +145,19 @@ class Search:
                 named = self._known.suspects(take, test)
                 count = counts.setdefault((test, named), 1)
                 counts[test, named] *= 2
-                suspects += [name for name in named if take & self._bit.get(name, 0)][:count]
+                suspects += [name for name in named if take & self._choices.of([name])][:count]
             if not suspects:
                 return [*self._one_by_one(take), *reversed(last)]
             for suspect in suspects:
-                last.append((suspect, take & self._above[suspect]))
-                take &= ~self._above[suspect]
+                step = take & self._choices.held_with(suspect)
+                if step:
+                    last.append((suspect, step))
+                take &= ~step
             if not all(self._known.is_known(take, test) for test in red):
                 yield from self._try(take)
 
     def _one_by_one(self, take: int) -> list[Step]:
-        return [(name, self._bit[name]) for name in self._ordered(take)]
+        return [(name, self._choices.of([name])) for name in self._choices.names(take)]
 
     def _culprit(self, order: Sequence[Step]) -> Generator[Trial, Verdict, str]:
         """Return the bump behind the longest green prefix of an order, for the test that is known to break first."""
@@ -178,10 +179,10 @@ class Search:
         tests = [test for test in self._red if not self._known.is_red(take, test)]
         if all((take, test) in self._known.seen for test in tests):
             return
-        if self._trials == self.max_trials:
+        if self._trials == self._max_trials:
             raise _OutOfTrialsError
         self._trials += 1
-        names = self._taken(take)
+        names = self._names(take)
         missing = [test for test in [INSTALLS, *tests] if (names, test) not in self.findings]
         if missing and self.findings.get((names, INSTALLS)) is None:
             verdict = yield Trial(names, frozenset(missing) - {INSTALLS})
@@ -195,7 +196,7 @@ class Search:
             if test != INSTALLS:
                 finding = self.findings[names, test] if installs is None else ()
                 self._known.note(take, test, finding, ran=installs is None)
-        if not any(self._known.seen.get((take, test), ()) is not None for test in self._red):
+        if all(self._known.seen.get((take, test), ()) is None for test in self._red):
             self._green.append(take)
 
     def _restore(self) -> Steps:
@@ -204,46 +205,38 @@ class Search:
         while best != self._best:
             best = self._best
             yield from self._try(best)
-            for name in self._roots(best):
+            for name in self._choices.next_to(best):
                 if best == self._best:
                     yield from self._take_back(name, best)
             if best == self._best:
                 yield from self._take_back_together(best)
 
-    def _roots(self, take: int) -> list[str]:
-        """Return what is held, but for what needs something else that is held."""
-        return [name for name in self._names if not take & self._bit[name] and not self._needs[name] & ~take]
-
     def _take_back(self, name: str, take: int) -> Steps:
-        """Take one bump more; or, where others break it that less depends on, hold one of these instead."""
-        joined = take | self._bit[name]
-        lighter = self._bits(other for other in self._ordered(take) if self._weight(other) < self._weight(name))
-        alone = joined & ~lighter
-        for choice in (alone, joined):
-            if not self._reasons(alone) and not self._reasons(choice):
-                yield from self._try(choice)
-        if self._reasons(alone) or not self._reasons(joined):
+        """Take one bump more. Where it is red only together with one that less depends on, hold that one instead."""
+        joined = take | self._choices.of([name])
+        weight = self._choices.weight(name)
+        lighter = self._choices.of(other for other in self._choices.names(take) if self._choices.weight(other) < weight)
+        heavy = joined & ~lighter
+        if (yield from self._is_broken(heavy)) or not (yield from self._is_broken(joined)):
             return
-        partner = yield from self._culprit(self._one_by_one(alone) + self._one_by_one(lighter & joined))
-        held = self._above[partner]
-        for other in self._roots(take):
+        partner = yield from self._culprit(self._one_by_one(heavy) + self._one_by_one(joined & lighter))
+        held = self._choices.held_with(partner)
+        for other in self._choices.next_to(take):
             if other != name:
-                held |= self._above[other]
-        if held.bit_count() < (self._all & ~take).bit_count():
-            yield from self._try(self._all & ~held)
+                held |= self._choices.held_with(other)
+        instead = self._choices.everything & ~held
+        if instead.bit_count() > take.bit_count():
+            yield from self._try(instead)
 
     def _take_back_together(self, take: int) -> Steps:
         """Take all that cannot be installed alone: bumps may need each other although none says so."""
-        stuck = [name for name in self._roots(take) if not self._installs(take | self._bit[name])]
-        together = take | self._bits(stuck)
-        if len(stuck) > 1 and not self._reasons(together):
-            yield from self._try(together)
+        names = self._choices.next_to(take)
+        stuck = [name for name in names if not self._installs(take | self._choices.of([name]))]
+        if len(stuck) > 1:
+            yield from self._is_broken(take | self._choices.of(stuck))
 
     def _installs(self, take: int) -> bool:
         return self._known.seen.get((take, INSTALLS)) is None
-
-    def _weight(self, name: str) -> int:
-        return self._above[name].bit_count()
 
     @property
     def _best(self) -> int:
@@ -259,11 +252,5 @@ class Search:
         reasons = self._reasons(take)
         return frozenset({INSTALLS} if INSTALLS in reasons or not self._installs(take) else reasons)
 
-    def _bits(self, names: Iterable[str]) -> int:
-        return sum(self._bit[name] for name in names)
-
-    def _taken(self, take: int) -> frozenset[str]:
-        return frozenset(self._ordered(take))
-
-    def _ordered(self, take: int) -> list[str]:
-        return [name for name in self._names if take & self._bit[name]]
+    def _names(self, take: int) -> frozenset[str]:
+        return frozenset(self._choices.names(take))

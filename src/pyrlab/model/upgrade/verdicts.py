@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 # The test that every choice is given first: can it be installed at all?
 INSTALLS = "installs"
+# What was seen of a test: None where it was green, else what its failure names.
+Finding = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,11 @@ class Verdict:
 
     failed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def of(self, test: str) -> "Finding":
+    def of(self, test: str) -> Finding:
         """Return what it says of a test."""
         if INSTALLS in self.failed:
             return tuple(self.failed[INSTALLS]) if test == INSTALLS else ()
         return tuple(self.failed[test]) if test in self.failed else None
-
-
-# What was seen of a test: None where it was green, else what its failure names.
-Finding = tuple[str, ...] | None
 
 
 @dataclass(slots=True)
