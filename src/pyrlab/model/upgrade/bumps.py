@@ -188,11 +188,9 @@ def _closure(count: int, edges: Iterable[Edge]) -> list[int]:
 def _groups(needs: Sequence[int], chosen: Iterable[int]) -> list[list[int]]:
     """Return the units that need each other, together; the others alone."""
     groups: dict[int, list[int]] = {}
-    leader: dict[int, int] = {}
     for unit in chosen:
         mates = (other for other in groups if needs[unit] >> other & 1 and needs[other] >> unit & 1)
-        leader[unit] = next(mates, unit)
-        groups.setdefault(leader[unit], []).append(unit)
+        groups.setdefault(next(mates, unit), []).append(unit)
     return list(groups.values())
 
 
