@@ -205,6 +205,12 @@ def test_without_bumps_or_a_green_start_nothing_is_tried() -> None:
     assert not search.outcome.take
 
 
+def test_what_could_not_be_installed_is_not_tried_again_for_another_test() -> None:
+    search = Search(bumps("a b c"), {"plots": ["b"]}, max_trials=9, findings={(frozenset("ac"), INSTALLS): ()})
+    assert search.trial
+    assert search.trial.take != frozenset("ac")
+
+
 def test_nothing_can_be_told_when_nothing_was_asked() -> None:
     search = Search(bumps("a b"), {"plots": ["a"]}, max_trials=0)
     with pytest.raises(ValueError, match="no trial"):
@@ -225,6 +231,10 @@ def test_the_end_is_green_consistent_and_nothing_held_could_be_taken_alone(seed:
     assert outcome.take | outcome.held.keys() == upgrade.everything
     assert not upgrade.red(outcome.take)
     assert upgrade.is_consistent(outcome.take)
+    tests = {culprit.test for culprit in upgrade.culprits} - {INSTALLS}
+    seen = [trial.tests for trial in upgrade.tried if trial.take == outcome.take]
+    assert seen
+    assert INSTALLS in {culprit.test for culprit in upgrade.culprits} or tests == frozenset().union(*seen)
     for larger in joining(upgrade, outcome.take):
         (name,) = larger - outcome.take
         assert outcome.held[name] & upgrade.red(larger).keys()
