@@ -205,6 +205,12 @@ def test_without_bumps_or_a_green_start_nothing_is_tried() -> None:
     assert not search.outcome.take
 
 
+def test_what_one_search_saw_spares_the_next_one_trials() -> None:
+    dice = dice_for("kinds")
+    found = figures(several(dice, 3) for _ in range(60))
+    assert sum(found.trials) <= 18 * 60
+
+
 def test_what_could_not_be_installed_is_not_tried_again_for_another_test() -> None:
     search = Search(bumps("a b c"), {"plots": ["b"]}, max_trials=9, findings={(frozenset("ac"), INSTALLS): ()})
     assert search.trial
