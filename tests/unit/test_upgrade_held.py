@@ -110,6 +110,11 @@ def test_an_empty_file_holds_nothing() -> None:
             id="since",
         ),
         pytest.param(
+            DEB.render() + "since = 2026-11-28T10:00:00\n",
+            "held.toml: 'since' of held 'libpq5' is not a date, such as 2026-11-28 without quotes",
+            id="since-a-time",
+        ),
+        pytest.param(
             "[numpy]\nbelow = 1\n",
             "held.toml: 'numpy' is nothing that it holds; an entry begins with [[held]]",
             id="key",

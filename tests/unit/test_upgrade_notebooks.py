@@ -75,6 +75,7 @@ def test_what_says_the_same_is_no_difference(old: str, new: str) -> None:
         pytest.param("x 1", "x NA", "x", math.inf, id="to-missing"),
         pytest.param("x inf", "x -inf", "x", math.inf, id="infinite"),
         pytest.param("9007199254740993", "9007199254740992", "", 0.0, id="more-digits-than-a-float"),
+        pytest.param("1" + "0" * 40 + "1", "1" + "0" * 40 + "2", "", 0.0, id="more-digits-than-a-decimal"),
         pytest.param("1,234", "1,235", "", 1 / 1234, id="thousands"),
         pytest.param("1,22,333", "1,22,334", "1,22,", 1 / 333, id="separated-by-commas"),
     ],
@@ -117,10 +118,17 @@ def test_a_number_beside_other_words_is_not_lost() -> None:
     ]
 
 
-def test_a_line_more_in_a_long_output_is_one_difference() -> None:
+def test_either_number_is_the_measure() -> None:
+    """So that it does not matter which side is the old one: 1 and 2 differ by 100 %."""
+    assert len(printed("1", "2", tolerance=0.6)) == len(printed("2", "1", tolerance=0.6)) == 1
+    assert printed("1", "2", tolerance=1) == printed("2", "1", tolerance=1) == ()
+
+
+def test_lines_more_in_a_long_output_are_one_difference_each() -> None:
     """Also where aligning would take long."""
     lines = [f"row{number} 1" for number in range(5000)]
-    assert [one.now for one in printed("\n".join(lines), "\n".join([*lines[:9], "new", *lines[9:]]))] == ["new"]
+    new = [*lines[:4000], "one", *lines[4000:4100], "two", *lines[4100:]]
+    assert [one.now for one in printed("\n".join(lines), "\n".join(new))] == ["one", "two"]
 
 
 def test_pieces_of_a_stream_are_one_text() -> None:
@@ -137,6 +145,8 @@ def test_stderr_is_text_and_last() -> None:
         ("text", "", "a", "b"),
         ("text", "stderr", "old", "new 5"),
     ]
+    both = [notebook(cell(stdout(x, name="stderr")), cell(stdout(x))) for x in "ab"]
+    assert [one.cell for one in compare(both[0], both[1], tolerance=0)] == [2, 1]
     [moved] = differences([stdout("took 5", name="stderr")], [stdout("took 6", name="stderr")])
     assert (moved.kind, moved.was, moved.now) == ("text", "took 5", "took 6")
 
@@ -177,6 +187,13 @@ def test_spans_keep_cells_in_their_columns() -> None:
     assert table(frame.format(8), frame.format(9)) == [("number", "row A / 2, column q / y", "8", "9")]
 
 
+def test_when_a_summary_was_made_is_no_difference() -> None:
+    """As statsmodels says it, in a cell of its own."""
+    summary = "<table><tr><th>Date:</th><td>{}</td><th>R2:</th><td>{}</td></tr></table>"
+    assert table(summary.format("Sat, 28 Nov 2026", "0.50"), summary.format("Sun, 29 Nov 2026", "0.5")) == []
+    assert len(table(summary.format("Sat, 28 Nov 2026", "0.5"), summary.format("Sun, 29 Nov 2026", "0.6"))) == 1
+
+
 @pytest.mark.parametrize("filters", [[kind] for kind in range(5)] + [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]])
 def test_the_same_pixels_are_the_same_plot(filters: list[int]) -> None:
     """However they are packed, and whoever says that he drew them."""
@@ -193,6 +210,7 @@ def test_a_plot_of_another_size_or_format_is_another() -> None:
     """And one that is missing, too."""
     for other in (png(PIXELS[:4]), png([row[:4] for row in PIXELS]), b"junk", png(PIXELS)[:-30]):
         assert [one.kind for one in differences([plot(png(PIXELS))], [plot(other)])] == ["plot"]
+    assert [one.kind for one in differences([shown({"image/png": "abcde"})], [plot(png(PIXELS))])] == ["plot"]
     [found] = differences([plot(png(PIXELS))], [])
     assert (found.kind, found.now, found.new) == ("plot", "no plot", None)
 
@@ -292,6 +310,7 @@ def test_a_notebook_does_not_differ_from_itself(one: dict[str, Any], tolerance: 
 
 
 @given(old=NOTEBOOKS, new=NOTEBOOKS, tolerance=TOLERANCES)
+@example(old=notebook(cell(stdout("t\ni\nd\ne"))), new=notebook(cell(stdout("d\ni\ne\nt"))), tolerance=0.0)
 def test_either_side_may_be_the_old_one(old: dict[str, Any], new: dict[str, Any], tolerance: float) -> None:
     """There are as many differences of each kind, and those of results have the sides changed over."""
     there, back = compare(old, new, tolerance=tolerance), compare(new, old, tolerance=tolerance)

@@ -154,8 +154,8 @@ def _compare_tables(old: HtmlTable, new: HtmlTable, tolerance: float) -> Iterato
         for was, now in columns:
             if was is None or now is None:
                 continue
-            dated = was > 0 and _at(old.rows[before], was - 1) in _DATED
-            if not dated:
+            heading = _at(old.rows[before], was - 1) if was else old.labels[before]
+            if heading not in _DATED:
                 where = f"row {_name(new.labels, after)}, column {_name(new.columns, now)}"
                 yield from _compare_cells(_at(old.rows[before], was), _at(new.rows[after], now), where, tolerance)
 

@@ -22,8 +22,8 @@ _NAN = frozenset({"nan", "na"})
 # Lines that belong to each other: from and to in the old text, from and to in the new one.
 _Block = tuple[int, int, int, int]
 
-# The first alternatives are words that hold digits: 0xff, a version, a date, a time of day, a name such as x1. A comma
-# or an underscore separates thousands only where it is alone in its kind: 1,234,567 is a number, 1,22,333 are three.
+# The first alternatives are words that hold digits: 0xff, a version, a date, a time of day. A comma or an underscore
+# separates thousands only where it is alone in its kind: 1,234,567 is a number, 1,22,333 are three.
 _TOKEN = re.compile(
     r"""
     0[xX][0-9a-fA-F]+
@@ -36,7 +36,6 @@ _TOKEN = re.compile(
         | (?<![\w.])[-+]?[0-9]{1,3}(?:_[0-9]{3})+(?:\.[0-9]+)?(?!\w)
         | (?<![\w.])[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
       )
-    | [^\W\d]\w*
     """,
     re.VERBOSE,
 )
