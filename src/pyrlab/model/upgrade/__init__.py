@@ -1,1 +1,1 @@
-"""An upgrade's changes as bumps that can be taken or held back, and the search for those that break it."""
+"""What an upgrade is made of: what it tries, what it holds back, and what it shows for it."""
