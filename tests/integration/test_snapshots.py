@@ -152,6 +152,16 @@ def test_a_day_without_a_snapshot_is_told_with_the_nearest(
     assert remedy in caught.value.remedy
 
 
+@pytest.mark.parametrize("middle", ["", "__linux__/trixie/"])
+def test_a_day_that_is_a_bad_request_has_no_snapshot_either(server: PackageManager, web: Web, middle: str) -> None:
+    """Posit Package Manager answers 400 below a day that it does not have."""
+    server.refusals.add(f"/cran/{middle}2026-11-03")
+    with pytest.raises(NetworkError) as caught:
+        snapshot(server, web, f"/cran/{middle}2026-11-03").index()
+    assert str(caught.value).startswith("cran has no snapshot of 2026-11-03: ")
+    assert f"{DAY} or 2026-11-04" in caught.value.remedy
+
+
 def test_a_server_that_does_not_tell_its_days(server: PackageManager, web: Web, folder: Path) -> None:
     (folder / "__api__/repos/cran/transaction-dates").unlink()
     with pytest.raises(NetworkError) as caught:
