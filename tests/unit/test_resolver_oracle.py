@@ -43,12 +43,15 @@ def test_the_best_solution_is_found_whenever_there_is_one() -> None:
 
 
 def test_of_what_was_looked_at_the_best_solution_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where more old versions are kept than are looked at, and where an archive cannot be listed."""
+    """Also where more old versions are kept than are looked at, and where archives list nothing, or not all."""
     monkeypatch.setattr(resolver, "OLDER", 2)
     for seed in range(UNIVERSES):
         requests, universe = question(seed)
         hidden = random.Random(seed)  # noqa: S311 - the same universes each time
-        sources = [replace(one, lists_archive=hidden.random() < 0.5) for one in shelves(universe)]
+        sources = [
+            replace(one, lists_archive=hidden.random() < 0.5, unlisted=unlisted(hidden, one))
+            for one in shelves(universe)
+        ]
         universe = replace(universe, sources=sources)
         answer = found(requests, universe)
         seen = replace(universe, sources=[looked_at(source) for source in sources])
@@ -69,6 +72,12 @@ def test_universes_are_the_same_in_each_python() -> None:
     code = "import test_resolver_oracle; print(test_resolver_oracle.digest(20))"
     digests = {run_python(code, hash_seed) for hash_seed in ("0", "1")}
     assert digests == {digest(20)}
+
+
+def unlisted(chance: random.Random, source: Shelf) -> set[str]:
+    """Return some archived files that the list is to lack; of each package it has the newest."""
+    older = [record for records in source.old.values() for record in records[1:]]
+    return {f"{one.name} {one.version}" for one in older if chance.random() < 0.3}
 
 
 def run_python(code: str, hash_seed: str) -> str:
