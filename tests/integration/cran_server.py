@@ -57,6 +57,7 @@ class CranServer:
         self.validators = True  # ETag and Last-Modified
         self.packs = False  # bodies, for who accepts it; and .gz files are labelled as if they were packed so
         self.listings = True
+        self.refusals: set[str] = set()  # paths that are answered 400, with all below them
         self.redirects: dict[str, str] = {}  # path → URL
         self.released = threading.Event()
         self._lock = threading.Lock()
@@ -90,6 +91,10 @@ class CranServer:
         """Return where the file is that a path means for an agent."""
         del agent
         return Place(path, self.redirects.get(path, ""))
+
+    def makes_nothing_of(self, path: str) -> bool:
+        """Tell whether a path is one that is answered 400."""
+        return any(path.startswith(f"{one}/") for one in self.refusals)
 
     def take(self, count: str) -> bool:
         """Use up one of the misbehaviours; tell whether there was one left."""
@@ -157,6 +162,8 @@ class _Handler(SimpleHTTPRequestHandler):
             self.answer(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": self.cran.retry_after})
         elif not self.allowed():
             self.answer(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="packages"'})
+        elif self.cran.makes_nothing_of(path):
+            self.answer(HTTPStatus.BAD_REQUEST)
         else:
             self.bring(self.cran.place(path, self.headers.get("User-Agent", "")))
 

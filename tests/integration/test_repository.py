@@ -389,6 +389,17 @@ def test_a_repository_without_index(open_repository: Callable[..., Repository], 
     assert "the folder above src/contrib" in caught.value.remedy
 
 
+def test_a_bad_request_is_a_failure_and_nothing_that_is_missing(lab: Repository, server: CranServer) -> None:
+    """Only dated snapshots say so of what they do not have; elsewhere a proxy may be in the way."""
+    server.refusals.add("/src")
+    with pytest.raises(NetworkError) as caught:
+        lab.index()
+    assert str(caught.value) == f"{server.url}/src/contrib/PACKAGES.gz answered 400 Bad Request"
+    assert caught.value.remedy == "check this URL in pyrlab.toml"
+    with pytest.raises(NetworkError, match="answered 400"):
+        lab.describe("abc", "0.9")
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_archived_versions_are_newest_first(
     open_repository: Callable[..., Repository], folder: Path, scheme: str

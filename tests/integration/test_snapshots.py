@@ -100,6 +100,21 @@ def test_an_exact_older_version_is_found(
     assert repository.fetch("zoo", file).read_bytes() == (folder / f"cran/{DAY}" / file.path).read_bytes()
 
 
+def test_an_exact_version_that_the_list_lacks_is_tried_once(server: PackageManager, web: Web, folder: Path) -> None:
+    """The list may be older than what is there. What is not there after all is said as before."""
+    contrib = f"cran/{DAY}/src/contrib"
+    put(folder, f"{contrib}/Meta/archive.rds", archive_rds({"zoo": files_of("1.8-11")}))
+    repository = snapshot(server, web)
+    assert chosen(repository, "==", "1.8-12") == "src/contrib/Archive/zoo/zoo_1.8-12.tar.gz"
+    server.hits.clear()
+    with pytest.raises(ListError) as caught:
+        chosen(repository, "==", "1.8-9")
+    assert [hit.path.rpartition("/")[2] for hit in server.hits].count("zoo_1.8-9.tar.gz") == 1
+    assert str(caught.value) == (
+        "r_packages.txt:1: zoo == 1.8-9 cannot be had; there is zoo 1.8-14 (cran), 1.8-11 (cran, archived)"
+    )
+
+
 @pytest.mark.parametrize("path", [PLAIN, BINARIES])
 def test_a_bound_is_met_out_of_the_list_of_the_archive(server: PackageManager, web: Web, path: str) -> None:
     """What came after that day is no old version of it. The list is read once."""
@@ -150,6 +165,16 @@ def test_a_day_without_a_snapshot_is_told_with_the_nearest(
     where = f"{server.url}/cran/{middle}{day}/src/contrib"
     assert str(caught.value) == f"cran has no snapshot of {day}: no PACKAGES.gz or PACKAGES in {where}"
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("middle", ["", "__linux__/trixie/"])
+def test_a_day_that_is_a_bad_request_has_no_snapshot_either(server: PackageManager, web: Web, middle: str) -> None:
+    """Posit Package Manager answers 400 below a day that it does not have."""
+    server.refusals.add(f"/cran/{middle}2026-11-03")
+    with pytest.raises(NetworkError) as caught:
+        snapshot(server, web, f"/cran/{middle}2026-11-03").index()
+    assert str(caught.value).startswith("cran has no snapshot of 2026-11-03: ")
+    assert f"{DAY} or 2026-11-04" in caught.value.remedy
 
 
 def test_a_server_that_does_not_tell_its_days(server: PackageManager, web: Web, folder: Path) -> None:

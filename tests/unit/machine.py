@@ -62,7 +62,7 @@ class Question:
 
 @dataclass
 class Machine:
-    """Archives in ``folder``, a Python index at ``index``, and an engine.
+    """Archives in ``folder``, with the one suite ``suite``, a Python index at ``index``, and an engine.
 
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
@@ -72,6 +72,7 @@ class Machine:
 
     folder: Path
     index: str
+    suite: str = "trixie"
     architecture: str = "amd64"
     origin: str = ""
     fail: str = ""
@@ -159,13 +160,13 @@ class Machine:
 
     def publish_index(self, path: str, text: str) -> None:
         """Put another index into the archive, as ``Contents-amd64``."""
-        file = self.archive / "dists/trixie/main" / f"{path}.gz"
+        file = self.archive / f"dists/{self.suite}/main" / f"{path}.gz"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(gzip.compress(text.encode(), mtime=0))
         self._publish()
 
     def _publish(self) -> None:
-        folder = self.archive / "dists/trixie"
+        folder = self.archive / f"dists/{self.suite}"
         packages = folder / f"main/binary-{self.architecture}/Packages"
         packages.parent.mkdir(parents=True, exist_ok=True)
         stanzas = ("".join(f"{key}: {value}\n" for key, value in lines.items()) for lines in self._stanzas.values())
@@ -175,7 +176,7 @@ class Machine:
             for file in sorted((folder / "main").rglob("*"))
             if file.is_file()
         ]
-        (folder / "Release").write_text(f"Codename: trixie\nSHA256:\n{''.join(listed)}", encoding="utf-8")
+        (folder / "Release").write_text(f"Codename: {self.suite}\nSHA256:\n{''.join(listed)}", encoding="utf-8")
 
     # ---- Python and R
 
@@ -434,7 +435,7 @@ def settings_text(machine: Machine, *, repositories: Sequence[str] = ("debian",)
     names = [f"mine={machine.cran.as_uri()}" if name == "mine" else name for name in repositories]
     return f"""
 [base]
-apt_sources = ["deb [trusted=yes] {machine.archive.as_uri()} trixie main"]
+apt_sources = ["deb [trusted=yes] {machine.archive.as_uri()} {machine.suite} main"]
 check_valid_until = "no"
 [network]
 python_index = "{machine.index}/simple"

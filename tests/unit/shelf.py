@@ -11,7 +11,8 @@ class Shelf:
     """A Source for the resolver. ``asked`` is what was looked up in the archive, in order.
 
     ``refused`` are reasons, by name, for which current records are of no use; ``damaged`` are those of archived files,
-    by what is asked for, such as ``zoo 1.8-12``, and empty for files that are not there.
+    by what is asked for, such as ``zoo 1.8-12``, and empty for files that are not there. ``unlisted`` are files that
+    the archive has and does not list, called so as well.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Shelf:
     asked: list[str] = field(default_factory=list)
     refused: Mapping[str, Sequence[str]] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
+    unlisted: Collection[str] = ()
 
     @property
     def names(self) -> Collection[str]:
@@ -35,7 +37,8 @@ class Shelf:
         """Return the older versions that it lists, newest first."""
         self.asked.append(name)
         old = sorted(self.old.get(name, ()), key=lambda one: one.version, reverse=True)
-        return [str(one.version) for one in old] if self.lists_archive else []
+        versions = [str(one.version) for one in old if f"{name} {one.version}" not in self.unlisted]
+        return versions if self.lists_archive else []
 
     def broken(self, name: str) -> Sequence[str]:
         """Return why current records are of no use."""

@@ -101,15 +101,45 @@ def test_old_versions_are_looked_at_down_to_the_first_that_fits() -> None:
     assert len([one for one in shelf.asked if " " in one]) == 12 * 3 + 1
 
 
-def test_an_archive_that_lists_nothing_is_asked_for_what_is_wanted_exactly_later_on() -> None:
+@pytest.mark.parametrize(
+    ("lists_archive", "unlisted"),
+    [pytest.param(False, (), id="lists-nothing"), pytest.param(True, ("core 1.0",), id="lists-others")],
+)
+def test_an_archive_is_asked_for_what_is_wanted_exactly_later_on(
+    *, lists_archive: bool, unlisted: Sequence[str]
+) -> None:
     """The first charts wants an old core, whichever; what to ask for becomes known from the second one."""
-    newer = Record("charts", RVersion.parse("2.0"), "charts_2.0.tar.gz", (Dependency("core", "<", "2.0"),))
+    newer = Record("charts", RVersion.parse("2.0"), "charts_2.0.tar.gz", (Dependency("core", "<", "1.5"),))
     older = Record("charts", RVersion.parse("1.0"), "charts_1.0.tar.gz", (Dependency("core", "==", "1.0"),))
-    now, old = (Record("core", RVersion.parse(version), f"core_{version}.tar.gz") for version in ("2.0", "1.0"))
-    first = Shelf("first", {"charts": [newer]})
-    second = Shelf("second", {"charts": [older], "core": [now]}, {"core": [old]}, lists_archive=False)
+    now, other, old = (
+        Record("core", RVersion.parse(version), f"core_{version}.tar.gz") for version in ("2.0", "1.5", "1.0")
+    )
+    first = Shelf("first", {"charts": [newer]}, {"core": [other]})
+    second = Shelf(
+        "second",
+        {"charts": [older], "core": [now]},
+        {"core": [other, old]},
+        lists_archive=lists_archive,
+        unlisted=unlisted,
+    )
     solution = resolve([RRequest("charts", "", "", "r_packages.txt:1")], Universe(R, [first, second]))
     assert solution.packages == {"charts": Candidate("first", newer), "core": Candidate("second", old)}
+
+
+def test_a_pin_that_the_archive_does_not_list_costs_one_try() -> None:
+    """R's own list of an archive may be older than what is in it; no other version is looked at for that."""
+    universe = universe_of(Path(__file__).parent / "resolver" / "pin-that-nobody-has")
+    with pytest.raises(ListError):
+        resolve([RRequest("zoo", "==", "1.9-9", "r_packages.txt:1")], universe)
+    assert asked(universe) == ["zoo", "zoo 1.9-9"]
+
+
+def test_a_pin_that_the_archive_lists_is_tried_as_it_is_written_there() -> None:
+    """Its file is called so."""
+    universe = universe_of(Path(__file__).parent / "resolver" / "pin-with-dots-for-a-hyphen")
+    [line] = (Path(__file__).parent / "resolver" / "pin-with-dots-for-a-hyphen" / "request").read_text().splitlines()
+    resolve([RRequest.parse(line, where="r_packages.txt:1")], universe)
+    assert len([one for one in asked(universe) if " " in one]) == 1
 
 
 def test_a_version_that_was_only_guessed_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +181,7 @@ def universe_of(folder: Path, *, lists_archive: bool = True) -> Universe:
             lists_archive=lists_archive and case.get("lists_archive", True),
             refused={name: index.broken(name) for name in named},
             damaged=case.get("damaged", {}),
+            unlisted=case.get("unlisted", ()),
         )
     return Universe(
         r=RVersion.parse(case["r"]),

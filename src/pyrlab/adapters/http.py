@@ -42,6 +42,10 @@ class NotThereError(NetworkError):
     """The server answers, and has no such file."""
 
 
+class BadRequestError(NetworkError):
+    """The server can make nothing of this path."""
+
+
 class RefusedError(NetworkError):
     """The server wants another user."""
 
@@ -391,8 +395,9 @@ def _check(response: requests.Response, url: str) -> None:
     match response.status_code:
         case 200:
             return
-        # 400: for some servers a path that they can make nothing of, such as a day without a snapshot.
-        case 400 | 404 | 410:
+        case 400:
+            raise BadRequestError(f"{public(url)} answered {shown}", remedy="check this URL in pyrlab.toml")
+        case 404 | 410:
             raise _not_there(url)
         case 401 | 403:
             raise RefusedError(

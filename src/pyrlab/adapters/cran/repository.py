@@ -11,7 +11,7 @@ from threading import Lock
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pyrlab.adapters.cran.package_file import fits, made_for, record_in
-from pyrlab.adapters.http import Download, NotThereError, RefusedError, Web, hide, local_path, public
+from pyrlab.adapters.http import BadRequestError, Download, NotThereError, RefusedError, Web, hide, local_path, public
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
 from pyrlab.model.cran import archive_index
 from pyrlab.model.cran.archive_index import ArchiveIndex, versions_in
@@ -277,7 +277,13 @@ class Repository:
             ) from error
 
     def _get(self, path: str, agent: str) -> Download:
-        return self._web.get(self._at(path), agent=agent)
+        try:
+            return self._web.get(self._at(path), agent=agent)
+        except BadRequestError as error:
+            # Posit Package Manager says so of all that is below a day without a snapshot. Elsewhere it is a failure.
+            if not Snapshot.of(self._url):
+                raise
+            raise NotThereError(str(error), remedy=error.remedy) from error
 
     def _at(self, path: str) -> str:
         """Return the URL of a path in the repository; a query, which may hold a token, stays at its end."""

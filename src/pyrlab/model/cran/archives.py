@@ -25,7 +25,8 @@ class Old:
 class Archives:
     """The archives of all repositories: each listing and each description is asked for once.
 
-    ``exact`` are versions, by package, that somebody wants exactly: they are tried where a repository lists nothing.
+    ``exact`` are versions, by package, that somebody wants exactly: they are tried where a repository does not list
+    them. It may list nothing at all, and R's own list of an archive, which is made now and then, may be behind.
     """
 
     universe: Universe
@@ -38,10 +39,15 @@ class Archives:
         found = []
         for source in self.universe.sources:
             if source.name in repositories:
-                texts = self.listing(source, name) or self.exact.get(name, ())
-                versions = sorted(map(RVersion.parse, texts), key=lambda one: (one, one.text), reverse=True)
+                listed = [RVersion.parse(text) for text in self.listing(source, name)]
+                guessed = [one for one in map(RVersion.parse, self.exact.get(name, ())) if one not in listed]
+                versions = sorted([*listed, *guessed], key=lambda one: (one, one.text), reverse=True)
                 found += [Old(source, version) for version in versions]
         return found
+
+    def lists(self, source: Source, name: str, version: RVersion) -> bool:
+        """Tell whether the archive of one repository lists a version of a package, however it is written there."""
+        return any(RVersion.parse(text) == version for text in self.listing(source, name))
 
     def listing(self, source: Source, name: str) -> Sequence[str]:
         """Return what the archive of one repository lists of a package, newest first."""
@@ -65,9 +71,12 @@ class Archives:
                     return source, listed
         return None
 
-    def lists_nothing(self, name: str, repositories: Collection[str]) -> bool:
-        """Tell whether a repository that was asked for its old versions of a package named none."""
-        return any(not self.listed.get((repository, name), "unasked") for repository in repositories)
+    def lacks(self, name: str, version: RVersion, repositories: Collection[str]) -> bool:
+        """Tell whether a repository that was asked for its old versions of a package did not name this one."""
+        return any(
+            source.name in repositories and (source.name, name) in self.listed and not self.lists(source, name, version)
+            for source in self.universe.sources
+        )
 
     def describe(self, source: Source, name: str, version: str) -> Record | Unread | None:
         """Return the record of an old version, or why it is of no use, or None where there is none."""

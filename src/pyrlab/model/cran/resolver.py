@@ -27,6 +27,7 @@ from pyrlab.model.cran.roots import check_known
 from pyrlab.model.cran.search import NOT_NEEDED, RefutedError, Search
 from pyrlab.model.cran.suggestions import add_suggestions
 from pyrlab.model.cran.universe import Candidate, Requirement, Source, Universe
+from pyrlab.model.cran.version import RVersion
 from pyrlab.model.lists import RRequest
 
 __all__ = ["Candidate", "Solution", "Source", "Universe", "resolve"]
@@ -86,7 +87,7 @@ def _warnings(packages: Mapping[str, Candidate], listed: Collection[str], univer
 
 
 class _ExactError(Exception):
-    """A version is wanted exactly that was not known of when its archive, which lists nothing, was opened."""
+    """A version is wanted exactly that was not known of when its archive, which does not list it, was opened."""
 
 
 class _Way:
@@ -265,13 +266,17 @@ class _Way:
             package.rules.append((rule, wanted))
 
     def _check_exact(self, package: Package, wanted: Dependency) -> None:
-        """Remember a version that is wanted exactly, for archives that list nothing. Raises _ExactError if too late."""
+        """Remember a version that is wanted exactly, for archives that do not list it.
+
+        Raises _ExactError if one of them was opened already.
+        """
         if wanted.operator != "==":
             return
         exact = self._archives.exact.setdefault(package.name, set())
         if wanted.version not in exact:
             exact.add(wanted.version)
-            if package.opened and self._archives.lists_nothing(package.name, package.repositories):
+            version = RVersion.parse(wanted.version)
+            if package.opened and self._archives.lacks(package.name, version, package.repositories):
                 raise _ExactError
 
 

@@ -84,9 +84,6 @@ def _is_archived(request: RRequest, archives: Archives) -> bool:
     for source in archives.universe.sources:
         if request.repository not in {"", source.name}:
             continue
-        listed = archives.listing(source, request.name)
-        if listed and any(RVersion.parse(text) == wanted for text in listed):
-            return True
-        if not listed and archives.describe(source, request.name, request.version):
+        if archives.lists(source, request.name, wanted) or archives.describe(source, request.name, request.version):
             return True
     return False
