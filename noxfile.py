@@ -84,6 +84,24 @@ def stop(session: nox.Session) -> None:
 
 
 @nox.session
+def upgrade(session: nox.Session) -> None:
+    """Move everything to the newest versions that keep the labs proved: `-- python`, `--dry-run`, `--strict`."""
+    pyrlab(session, "upgrade", *session.posargs)
+
+
+@nox.session
+def rollback(session: nox.Session) -> None:
+    """Bring back the locks and images of before the latest upgrade."""
+    pyrlab(session, "rollback", *session.posargs)
+
+
+@nox.session
+def history(session: nox.Session) -> None:
+    """List what each upgrade replaced, and rollback brings back."""
+    pyrlab(session, "history", *session.posargs)
+
+
+@nox.session
 def outdated(session: nox.Session) -> None:
     """Show what is newer than the locks: `--all`, `--json`. Changes nothing."""
     pyrlab(session, "outdated", *session.posargs)
@@ -143,6 +161,7 @@ def types(session: nox.Session) -> None:
         "mypy", *map(str, sorted(Path("docker/lock").glob("*.py"))), *map(str, sorted(Path("tools").glob("*.py")))
     )
     session.run("mypy", "tests/bench.py", "tests/bench_r.py", env={"MYPYPATH": "src:tests:tests/integration"})
+    session.run("mypy", "tests/bench_upgrade.py", env={"MYPYPATH": "src:tests/unit"})
     session.run("mypy", *map(str, sorted(Path("docker/install/r").glob("*.py"))), env={"MYPYPATH": "docker/install/r"})
     for folder in TEST_FOLDERS:
         session.run("mypy", folder, env={"MYPYPATH": folder})
@@ -191,6 +210,9 @@ def relock(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure what the documentation claims, and print it."""
+    """Measure what the documentation claims, and print it; `-- upgrade` runs a hundred random upgrades."""
     toolkit(session)
-    session.run("python", "tests/bench.py", *session.posargs)
+    if session.posargs[:1] == ["upgrade"]:
+        session.run("python", "tests/bench_upgrade.py", *session.posargs[1:])
+    else:
+        session.run("python", "tests/bench.py", *session.posargs)

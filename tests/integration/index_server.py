@@ -7,6 +7,7 @@ import http.server
 import io
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,21 @@ def source_distribution(name: str, version: str, files: dict[str, str]) -> dict[
             member.size, member.mtime = len(text.encode()), MTIME
             archive.addfile(member, io.BytesIO(text.encode()))
     return {f"{stem}.tar.gz": out.getvalue()}
+
+
+def wheel(name: str, version: str, files: dict[str, str], *requires: str) -> dict[str, bytes]:
+    """Return a wheel of these files, {path: text}, as {file name: content}."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"{stem}.dist-info"
+    metadata = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
+    texts = {
+        **files,
+        f"{info}/METADATA": "\n".join(["Metadata-Version: 2.1", *metadata, ""]),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    texts[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*texts, f"{info}/RECORD"))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for path, text in texts.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return {f"{stem}-py3-none-any.whl": out.getvalue()}

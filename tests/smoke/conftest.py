@@ -1,13 +1,15 @@
 """Which labs are tested, which tests apply to them, and the containers that they share."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import docker
 import kernels
 import project
 import pytest
 from labs import Fleet, RunningLab, docker_client
-from project import Contents, Project
+from project import Contents, Project, ProofNotebook
 
 from pyrlab.errors import PyrlabError
 from pyrlab.model.graph import Lab
@@ -19,6 +21,8 @@ MARKERS = {
 KINDS = ("debs", "python", "r")
 # Why tests do not run, in the words of the summary; filled while they are collected.
 NOT_RUN = pytest.StashKey[dict[str, None]]()
+# The file of --results, if there is one: a report does not know its configuration.
+RESULTS: list[Path] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,11 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--lab", action="append", default=[], metavar="NAME", help="test only this lab; may be repeated (default: all)"
     )
+    parser.addoption("--results", type=Path, metavar="FILE", help="write a line of JSON for each test into this file")
+    parser.addoption("--outputs", type=Path, metavar="DIR", help="keep the executed notebooks of [proof] here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse labs that do not exist, before anything starts."""
     config.stash[NOT_RUN] = {}
+    RESULTS[:] = filter(None, [config.getoption("--results", default=None)])
     for marker, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     labs = _load().graph.labs
@@ -52,6 +59,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if not languages or language in languages
         ]
         metafunc.parametrize(("lab_name", "kernel_name"), pairs)
+    elif "proof_notebook" in metafunc.fixturenames:
+        found = _proof_notebooks()
+        metafunc.parametrize(
+            ("lab_name", "proof_notebook"),
+            [pytest.param(one.lab, one, id=f"{one.lab}-{one.path}") for one in found]
+            # pytest would skip a test without parameters, and not say why.
+            or [pytest.param("", None, id="none")],
+        )
     elif "lab_name" in metafunc.fixturenames:
         metafunc.parametrize("lab_name", [lab.image for lab in labs])
 
@@ -71,6 +86,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         reason = _why_not(item, contents[lab], exempt) if lab in contents else ""
         if reason:
             config.stash[NOT_RUN][f"not run: {_words(item)} in {lab}: {reason}"] = None
+        if lab == "" and "proof_notebook" in getattr(item, "fixturenames", ()):
+            reason = "[proof] in pyrlab.toml names no notebook"
+            config.stash[NOT_RUN][f"not run: {_words(item)}: {reason}"] = None
         (dropped if reason or (lab and lab not in contents) else kept).append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
@@ -94,6 +112,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how a test ended, for those who read it by machine: when it ran, or why it could not."""
+    if report.when == "call" or report.failed:
+        said = {"outcome": report.outcome, "seconds": report.duration, "text": report.longreprtext}
+        _note({"test": report.nodeid, **said})
+
+
+def _note(*lines: dict[str, object]) -> None:
+    """Write lines into the file of --results, if there is one."""
+    for path in RESULTS:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+@pytest.fixture
+def outputs(pytestconfig: pytest.Config) -> Path | None:
+    """Return where executed notebooks are kept, if they are."""
+    folder: Path | None = pytestconfig.getoption("--outputs")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Start and share the containers, and remove them all in the end."""
@@ -106,6 +145,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             yield ships
         finally:
             ships.close()
+            _note(*({"lab": lab, "start": seconds} for lab, seconds in ships.starts.items()))
 
 
 @pytest.fixture
@@ -119,6 +159,13 @@ def kernel(lab: RunningLab, kernel_name: str) -> Iterator[kernels.Kernel]:
     """Return a fresh kernel of the shared lab."""
     with kernels.start(lab, kernel_name) as started:
         yield started
+
+
+def _proof_notebooks() -> list[ProofNotebook]:
+    try:
+        return _load().proof_notebooks()
+    except PyrlabError as error:
+        raise _usage_error(error) from error
 
 
 def _load() -> Project:

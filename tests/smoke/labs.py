@@ -122,6 +122,7 @@ class Fleet:
         self.project = project
         self._make_folder = make_folder
         self._session = secrets.token_hex(8)
+        self.starts: dict[str, float] = {}  # seconds until the shared labs answered
         self._shared: dict[str, RunningLab] = {}
         self._failed: set[str] = set()
 
@@ -131,7 +132,9 @@ class Fleet:
             pytest.fail(f"{name} did not start: see the first failure", pytrace=False)
         if name not in self._shared:
             self._failed.add(name)
+            began = time.monotonic()
             self._shared[name] = self.start(name)
+            self.starts[name] = time.monotonic() - began
             self._failed.remove(name)
         return self._shared[name]
 

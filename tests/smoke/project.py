@@ -1,6 +1,7 @@
 """The project under test: its settings and locks, what each lab holds by them, and what a test needs of that."""
 
 import functools
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from pyrlab.model.graph import DEBS_LOCK, Graph, lock_of
 from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonPin
+from pyrlab.model.proof import language_of
 from pyrlab.model.settings import FILE, Settings
 
 
@@ -54,6 +56,18 @@ class Contents:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class ProofNotebook:
+    """A notebook of the user's: its file, its path below the project, its lab and language, and how it is run."""
+
+    file: Path
+    path: str
+    lab: str
+    language: str
+    parameters: Mapping[str, object]
+    timeout: int
+
+
 @dataclass(frozen=True)
 class Project:
     """The settings and the locks of the project under test."""
@@ -80,6 +94,32 @@ class Project:
                 remedy="remove it, or write the name as it stands in the lock",
             )
         return {same(name): reason for name, reason in self.settings.smoke_exempt.items()}
+
+    def proof_notebooks(self) -> list[ProofNotebook]:
+        """Return the notebooks of [proof], sorted. Raises UsageError for a glob without any, or one that is none."""
+        proof, folder = self.settings.proof, self.settings.project
+        found: dict[str, Path] = {}
+        for glob in proof.notebooks:
+            files = [path for path in folder.glob(glob) if path.is_file() and ".ipynb_checkpoints" not in path.parts]
+            if not files:
+                raise UsageError(f"{FILE}: proof.notebooks: no file is {glob}", remedy="it is relative to the project")
+            found |= {path.relative_to(folder).as_posix(): path for path in files}
+        return [self._proof_notebook(name, path) for name, path in sorted(found.items())]
+
+    def _proof_notebook(self, name: str, path: Path) -> ProofNotebook:
+        try:
+            language = language_of(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, AttributeError) as error:
+            raise UsageError(f"{name} is no notebook: {error}", remedy="take it out of proof.notebooks") from error
+        lab = self.settings.proof.lab_of(name, language, self.graph)
+        return ProofNotebook(
+            file=path,
+            path=name,
+            lab=lab.image,
+            language=next(spoken for spoken in lab.kernels.values() if spoken.lower() == language.lower()),
+            parameters=self.settings.proof.parameters_of(name),
+            timeout=self.settings.proof.timeout,
+        )
 
     def contents(self, lab: str) -> Contents:
         """Return what the locks say that a lab holds."""

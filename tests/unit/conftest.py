@@ -5,16 +5,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import hypothesis
 import pytest
 from graphs import GRAPH, TEXT
-from index_server import serve
-from machine import Machine, Project
+from machine import Machine, Project, running
 
 from pyrlab.adapters import lists_files, process
-from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import main as cli
 from pyrlab.model import settings
@@ -110,15 +107,8 @@ def load_settings(project: Path, no_programs: None) -> Callable[..., Settings]:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """Run a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
-    monkeypatch.setenv("NETRC", "/dev/null")
-    folder = tmp_path / "machine"
-    with serve(folder / "index") as index:
-        running = Machine(folder, index.url)
-        running.stock()
-        monkeypatch.setattr(process, "run", running.run)
-        monkeypatch.setattr(engine, "find", lambda: SimpleNamespace(architecture=running.architecture))
-        monkeypatch.setattr(engine, "client", lambda: SimpleNamespace(images=running))
-        yield running
+    with running(tmp_path / "machine", monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture

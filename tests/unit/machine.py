@@ -4,24 +4,32 @@ What runs inside a build is played: a small apt and a small pip-compile that ans
 of what pyrlab asks and what it makes of the answers. The real ones are the integration tests'.
 """
 
+import contextlib
 import gzip
 import hashlib
+import io
 import json
 import re
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import debian_archives
+import pytest
 from debian_archives import entry, tar_of
 from docker.errors import ImageNotFound
 from graphs import SOURCE
+from index_server import serve
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from pyrlab.adapters import process
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.adapters.lock_files import read_locks
 from pyrlab.adapters.settings_file import read as read_settings
@@ -113,15 +121,19 @@ class Machine:
     # ---- Debian
 
     def add_deb(self, name: str, version: str = "1", *depends: str, description: str = "", **fields: str) -> Path:
-        """Put a deb into the archive, with the DESCRIPTION of an R package where one is given; return its file."""
+        """Put a deb into the archive, with the DESCRIPTION of an R package where one is given; return its file.
+
+        ``depends`` are as in its field, "libc6 (>= 2)" among them; ``fields`` are more of what it says of itself.
+        """
         members = [entry(f"./usr/share/doc/{name}/copyright", f"{name} {version}".encode())]
         if description:
             package = re.findall(r"^Package: (.*)$", description, re.MULTILINE)[0]
             members = [entry(f"./usr/lib/R/site-library/{package}/DESCRIPTION", description.encode())]
         pool = self.archive / PATH
         pool.mkdir(parents=True, exist_ok=True)
-        made = debian_archives.deb(pool, name, *members, version=version.rpartition(":")[2])
-        self.debs.setdefault(name, {})[version] = list(depends)
+        said = {**({"Depends": ", ".join(depends)} if depends else {}), **fields}
+        made = debian_archives.deb(pool, name, *members, version=version.rpartition(":")[2], **said)
+        self.debs.setdefault(name, {})[version] = [text.partition(" ")[0] for text in depends]
         lines = {
             "Package": name,
             "Version": version,
@@ -129,8 +141,7 @@ class Machine:
             "Filename": f"{PATH}/{made.name}",
             "Size": str(made.stat().st_size),
             "SHA256": hashlib.sha256(made.read_bytes()).hexdigest(),
-            **({"Depends": ", ".join(depends)} if depends else {}),
-            **fields,
+            **said,
         }
         self._stanzas[name, version] = lines
         self._publish()
@@ -182,7 +193,7 @@ class Machine:
 
     def add_wheel(self, name: str, version: str = "1.0", *requires: str) -> PythonPin:
         """Put a wheel into the index, and return its pin."""
-        return self._add_file(name, version, f"{name.replace('-', '_')}-{version}-py3-none-any.whl", b"wheel", requires)
+        return self._add_file(name, version, f"{name.replace('-', '_')}-{version}-py3-none-any.whl", b"", requires)
 
     def add_sdist(self, name: str, version: str, build_requires: Sequence[str]) -> PythonPin:
         """Put a source distribution into the index, and return its pin."""
@@ -191,7 +202,8 @@ class Machine:
         return self._add_file(name, version, f"{name}-{version}.tar.gz", packed, ())
 
     def _add_file(self, name: str, version: str, filename: str, content: bytes, requires: Sequence[str]) -> PythonPin:
-        content = content if filename.endswith(".gz") else f"{filename} {self._files.get(name)}".encode()
+        if filename.endswith(".whl"):
+            content = _wheel(name, version, requires, f"{self._files.get(name)}")
         digest = hashlib.sha256(content).hexdigest()
         known = self._files.setdefault(name, [])
         known.append(
@@ -243,10 +255,18 @@ class Machine:
         return sorted(tag.partition(":")[0] for tag in self.images)
 
     def get(self, tag: str) -> "Image":
-        """Take the place of the engine's ``images.get``."""
+        """Take the place of the engine's ``images.get``, which takes a tag or an image's id."""
+        for name, labels in self.images.items():
+            if tag in {name, _image_id(labels)}:
+                return Image(labels, self)
+        raise ImageNotFound(tag)
+
+    def remove(self, tag: str, *, noprune: bool) -> None:
+        """Take the place of the engine's ``images.remove``."""
+        assert not noprune
         if tag not in self.images:
             raise ImageNotFound(tag)
-        return Image(self.images[tag])
+        del self.images[tag]
 
     def run(self, command: Sequence[str], *, timeout: float, **given: object) -> str:
         """Take the place of ``process.run``."""
@@ -320,12 +340,14 @@ class Machine:
             locked.pop(option.removeprefix("--upgrade-package="), None)
         kept = {} if "--upgrade" in options else locked
         kept |= dict(pins.findall(request.get("constraints.txt", "")))
+        below = dict(re.findall(r"^([a-z0-9-]+)<(\S+)", request.get("constraints.txt", ""), re.MULTILINE))
         found: dict[str, tuple[str, set[str]]] = {}
         waiting = [(line, "list") for line in request["requirements.in"].splitlines()]
         for line, wanting in waiting:
             requirement = Requirement(line)
             name = requirement.name
-            fitting = [version for version in self.wheels.get(name, {}) if requirement.specifier.contains(version)]
+            bound = requirement.specifier & SpecifierSet(f"<{below[name]}" if name in below else "")
+            fitting = [version for version in self.wheels.get(name, {}) if bound.contains(version)]
             if not fitting:
                 (out / "status").write_text("1\n", encoding="utf-8")
                 (out / "log").write_text(f"No matching distribution found for {line}\n", encoding="utf-8")
@@ -344,11 +366,54 @@ class Machine:
         return PythonPin(name, version, "", hashes, tuple(sorted(via)))
 
 
+@contextlib.contextmanager
+def running(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """Run a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
+    patch.setenv("NETRC", "/dev/null")
+    with serve(folder / "index") as index:
+        machine = Machine(folder, index.url)
+        machine.stock()
+        patch.setattr(process, "run", machine.run)
+        patch.setattr(engine, "find", lambda: SimpleNamespace(architecture=machine.architecture))
+        patch.setattr(engine, "client", lambda: SimpleNamespace(images=machine))
+        yield machine
+
+
 @dataclass(frozen=True)
 class Image:
     """What the engine tells of an image."""
 
     labels: Mapping[str, str]
+    machine: Machine
+
+    @property
+    def id(self) -> str:
+        """The image's id: the same for the same image."""
+        return _image_id(self.labels)
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """What the engine tells beside: the size in bytes."""
+        return {"Size": 1000 + len(self.labels)}
+
+    def tag(self, repository: str, tag: str) -> None:
+        """Let a tag name this image."""
+        self.machine.images[f"{repository}:{tag}"] = self.labels
+
+
+def _wheel(name: str, version: str, requires: Sequence[str], remark: str) -> bytes:
+    """Return a wheel with one module, and ``remark``, which makes two wheels of one version differ."""
+    stem = name.replace("-", "_")
+    metadata = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires), "", remark]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for path, text in ((f"{stem}.py", ""), (f"{stem}-{version}.dist-info/METADATA", "\n".join(metadata))):
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return out.getvalue()
+
+
+def _image_id(labels: Mapping[str, str]) -> str:
+    return "sha256:" + hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass

@@ -15,16 +15,16 @@ from pyrlab.model.settings import Settings
 
 def read_locks(settings: Settings) -> Locks:
     """Read all locks of a project. Raises StaleLockError for one that is missing, cannot be read or was edited."""
-    project, graph = settings.project, settings.graph
+    folder, graph = settings.workspace.locks, settings.graph
     return Locks(
-        debs=DebsLock.parse(files.read(project / DEBS_LOCK, remedy=debs.REMEDY)),
+        debs=DebsLock.parse(files.read(folder / DEBS_LOCK, remedy=debs.REMEDY)),
         python={
             image.name: PythonLock.parse(
-                files.read(project / lock_of(image.python), remedy=python.REMEDY), name=lock_of(image.python)
+                files.read(folder / lock_of(image.python), remedy=python.REMEDY), name=lock_of(image.python)
             )
             for image in graph.with_python
         },
-        r=RLock.parse(files.read(project / lock_of(graph.with_r.r), remedy=r.REMEDY)) if graph.with_r else None,
+        r=RLock.parse(files.read(folder / lock_of(graph.with_r.r), remedy=r.REMEDY)) if graph.with_r else None,
     )
 
 
@@ -33,7 +33,7 @@ def read_earlier(settings: Settings, *, warn: Callable[[str], None]) -> Earlier:
 
     ``warn`` is told of locks that were edited: their versions are taken as they are.
     """
-    return parse_earlier(settings, lambda name: _text(settings.project / name), warn=warn)
+    return parse_earlier(settings, lambda name: _text(settings.workspace.locks / name), warn=warn)
 
 
 def parse_earlier(settings: Settings, text_of: Callable[[str], str | None], *, warn: Callable[[str], None]) -> Earlier:

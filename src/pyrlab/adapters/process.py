@@ -27,10 +27,11 @@ REST = 1.0
 
 
 class CommandError(PyrlabError):
-    """A program ended with a status that is not 0, or not in time."""
+    """A program ended with a ``status`` that is not 0, or not in time: then it has none."""
 
-    def __init__(self, command: Sequence[str], reason: str, output: str) -> None:
+    def __init__(self, command: Sequence[str], reason: str, output: str, status: int | None = None) -> None:
         self.output = output
+        self.status = status
         super().__init__(
             f"{shlex.join(command[:3])}{' …' if len(command) > 3 else ''} {reason}",  # noqa: PLR2004 - readable head
             remedy="the end of its output says why; run the same with --debug to see all of it",
@@ -93,7 +94,7 @@ def run(
     if expired:
         raise CommandError(command, f"took more than {timeout:.0f} s", "".join(output))
     if status:
-        raise CommandError(command, f"ended with status {status}", "".join(output))
+        raise CommandError(command, f"ended with status {status}", "".join(output), status)
     return "".join(output)
 
 

@@ -16,6 +16,7 @@ import click
 from docker.errors import DockerException
 
 from pyrlab import __version__
+from pyrlab.adapters import held_file
 from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.files import FULL
 from pyrlab.adapters.process import INTERRUPTS
@@ -27,10 +28,12 @@ from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
 from pyrlab.commands import propose as proposing
+from pyrlab.commands import rollback as rolling
 from pyrlab.commands import serve as serving
+from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
+from pyrlab.errors import MAKE_ROOM, HeldError, InternalError, PyrlabError, UsageError
 from pyrlab.model import settings
 from pyrlab.model.changes import Change
 from pyrlab.model.wish import KINDS, Wish
@@ -81,7 +84,8 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
         locking.check(current, kinds or KINDS)
         out.print("The locks agree with the lists.")
         return
-    wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages))
+    held = held_file.read_holds(current).below if upgrade else {}
+    wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages), held, current.upgrade.min_age)
     with busy(current.workspace, "lock", say=_say), _locks_all_or_none(current.project):
         changes = locking.lock(current, wish, say=_say)
     out.print(report.changes(changes))
@@ -141,6 +145,46 @@ def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, 
     out.print(f"{lab} is ready: {link}")
     if not no_browser and serving.has_display():
         webbrowser.open(link)
+
+
+@cli.command()
+@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
+@click.option("--dry-run", is_flag=True, help="Only show what is newer. Builds and changes nothing.")
+@click.option("--strict", is_flag=True, help="Fail when anything is held back; what was proved is taken all the same.")
+def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool, strict: bool) -> None:  # noqa: FBT001
+    """Move all, or those of KINDS, to the newest versions that keep the labs proved."""
+    current = _settings()
+    wish = Wish(
+        frozenset(kinds or KINDS),
+        upgrade=not upgrade_packages,
+        upgrade_packages=frozenset(upgrade_packages),
+        min_age=current.upgrade.min_age,
+    )
+    with busy(current.workspace, "upgrade", say=_say):
+        done = upgrading.upgrade(current, wish, dry_run=dry_run, say=_say)
+    for line in report.upgraded(done, dry_run=dry_run):
+        out.print(line)
+    if strict and done.held:
+        raise HeldError(
+            f"held back: {', '.join(sorted(held.name for held in done.held))}",
+            remedy="held.toml says why; mend that, and upgrade again",
+        )
+
+
+@cli.command()
+def rollback() -> None:
+    """Bring back the locks and images of before the latest upgrade."""
+    current = _settings()
+    with busy(current.workspace, "rollback", say=_say):
+        generation = rolling.rollback(current, say=_say)
+    out.print(f"Back at {report.generation(generation)}.")
+
+
+@cli.command()
+def history() -> None:
+    """List the kept generations: what each upgrade replaced."""
+    out.print(report.generations(rolling.history(_settings())))
 
 
 @cli.command()

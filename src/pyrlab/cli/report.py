@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -11,10 +12,13 @@ from pyrlab.adapters.git import NOT_COMMITTED
 from pyrlab.commands import why as reasons
 from pyrlab.commands.imports import Outcome
 from pyrlab.commands.propose import BRANCH, Proposal
+from pyrlab.commands.upgrade import Upgrade
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.outdated import Row
+from pyrlab.model.upgrade.report import essence
 from pyrlab.model.why import Answer
+from pyrlab.steps.generations import Generation
 
 _STYLES = {"added": "green", "removed": "red", "up": "cyan", "down": "yellow", OTHER_FILES: "magenta"}
 # So many lines of the lists are shown for a pin; of libc6 all lines would be.
@@ -124,6 +128,36 @@ def proposed(proposal: Proposal | None) -> RenderableType:
         return Text("Nothing to propose: the locks and held.toml are as in the last commit.")
     files = ", ".join(proposal.files)
     return Text(f"{BRANCH} has {files} {'now' if proposal.pushed else 'already'}.")
+
+
+def upgraded(done: Upgrade, *, dry_run: bool) -> list[RenderableType]:
+    """Return what an upgrade did: what changed by lock, the essence of its report, and where that is."""
+    if not any(done.changes.values()) and not done.report:
+        return [Text("Everything is at its newest already.")]
+    shown: list[RenderableType] = [changes({file: rows for file, rows in done.changes.items() if rows})]
+    if dry_run:
+        return [*shown, Text("Nothing was changed: this was a dry run.")]
+    lines = essence(done.report) if done.report else []
+    if done.released:
+        lines.append(f"no longer held: {', '.join(held.name for held in done.released)}")
+    if done.promoted:
+        lines.append("The locks and images are replaced; nox -s rollback brings back those of before.")
+    else:
+        lines.append("Nothing of it is taken: the locks and images are as they were.")
+    return [*shown, Text("\n".join([*lines, f"report: {done.page}"]))]
+
+
+def generation(one: Generation) -> str:
+    """Return a generation in words."""
+    replaced = datetime.fromtimestamp(one.replaced, tz=UTC).astimezone()
+    return f"generation {one.number}, {one.summary}, replaced {replaced:%Y-%m-%d %H:%M}"
+
+
+def generations(kept: Sequence[Generation]) -> RenderableType:
+    """Return a line for each kept generation, the latest first."""
+    if not kept:
+        return Text("No generation is kept: nothing was upgraded yet.")
+    return Text("\n".join(map(generation, kept)))
 
 
 def failure(console: Console, error: PyrlabError) -> None:

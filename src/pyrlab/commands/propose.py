@@ -7,10 +7,9 @@ from pyrlab.adapters import files
 from pyrlab.adapters.git_branch import Repository
 from pyrlab.model.changes import shortened
 from pyrlab.model.settings import Settings
+from pyrlab.model.upgrade.held import FILE as HELD
 
 BRANCH = "pyrlab/upgrade"
-# What upgrades hold back, and why.
-HELD = "held.toml"
 # Below the work folder; `upgrade` writes it.
 REPORT = "upgrade/report.md"
 TITLE = "Upgrade the locks"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
 from pyrlab.model.graph import RESERVED_PORT, Graph
+from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
 from pyrlab.model.r_repositories import FILE, RRepository, parse_github, parse_repositories
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
@@ -27,6 +28,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "build": {"jobs": 0, "timeout": 3600},
     # Its keys are free: names of packages, each with a reason.
     "smoke": {"exempt": {}},
+    # The keys of parameters and labs are globs.
+    "proof": {
+        "notebooks": [],
+        "timeout": 600,
+        "numbers": "may change",
+        "tolerance": 1e-6,
+        "parameters": {},
+        "labs": {},
+    },
+    "upgrade": {"keep": 3, "max_trials": 60, "minutes": 120, "min_age": ""},
 }
 # Names that users of such projects' Makefiles know, and the key that each one overrides.
 VARIABLES = {
@@ -36,6 +47,8 @@ VARIABLES = {
     "PIPHOST": ("network", "python_trusted_host"),
     "SSL_CERT_FILE": ("network", "ca_file"),
 }
+# Which variant of the project a command works on, such as an upgrade's candidate: for the smoke tests that prove it.
+VARIANT = "PYRLAB_VARIANT"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
 _LONGEST_NUMBER = 20
@@ -68,6 +81,9 @@ class Settings:
     owner: int
     image_tag: str
     smoke_exempt: Mapping[str, str] = field(default_factory=dict)
+    proof: ProofSettings = field(default_factory=ProofSettings)
+    upgrade: UpgradeSettings = field(default_factory=UpgradeSettings)
+    variant: str = ""
 
     @property
     def uses_loopback(self) -> bool:
@@ -79,7 +95,7 @@ class Settings:
     @property
     def workspace(self) -> Workspace:
         """Where a run with these settings works, and what its images and labs are called."""
-        return Workspace(
+        own = Workspace(
             project=self.project,
             work=self.project / WORK,
             cache=self.cache,
@@ -87,6 +103,11 @@ class Settings:
             prefix=self.prefix,
             fixed_tag=self.image_tag,
         )
+        return own.variant(self.variant) if self.variant else own
+
+    def of_variant(self, name: str) -> Self:
+        """Return the settings of a variant of the project, such as ``candidate``; empty for the project itself."""
+        return dataclasses.replace(self, variant=name)
 
     def tag(self, image: str) -> str:
         """Return the full name of an image, such as ``team/pylab:analysis-3f2a91b0``."""
@@ -154,6 +175,9 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         owner=owner,
         image_tag=check_tag(values["images"]["tag"], f"{FILE}: images.tag"),
         smoke_exempt=_reasons(values["smoke"]["exempt"], f"{FILE}: smoke.exempt"),
+        proof=parse_proof(values["proof"], graph, f"{FILE}: proof"),
+        upgrade=parse_upgrade(values["upgrade"], f"{FILE}: upgrade"),
+        variant=environment.get(VARIANT, ""),
     )
 
 
@@ -236,11 +260,14 @@ def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML
     if type(default) is int and isinstance(value, str) and value.isdecimal():
         # No number here has more digits than that, and Python refuses to read thousands of them.
         return int(value[: _LONGEST_NUMBER + 1])
+    if type(default) is float and type(value) is int:
+        return float(value)
     if type(value) is not type(default) or (
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
         kinds = {
             int: "a number",
+            float: "a number",
             str: "text in quotes",
             list: "a list of texts",
             bool: "true or false",

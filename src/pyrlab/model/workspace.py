@@ -33,7 +33,7 @@ class Workspace:
 
     ``project`` is the resolved folder of the lists and locks, ``work`` is for files of a build, ``cache`` is shared by
     all projects of the user whose id is ``owner``. ``prefix`` goes before the names of images; ``fixed_tag``, where it
-    is not empty, is their tag. ``name`` is a variant's: it has its own work folder, tags and container names.
+    is not empty, is their tag. ``name`` is a variant's: it has its own locks, work folder, tags and container names.
     """
 
     project: Path
@@ -49,6 +49,11 @@ class Workspace:
         if not re.fullmatch(r"[a-z][a-z0-9]*", name):
             raise UsageError(f"{name!r} is no name of a variant", remedy="use lower-case letters and digits")
         return dataclasses.replace(self, name=name, work=self.work / "variants" / name)
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the locks: the project itself, or a variant's work folder."""
+        return self.work if self.name else self.project
 
     @property
     def identity(self) -> str:

@@ -75,7 +75,8 @@ class Plan:
             **{f"io.pyrlab.{lock}": digests[lock] for lock in self.settings.graph.locks_of(name)},
             INPUTS: f"sha256:{self.keys[name]}",
         }
-        labels |= self.settings.workspace.labels
+        # A candidate's image is the project's own as soon as it is promoted.
+        labels |= self.settings.of_variant("").workspace.labels
         source = git.origin(self.settings.project)
         return {**labels, "org.opencontainers.image.source": source} if source else labels
 

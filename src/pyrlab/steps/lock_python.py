@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from packaging.utils import canonicalize_name
 
@@ -60,8 +61,14 @@ class Compiler:
         request = {"requirements.in": "".join(f"{line}\n" for line in self.requests)}
         if old:
             request["requirements.lock"] = old.render()
-        if shared:
-            request["constraints.txt"] = "".join(f"{pin.name}=={pin.version}\n" for pin in shared)
+        bounds = [f"{pin.name}=={pin.version}" for pin in shared]
+        if self.wish.upgrade and "python" in self.wish.kinds:
+            own = {pin.name for pin in shared}
+            bounds += [f"{name}<{below}" for name, below in self.wish.below("python").items() if name not in own]
+        if bounds:
+            request["constraints.txt"] = "".join(f"{bound}\n" for bound in bounds)
+        if self.wish.upgrade and self.wish.min_age:
+            request["prior"] = f"{datetime.now(UTC) - self.wish.min_age:%Y-%m-%dT%H:%M:%SZ}"
         folder = self.below.ask("python", request, *self._options(old), say=self.say)
         if (folder / "status").read_text().strip() != "0":
             log = (folder / "log").read_text(encoding="utf-8", errors="replace")

@@ -47,7 +47,7 @@ def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[C
     """Write the locks that are new, and return what changed in each."""
     before, after = old.by_file(settings.graph), new.by_file(settings.graph)
     changed = {file: made for file, made in after.items() if made is not before.get(file)}
-    files.write({settings.project / file: made.render() for file, made in changed.items()})
+    files.write({settings.workspace.locks / file: made.render() for file, made in changed.items()})
     return {file: _difference(before.get(file), made) for file, made in changed.items()}
 
 

@@ -150,9 +150,9 @@ class PythonIndex:
         Raises NotThereError, RefusedError, NetworkError.
         """
         # It brings half a second of imports, which only those need who ask an index.
-        from pypi_simple import ACCEPT_ANY, PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
+        from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 
-        root = (self._url or PYPI_SIMPLE_ENDPOINT).rstrip("/") + "/"
+        root = root_of(self._url)
         url = urljoin(root, f"{canonicalize_name(name)}/")
         try:
             download = self._web.get(url, agent=AGENT, accept=ACCEPT_ANY)
@@ -236,3 +236,10 @@ def _lacking(
         remedy="ask for a version of it that has a wheel, or add that to docker/install/python/tools.in "
         "and pin it: nox -s relock",
     )
+
+
+def root_of(url: str) -> str:
+    """Return the URL of an index's page of all projects, with a slash at its end; that of the default for none."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - as above
+
+    return (url or PYPI_SIMPLE_ENDPOINT).rstrip("/") + "/"

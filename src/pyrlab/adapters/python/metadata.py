@@ -23,3 +23,13 @@ def requirements(wheel: Path) -> list[Requirement]:
         return [Requirement(line) for line in lines]
     except (*UNREADABLE, StopIteration):
         return []
+
+
+def modules(wheel: Path) -> set[str]:
+    """Return the names of a wheel's modules at the top; nothing where it cannot be read."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            tops = {name.split("/")[0] for name in archive.namelist()}
+    except UNREADABLE:
+        return set()
+    return {top.split(".")[0] for top in tops if not top.endswith((".dist-info", ".data"))}

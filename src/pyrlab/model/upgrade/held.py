@@ -18,6 +18,8 @@ from pyrlab.model.locks.tables import Table
 from pyrlab.model.outdated import DEBIAN, PYTHON, R
 
 FILE = "held.toml"
+# What the file calls the kinds of lists and locks.
+ECOSYSTEMS = {"python": PYTHON, "r": R, "debs": DEBIAN}
 KEY = "held"
 HEADER = """\
 # What upgrades hold back, and why. `nox -s upgrade` tries each again, and drops what passes. Edit it as you like:
@@ -84,6 +86,12 @@ class Holds:
     def entries(self) -> tuple[Held, ...]:
         """What is held, Python first, then R, then Debian, each by name."""
         return tuple(held for held, _ in self._sorted())
+
+    @property
+    def below(self) -> dict[tuple[str, str], str]:
+        """The bounds by kind of lock and name, for locking."""
+        kinds = {ecosystem: kind for kind, ecosystem in ECOSYSTEMS.items()}
+        return {(kinds[held.ecosystem], held.name): held.below for held in self.entries}
 
     def find(self, ecosystem: str, name: str) -> Held | None:
         """Return what is held under a name, or None."""

@@ -1,0 +1,243 @@
+"""`upgrade`: everything newest, proved; what breaks it held back; locks and images replaced together, or not at all."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyrlab.adapters import held_file, lists_files, lock_files
+from pyrlab.adapters.docker import engine, tags
+from pyrlab.errors import LabError
+from pyrlab.model import changes
+from pyrlab.model.changes import Change
+from pyrlab.model.lists import Lists
+from pyrlab.model.locks.lockset import Earlier, Locks
+from pyrlab.model.settings import Settings
+from pyrlab.model.upgrade.bumps import Package
+from pyrlab.model.upgrade.compose import DEBS, PYTHON, R
+from pyrlab.model.upgrade.held import ECOSYSTEMS, FILE, Held, Holds
+from pyrlab.model.upgrade.report import Report
+from pyrlab.model.upgrade.verdicts import INSTALLS
+from pyrlab.model.wish import Wish
+from pyrlab.steps import evidence, generations
+from pyrlab.steps.candidate import Candidate, texts
+from pyrlab.steps.images import Plan
+from pyrlab.steps.proof import FAILED, Outcome, Proof
+from pyrlab.steps.trials import Judged, Trials
+
+Say = Callable[[str], None]
+# So often the full proof of what a search found may show more that is red.
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What an upgrade did. ``changes`` are by lock; without any, nothing was newer, or nothing of it is taken.
+
+    ``released`` were held before and are not any more; ``promoted`` tells whether locks and images were replaced.
+    A dry run, and one that found nothing newer, has no ``report``, which is kept in the file ``page``.
+    """
+
+    changes: Mapping[str, list[Change]]
+    held: tuple[Held, ...] = ()
+    released: tuple[Held, ...] = ()
+    judged: Judged = field(default_factory=Judged)
+    trials: int = 0
+    promoted: bool = False
+    report: Report | None = None
+    page: Path | None = None
+
+
+def upgrade(settings: Settings, wish: Wish, *, dry_run: bool, say: Say) -> Upgrade:
+    """Move the locks to the newest versions as far as the labs stay proved, and return what came of it.
+
+    The current locks, images and running labs are not touched before the end. Raises LabError when nothing helps, and
+    what locking, fetching and building raise.
+    """
+    started = time.monotonic()
+    engine.find()
+    if generations.finish(settings):
+        say("finished what an earlier run, which was killed, had begun to replace")
+    lists = lists_files.read_lists(settings.project, settings.graph)
+    current = lock_files.read_locks(settings)
+    current.check(lists, settings, architecture=engine.find().architecture)
+    candidate = Candidate(settings, say)
+    newest = candidate.relock(current, wish)
+    trials = Trials(candidate, current, newest, _asked(lists))
+    held = held_file.read_holds(settings)
+    if dry_run or not trials.members:
+        return Upgrade(_changes(settings, current, newest), held.entries)
+    _build_current(settings, current, say)
+    work = _Work(trials, held, until=started + 60 * settings.upgrade.minutes)
+    final, shown = work.run()
+    return work.finish(final, shown, seconds=time.monotonic() - started)
+
+
+def _asked(lists: Lists) -> frozenset[Package]:
+    """Return what the lists name."""
+    debs = {Package(DEBS, request.name) for request in lists.all_debs}
+    python = {Package(PYTHON, request.name) for requests in lists.python.values() for request in requests}
+    return frozenset(debs | python | {Package(R, request.name) for request in lists.r})
+
+
+def _build_current(settings: Settings, current: Locks, say: Say) -> None:
+    """Make sure of the images that the candidate is compared with, and that a rollback brings back."""
+    plan = Plan(settings, current)
+    old = [name for name in settings.graph.images if not plan.is_current(name)]
+    if old:
+        say(f"building {', '.join(old)} from the locks as they are, to compare with")
+        plan.build(old, say=say)
+
+
+@dataclass
+class _Work:
+    """One run: the proof of the newest, the search for what breaks it, and the proof of what is left."""
+
+    trials: Trials
+    held: Holds
+    until: float
+    judged: Judged = field(default_factory=Judged)
+    reasons: dict[str, Outcome] = field(default_factory=dict)
+    holding: dict[str, frozenset[str]] = field(default_factory=dict)
+    count: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        return self.trials.settings
+
+    @property
+    def say(self) -> Say:
+        return self.trials.candidate.say
+
+    def run(self) -> tuple[Locks, Proof]:
+        """Return locks whose images are built and proved in full, and the proof. Raises LabError where none are."""
+        red, shown = self._full(self.trials.newest)
+        if not red:
+            return self.trials.newest, shown
+        search = self.trials.search(red)
+        for _ in range(ROUNDS):
+            self.reasons |= red
+            self.say(f"red: {', '.join(sorted(red))}; looking for what breaks it among {len(self.trials.bumps)} bumps")
+            self.trials.run(search, until=self.until)
+            outcome = search.outcome
+            self.holding, self.count = dict(outcome.held), outcome.trials
+            if not outcome.take and not outcome.complete:
+                raise self._nothing_helps(red)
+            if not outcome.take:
+                self.say("nothing of this upgrade is green: all stays as it is")
+                return self.trials.current, Proof({}, self.trials.candidate.folder)
+            final = self.trials.locks(outcome.take)
+            self.say(f"proving all of it, with {', '.join(sorted(outcome.held))} held back")
+            red, shown = self._full(final)
+            if not red:
+                return final, shown
+            search.extend({test: self.trials.suspects(outcome) for test, outcome in red.items()})
+        raise self._nothing_helps(red)
+
+    def _full(self, locks: Locks) -> tuple[dict[str, Outcome], Proof]:
+        """Build all images of these locks and prove them; return what is red because of the upgrade."""
+        reason = self.trials.candidate.build(locks, self.trials.images)
+        if reason:
+            return {INSTALLS: Outcome(INSTALLS, FAILED, text=reason)}, Proof({}, self.trials.candidate.folder)
+        self.say("proving the candidate")
+        shown, judged = self.trials.prove((), "new")
+        self.judged.add(judged)
+        return judged.regressions, shown
+
+    def _nothing_helps(self, red: Mapping[str, Outcome]) -> LabError:
+        evidence = "\n".join(f"{test}: {outcome.last_line}" for test, outcome in sorted(red.items()))
+        return LabError(
+            f"no part of this upgrade was seen green for {', '.join(sorted(red))}; nothing is changed",
+            remedy="upgrade less at once: nox -s upgrade -- --upgrade-package NAME; or raise upgrade.max_trials",
+            detail=evidence,
+        )
+
+    def finish(self, final: Locks, shown: Proof, *, seconds: float) -> Upgrade:
+        """Replace locks and images by the proved ones, and return what is told of it."""
+        settings, candidate = self.settings, self.trials.candidate
+        kept = self._kept()
+        moved = final is not self.trials.current
+        report = self._report(final, shown, kept, seconds=seconds)
+        page = evidence.write(settings, report)
+        done = Upgrade(
+            changes=_changes(settings, self.trials.current, final),
+            held=kept.entries,
+            released=tuple(one for one in self.held.entries if kept.find(one.ecosystem, one.name) is None),
+            judged=replace(self.judged, regressions=self.reasons),
+            trials=self.count,
+            report=report,
+            page=page,
+        )
+        self._replace(final if moved else None, kept)
+        candidate.remove()
+        return replace(done, promoted=moved)
+
+    def _report(self, final: Locks, shown: Proof, kept: Holds, *, seconds: float) -> Report:
+        settings, current = self.settings, self.trials.current
+        changed = evidence.updates(current, final, self.trials.asked)
+        repaired, unreachable = evidence.known_vulnerabilities(settings, changed, final.debs.architecture, say=self.say)
+        return Report(
+            day=evidence.day(),
+            suite=settings.suite,
+            updates=changed,
+            held=evidence.held_back(kept, final),
+            advisories=repaired,
+            unreachable=unreachable,
+            images=evidence.images(settings, self.trials.candidate.own, self.trials.starts(shown)),
+            notebooks=evidence.runs(self.trials.differences(shown)),
+            tolerance=settings.proof.tolerance,
+            flaky=tuple(sorted(self.judged.flaky)),
+            red_before=tuple(sorted(self.judged.known)),
+            trials=self.count,
+            seconds=seconds,
+        )
+
+    def _replace(self, final: Locks | None, kept: Holds) -> None:
+        """Replace what is held; and locks and images by the candidate's, those of before being kept."""
+        settings, candidate = self.settings, self.trials.candidate
+        files: dict[str, str | None] = {FILE: kept.render() if kept.entries else None}
+        images: dict[str, str] = {}
+        if final:
+            files |= texts(settings, final)
+            found = {settings.tag(name): tags.image_of(candidate.own.tag(name)) for name in settings.graph.images}
+            images = {tag: image for tag, image in found.items() if image is not None}
+            generations.keep(settings, summary=f"before the upgrade of {datetime.now(UTC):%Y-%m-%d}")
+        generations.apply(settings, generations.Change(files, images))
+
+    def _kept(self) -> Holds:
+        """Return held.toml as it is to be: what was tried and passed is dropped, what was not tried stays."""
+        found = {(held.ecosystem, held.name): held for held in self._held()}
+        kept = self.held
+        for kind, name in (member.package for member in self.trials.members):
+            if (ECOSYSTEMS[kind], name) not in found:
+                kept = kept.drop(ECOSYSTEMS[kind], name)
+        for held in found.values():
+            earlier = self.held.find(held.ecosystem, held.name)
+            kept = kept.add(replace(held, since=earlier.since) if earlier and earlier.since else held)
+        return kept
+
+    def _held(self) -> list[Held]:
+        """Return what is held back, each package with why, and since when."""
+        today = datetime.now(UTC).date()
+        found = []
+        for bump in self.trials.bumps:
+            tests = self.holding.get(bump.name, frozenset())
+            if bump.name not in self.holding:
+                continue
+            seen = self.trials.reason(bump.name, tests, self.holding) or self.reasons.get(min(tests, default=""))
+            test = seen.test if seen else ""
+            why = seen.last_line if seen else "it stands on what is held back"
+            found += [
+                Held(ECOSYSTEMS[member.package.ecosystem], member.package.name, member.new, why, test, today)
+                for member in bump.members
+                if member.old and member.new and member.old != member.new
+            ]
+        return found
+
+
+def _changes(settings: Settings, old: Locks, new: Locks) -> dict[str, list[Change]]:
+    """Return what changes from one set of locks to another, by file."""
+    before = Earlier(old.debs, old.python, old.r).by_file(settings.graph)
+    after = Earlier(new.debs, new.python, new.r).by_file(settings.graph)
+    return {file: changes.diff(before[file].versions(), made.versions(), made.order) for file, made in after.items()}

@@ -1,0 +1,155 @@
+"""The candidate of an upgrade: newer locks, images and proofs in variants of the project, which touch nothing of it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pyrlab.adapters import files
+from pyrlab.adapters.docker import tags
+from pyrlab.adapters.lock_files import read_locks
+from pyrlab.errors import BuildError, HashMismatchError, ListError, StaleLockError
+from pyrlab.model.locks.lockset import Earlier, Locks
+from pyrlab.model.settings import Settings
+from pyrlab.model.wish import Wish
+from pyrlab.steps import locking, proof, workspace
+from pyrlab.steps.images import Plan
+from pyrlab.steps.proof import FAILED, Outcome
+
+Say = Callable[[str], None]
+CANDIDATE, NEWEST = "candidate", "newest"
+# What says that these very pins do not make an image. A network that is down, or a full disk, says nothing about them.
+_VERDICTS = (BuildError, StaleLockError, ListError, HashMismatchError)
+# Seconds for which the newest locks of a killed run are still the newest.
+_FRESH = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The variants in which an upgrade of a project works: ``settings`` are the project's own."""
+
+    settings: Settings
+    say: Say
+
+    @cached_property
+    def own(self) -> Settings:
+        """The settings of the candidate."""
+        return self.settings.of_variant(CANDIDATE)
+
+    @property
+    def folder(self) -> Path:
+        """The candidate's work folder."""
+        return self.own.workspace.work
+
+    def relock(self, current: Locks, wish: Wish) -> Locks:
+        """Return the newest locks that the lists allow, starting from the current ones.
+
+        Those of a run that was killed are taken up, where it started from the same. Raises what locking raises.
+        """
+        newest = self.settings.of_variant(NEWEST)
+        workspace.prepare(newest.workspace)
+        key = _digest([*current.bodies(self.settings.graph).values(), wish.words])
+        note = newest.workspace.work / "made.json"
+        made = _read_json(note)
+        if made.get("key") == key and time.time() - float(str(made.get("at", 0))) < _FRESH:
+            self.say("taking up the newest locks of the run before")
+            return read_locks(newest)
+        note.unlink(missing_ok=True)
+        write(newest, current)
+        locking.lock(newest, wish, say=self.say)
+        files.write({note: json.dumps({"key": key, "at": time.time()})})
+        return read_locks(newest)
+
+    def build(self, locks: Locks, images: Collection[str]) -> str:
+        """Build images from these locks under the candidate's tags; return why they cannot be, or nothing.
+
+        Raises what has nothing to do with the pins: NetworkError, EngineError, OSError.
+        """
+        workspace.prepare(self.own.workspace)
+        write(self.own, locks)
+        plan = Plan(self.own, locks)
+        old = [name for name in images if not plan.is_current(name)]
+        try:
+            if old:
+                plan.build(old, say=self.say)
+        except _VERDICTS as error:
+            return "\n".join(filter(None, (error.detail, str(error))))
+        return ""
+
+    def prove(self, tests: Collection[str], outputs: str) -> proof.Proof:
+        """Run tests, or all, against the candidate's images; ``outputs`` names the folder of executed notebooks."""
+        return proof.prove(self.own, tests, self.folder / outputs)
+
+    def remove(self) -> None:
+        """Remove the candidate's tags, and what a run that came to its end need not take up again."""
+        for name in self.settings.graph.images:
+            tags.take(self.own.tag(name))
+        for path in (self.folder / "verdicts", self.settings.of_variant(NEWEST).workspace.work / "made.json"):
+            path.unlink(missing_ok=True)
+
+    @cached_property
+    def verdicts(self) -> "Verdicts":
+        """What trials showed, also those of a run that was killed."""
+        return Verdicts(self.folder / "verdicts")
+
+
+class Verdicts:
+    """How tests ended, by the content of the locks: kept in a file, a line each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Outcome] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                key, said = json.loads(line)
+                self._known[key] = Outcome(**said)
+            except (ValueError, TypeError):
+                continue  # the line in which a run was killed
+
+    def get(self, content: str, test: str) -> Outcome | None:
+        """Return how a test ended on locks of this content, if it ran."""
+        return self._known.get(f"{content} {test}")
+
+    def note(self, content: str, outcome: Outcome) -> None:
+        """Remember how a test ended."""
+        key = f"{content} {outcome.test}"
+        self._known[key] = outcome
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([key, asdict(outcome)]) + "\n")
+
+
+def write(settings: Settings, locks: Locks) -> None:
+    """Write the locks of a variant."""
+    files.write({settings.workspace.locks / name: text for name, text in texts(settings, locks).items()})
+
+
+def texts(settings: Settings, locks: Locks) -> dict[str, str]:
+    """Return the texts of locks by file name."""
+    found = Earlier(locks.debs, locks.python, locks.r).by_file(settings.graph)
+    return {name: lock.render() for name, lock in found.items()}
+
+
+def content(settings: Settings, locks: Locks) -> str:
+    """Return one hash of all that these locks say."""
+    return _digest(locks.bodies(settings.graph).values())
+
+
+def unbuilt(test: str, reason: str) -> Outcome:
+    """Return the outcome of a test whose image cannot be built."""
+    return Outcome(test, FAILED, text=reason)
+
+
+def _digest(texts: Collection[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _read_json(path: Path) -> Mapping[str, object]:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}

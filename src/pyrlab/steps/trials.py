@@ -1,0 +1,252 @@
+"""Trials of an upgrade: which tests are red because of it, and which bumps they are red by."""
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pyrlab.adapters.python.metadata import modules
+from pyrlab.model.locks.lockset import Locks
+from pyrlab.model.proof import MUST_NOT
+from pyrlab.model.settings import Settings
+from pyrlab.model.upgrade import compose
+from pyrlab.model.upgrade.bounds import bounds_of, sources_of
+from pyrlab.model.upgrade.bumps import Bump, Member, Package, bumps_of, versions
+from pyrlab.model.upgrade.notebooks import Difference, compare
+from pyrlab.model.upgrade.search import Search
+from pyrlab.model.upgrade.suspects import suspects
+from pyrlab.model.upgrade.verdicts import INSTALLS, Trial, Verdict
+from pyrlab.steps import fetch, proof
+from pyrlab.steps.candidate import Candidate, content
+from pyrlab.steps.proof import FAILED, Outcome, Proof
+from pyrlab.steps.upgrade_files import read_files
+
+Say = Callable[[str], None]
+# Before a test's name: it is red when a number in the notebook's output is another than in the old image.
+NUMBERS = "numbers of "
+
+
+@dataclass
+class Judged:
+    """What the proof of a candidate comes to. ``regressions`` are red by the upgrade.
+
+    ``flaky`` passed when they ran again, ``known`` are red in the old images as well: both are told, and block nothing.
+    """
+
+    regressions: dict[str, Outcome] = field(default_factory=dict)
+    flaky: dict[str, Outcome] = field(default_factory=dict)
+    known: dict[str, Outcome] = field(default_factory=dict)
+
+    def add(self, other: "Judged") -> None:
+        """Take up what another proof showed."""
+        self.regressions |= other.regressions
+        self.flaky |= other.flaky
+        self.known |= other.known
+
+
+@dataclass(frozen=True)
+class Trials:
+    """An upgrade from ``current`` to ``newest``, in trials that build what is needed and run what is red."""
+
+    candidate: Candidate
+    current: Locks
+    newest: Locks
+    asked: Collection[Package]
+    # What was red in trials: which bumps were taken, and how it ended.
+    red: list[tuple[frozenset[str], Outcome]] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        """The project's own settings."""
+        return self.candidate.settings
+
+    @property
+    def images(self) -> list[str]:
+        """The names of all images."""
+        return list(self.settings.graph.images)
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """What moves."""
+        return compose.members(self.current, self.newest)
+
+    @cached_property
+    def bumps(self) -> tuple[Bump, ...]:
+        """What moves, grouped by what can move alone."""
+        old, new = (read_files(self.settings, locks, self.members) for locks in (self.current, self.newest))
+        sources = sources_of(self.current, old) | sources_of(self.newest, new)
+        return bumps_of(
+            self.members,
+            bounds_of(self.current, old),
+            bounds_of(self.newest, new),
+            asked=self.asked,
+            sources=sources,
+        )
+
+    def locks(self, take: Collection[str]) -> Locks:
+        """Return the locks with these bumps taken, and all others held."""
+        if len(set(take)) == len(self.bumps):
+            return self.newest
+        return compose.compose(self.current, self.newest, self.held_packages(take))
+
+    def held_packages(self, take: Collection[str]) -> set[Package]:
+        """Return the packages that stay as they are, where these bumps are taken."""
+        chosen = versions(self.bumps, take)
+        return {member.package for member in self.members if chosen[member.package] == member.old}
+
+    # ---- what is red, and why
+
+    def prove(self, tests: Collection[str], outputs: str) -> tuple[Proof, Judged]:
+        """Run tests, or all, on the candidate's images as they are, and judge what is red."""
+        shown = self.candidate.prove(tests, outputs)
+        return shown, self._judge(shown)
+
+    def _judge(self, shown: Proof) -> Judged:
+        red = shown.red
+        again = self.candidate.prove(red, "again").outcomes if red else {}
+        flaky = {test: outcome for test, outcome in red.items() if test in again and not again[test].failed}
+        still = {test: outcome for test, outcome in red.items() if test not in flaky}
+        before = self._before(still).red if still else {}
+        known = {test: outcome for test, outcome in still.items() if test in before}
+        regressions = {test: outcome for test, outcome in still.items() if test not in known}
+        return Judged(regressions | self._changed_numbers(shown), flaky, known)
+
+    def _before(self, tests: Iterable[str]) -> Proof:
+        """Run tests on the old images; those of a notebook run once for all."""
+        wanted = [test for test in tests if test not in self.baseline.outcomes]
+        shown = proof.prove(self.settings, wanted, self.candidate.folder / "before") if wanted else self.baseline
+        return Proof({**self.baseline.outcomes, **shown.outcomes}, self.baseline.outputs)
+
+    @cached_property
+    def baseline(self) -> Proof:
+        """What the user's own notebooks show in the old images."""
+        if not self.settings.proof.notebooks:
+            return Proof({}, self.candidate.folder / "old")
+        return proof.prove(self.settings, [f"{proof.TESTS}/test_lab_proof.py"], self.candidate.folder / "old")
+
+    def starts(self, shown: Proof) -> dict[str, tuple[float | None, float | None]]:
+        """Return how long the labs took to answer, before and after, in seconds; None where that was not seen."""
+        before, after = self.baseline.starts, shown.starts
+        return {lab: (before.get(lab), after.get(lab)) for lab in before.keys() | after.keys()}
+
+    def differences(self, shown: Proof) -> dict[str, tuple[Difference, ...]]:
+        """Return, by test, what the user's notebooks show in another way than in the old images."""
+        found = {}
+        for test in shown.outcomes:
+            new, old = shown.notebook(test), self.baseline.notebook(test)
+            if new and old:
+                found[test] = compare(read(old), read(new), tolerance=self.settings.proof.tolerance)
+        return found
+
+    def _changed_numbers(self, shown: Proof) -> dict[str, Outcome]:
+        """Return an outcome for each notebook with another number than before, where the settings forbid that."""
+        if self.settings.proof.numbers != MUST_NOT:
+            return {}
+        found = {}
+        for test, differences in self.differences(shown).items():
+            numbers = [one for one in differences if one.change is not None]
+            if numbers:
+                lines = [f"cell {one.cell}: {one.where} {one.was} -> {one.now}" for one in numbers]
+                found[NUMBERS + test] = Outcome(NUMBERS + test, FAILED, text="\n".join(lines))
+        return found
+
+    def suspects(self, outcome: Outcome) -> tuple[str, ...]:
+        """Return the bumps that a failure points at, the most suspect first."""
+        return suspects(outcome.text, self._source(outcome.test), self.bumps, self._modules)
+
+    def _source(self, test: str) -> str:
+        """Return the code of a notebook's cells, where the test is one of a notebook."""
+        path = self.baseline.notebook(test.removeprefix(NUMBERS))
+        cells = read(path).get("cells", []) if path else []
+        return "\n".join("".join(cell.get("source", "")) for cell in cells if cell.get("cell_type") == "code")
+
+    @cached_property
+    def _modules(self) -> Mapping[str, str]:
+        """The distributions of Python's modules, of what moves."""
+        store, architecture = fetch.store_of(self.settings), self.newest.debs.architecture
+        moving = {member.package.name for member in self.members if member.package.ecosystem == compose.PYTHON}
+        found: dict[str, str] = {}
+        for pin in (pin for lock in self.newest.python.values() for pin in lock.pins if pin.name in moving):
+            file = pin.file_for(architecture)
+            path = store.get(file.sha256) if file and file.is_wheel else None
+            for module in modules(path) if path else ():
+                found.setdefault(module, pin.name)
+        return found
+
+    # ---- the search
+
+    def search(self, red: Mapping[str, Outcome]) -> Search:
+        """Return a search for what makes these tests red."""
+        wanted = {test: self.suspects(outcome) for test, outcome in red.items()}
+        return Search(self.bumps, wanted, max_trials=self.settings.upgrade.max_trials)
+
+    def run(self, search: Search, *, until: float) -> None:
+        """Run trials until the search knows, or the time ``until`` has come."""
+        while search.trial and time.monotonic() < until:
+            take = len(search.trial.take)
+            self.candidate.say(
+                f"trial {search.outcome.trials} (at most {self.settings.upgrade.max_trials}): "
+                f"{take} of {len(self.bumps)} taken, {_words(search.trial.tests)}"
+            )
+            verdict = self.try_(search.trial)
+            self.candidate.say("  red" if verdict.failed else "  green")
+            search.tell(verdict)
+
+    def try_(self, trial: Trial) -> Verdict:
+        """Return what a trial shows, from memory where these very locks were tried."""
+        locks = self.locks(trial.take)
+        key, verdicts = content(self.settings, locks), self.candidate.verdicts
+        missing = [test for test in sorted(trial.tests) if verdicts.get(key, test) is None]
+        installs = verdicts.get(key, INSTALLS)
+        if installs is None or (missing and not installs.failed):
+            reason = self.candidate.build(locks, self._images_of(trial.tests))
+            installs = Outcome(INSTALLS, FAILED if reason else proof.PASSED, text=reason)
+            verdicts.note(key, installs)
+            for outcome in self._run(missing) if missing and not reason else ():
+                verdicts.note(key, outcome)
+        known = [installs] if installs.failed else [verdicts.get(key, test) for test in sorted(trial.tests)]
+        red = [one for one in known if one and one.failed]
+        self.red.extend((trial.take, one) for one in red)
+        return Verdict({one.test: self.suspects(one) for one in red})
+
+    def reason(self, bump: str, tests: Collection[str], held: Collection[str]) -> Outcome | None:
+        """Return how a test ended by this bump: of the red trials with it, the one with the fewest others held."""
+        own = [
+            (len(take & set(held)), number)
+            for number, (take, one) in enumerate(self.red)
+            if bump in take and one.test in tests
+        ]
+        return self.red[min(own)[1]][1] if own else None
+
+    def _run(self, tests: Sequence[str]) -> list[Outcome]:
+        """Run tests on the candidate as it is; what fails runs twice, as it may be flaky."""
+        plain = sorted({test.removeprefix(NUMBERS) for test in tests})
+        shown = self.candidate.prove(plain, "trial")
+        red = [test for test in tests if test in shown.red]
+        again = self.candidate.prove(red, "again").outcomes if red else {}
+        outcomes = {**shown.outcomes, **{test: outcome for test, outcome in again.items() if not outcome.failed}}
+        numbers = self._changed_numbers(shown)
+        # What does not apply, as a package that it needs is not there, cannot be red by what is.
+        green = {test: Outcome(test, proof.PASSED) for test in tests}
+        return [numbers.get(test) or outcomes.get(test) or green[test] for test in tests]
+
+    def _images_of(self, tests: Collection[str]) -> list[str]:
+        """Return the images that tests run in: the labs that their names begin with; all where none is told."""
+        labs = [lab for lab in self.settings.graph.labs if any(f"[{lab}" in test for test in tests)]
+        return labs or self.images
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a notebook; an empty one where it cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _words(tests: Collection[str]) -> str:
+    return f"{len(tests)} tests" if len(tests) != 1 else next(iter(tests))

@@ -1,0 +1,64 @@
+"""The user's own notebooks, [proof] in pyrlab.toml: each runs to its end in its lab, within its time."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from labs import OWNER, TIMED_OUT, RunningLab
+from project import ProofNotebook
+
+from pyrlab.model.proof import inject
+
+# What no notebook reads, and may be large.
+LEFT_OUT = shutil.ignore_patterns(".pyrlab", ".git", ".nox", ".ipynb_checkpoints", "__pycache__")
+
+
+def test_own_notebook(lab: RunningLab, proof_notebook: ProofNotebook, outputs: Path | None) -> None:
+    """No cell fails but those tagged ``raises-exception``. It works on a copy of its folder."""
+    name = proof_notebook.path
+    path = _copied(proof_notebook, lab)
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(inject(notebook, proof_notebook.parameters, proof_notebook.language)), encoding="utf-8")
+    kernel = lab.kernel(proof_notebook.language)
+    ended = lab.attempt(
+        *("jupyter", "nbconvert", "--to", "notebook", "--execute", "--allow-errors", "--inplace"),
+        # A kernel that wants input would wait for ever; the limit of the whole is ours.
+        *(f"--ExecutePreprocessor.kernel_name={kernel}", "--ExecutePreprocessor.timeout=-1"),
+        str(path.relative_to(lab.folder)),
+        timeout=proof_notebook.timeout,
+    )
+    if ended.status == TIMED_OUT:
+        pytest.fail(f"{name} took more than {proof_notebook.timeout} s (proof.timeout)", pytrace=False)
+    if ended.status:
+        pytest.fail(f"{name} cannot be executed:\n{ended.stderr[-3000:]}", pytrace=False)
+    executed = json.loads(path.read_text(encoding="utf-8"))
+    if outputs is not None:
+        target = outputs / f"{lab.lab.image}-{name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(executed), encoding="utf-8")
+    _none_failed(name, executed)
+
+
+def _copied(notebook: ProofNotebook, lab: RunningLab) -> Path:
+    """Copy the folder in which the notebook stands, as the lab user's own, and return the copy of the notebook."""
+    # A folder of its own for each: what one notebook writes, another does not find.
+    folder = lab.folder / notebook.path.replace("/", "-").removesuffix(".ipynb")
+    shutil.copytree(notebook.file.parent, folder, ignore=LEFT_OUT, symlinks=True)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, *OWNER, follow_symlinks=False)
+    return folder / notebook.file.name
+
+
+def _none_failed(name: str, executed: dict[str, list[dict[str, object]]]) -> None:
+    code = [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
+    for number, cell in enumerate(code, start=1):
+        metadata = cell.get("metadata")
+        tags = metadata.get("tags", ()) if isinstance(metadata, dict) else ()
+        outputs = cell.get("outputs")
+        errors = [one for one in outputs if one["output_type"] == "error"] if isinstance(outputs, list) else []
+        if errors and "raises-exception" not in tags:
+            error = errors[0]
+            trace = "\n".join(error["traceback"])
+            pytest.fail(f"{name}, cell {number}: {error['ename']}: {error['evalue']}\n{trace}", pytrace=False)

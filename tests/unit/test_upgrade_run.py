@@ -1,0 +1,395 @@
+"""Whole upgrades on a machine without an engine: what is tried, what is held back, and what is replaced together."""
+
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from machine import Machine, Project
+
+from pyrlab.adapters.docker import tags
+from pyrlab.adapters.held_file import read_holds
+from pyrlab.adapters.lock_files import read_locks
+from pyrlab.commands.build import build
+from pyrlab.commands.rollback import history, rollback
+from pyrlab.commands.upgrade import Upgrade, upgrade
+from pyrlab.errors import LabError, UsageError
+from pyrlab.model.settings import Settings
+from pyrlab.model.wish import KINDS, Wish
+from pyrlab.steps import generations, locking, proof
+from pyrlab.steps.images import Plan
+from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
+
+Versions = Mapping[str, str]
+Fails = Callable[[Versions], str]
+PLOT, MODEL, TABLE = (
+    "tests/smoke/t.py::test_plot[pylab]",
+    "tests/smoke/t.py::test_model[rlab]",
+    "t.py::test_table[pylab]",
+)
+
+
+def versions_of(settings: Settings) -> dict[str, str]:
+    """Return the version of each package in the locks of a workspace: R's packages by their names, too."""
+    locks = read_locks(settings)
+    found = {pin.name: pin.version for pin in locks.debs.pins()}
+    found |= {pin.name: pin.version for pin in (*locks.r.debs, *locks.r.packages)} if locks.r else {}
+    return found | {pin.name: pin.version for lock in locks.python.values() for pin in lock.pins}
+
+
+@dataclass
+class World:
+    """Plays pytest: each test says by the installed versions why it fails, or nothing. ``runs`` are all runs."""
+
+    tests: dict[str, Fails] = field(default_factory=dict)
+    runs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def prove(self, settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
+        """Take the place of ``proof.prove``: the images must be there, and those of the locks of the workspace."""
+        self.runs.append((settings.variant, tuple(sorted(tests))))
+        plan = Plan(settings, read_locks(settings))
+        outcomes = {}
+        for test in sorted(tests) or self.tests:
+            lab = re.findall(r"\[(\w+)\]", test)[0]
+            assert plan.is_current(lab), f"{lab} is not built for {test}"
+            why = self.tests[test](versions_of(settings))
+            outcomes[test] = Outcome(test, FAILED if why else PASSED, text=why)
+        return Proof(outcomes, outputs)
+
+    @property
+    def trials(self) -> int:
+        """How many runs were for some tests only."""
+        return sum(bool(tests) for _, tests in self.runs)
+
+
+def newer(**bad: str) -> Fails:
+    """Return a test that fails where all of these packages are at these versions; its words name the last one."""
+
+    def fails(versions: Versions) -> str:
+        broken = all(versions.get(name.replace("_", "-")) == version for name, version in bad.items())
+        return f"site-packages/{list(bad)[-1]}/x.py:1: in f\nValueError: no {list(bad)[-1]}" if broken else ""
+
+    return fails
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a world in place of pytest, with a test that is always green."""
+    made = World({PLOT: lambda _: "", MODEL: lambda _: ""})
+    monkeypatch.setattr(proof, "prove", made.prove)
+    return made
+
+
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
+
+
+@pytest.fixture
+def lab(own: Project) -> Project:
+    """Return a project that is locked and built, all of whose packages have a newer version since."""
+    machine = own.machine
+    for name in NAMES:
+        machine.add_wheel(name)
+    machine.add_deb("editor", "1")
+    machine.add_r_deb("zoo", "1.8.12")
+    own.write("requirements.in", *NAMES)
+    own.write("base_debs.txt", "editor")
+    own.write("r_packages.txt", "zoo")
+    own.lock()
+    build(own.settings, (), locked=True, say=own.said.append, warn=lambda _: None)
+    for name in NAMES:
+        machine.add_wheel(name, "2.0")
+    machine.add_deb("editor", "2")
+    machine.add_r_deb("zoo", "1.8.14")
+    machine.bakes.clear()
+    return own
+
+
+def run(lab: Project, *kinds: str, dry_run: bool = False, packages: str = "") -> Upgrade:
+    """Upgrade, and return what came of it."""
+    lab.said.clear()
+    wish = Wish(frozenset(kinds or KINDS), upgrade=not packages, upgrade_packages=frozenset(packages.split()))
+    return upgrade(lab.settings, wish, dry_run=dry_run, say=lab.said.append)
+
+
+def state(lab: Project) -> dict[str, object]:
+    """Return all that an upgrade replaces: files, and the images by tag."""
+    files = {name: lab.read(name) for name in LOCKS if (lab.folder / name).exists()}
+    images = {lab.settings.tag(name): lab.machine.get(lab.settings.tag(name)).id for name in lab.settings.graph.images}
+    return {**files, **images}
+
+
+LOCKS = ("debs.lock", "requirements.lock", "r_packages.lock", "held.toml")
+
+
+def held(done: Upgrade) -> dict[str, str]:
+    """Return what is held back, and below which version."""
+    return {one.name: one.below for one in done.held}
+
+
+def test_what_is_green_replaces_locks_and_images_together(lab: Project, world: World) -> None:
+    done = run(lab)
+    assert done.promoted
+    assert held(done) == {}
+    versions = versions_of(lab.settings)
+    assert {versions[name] for name in NAMES} == {"2.0"}
+    assert (versions["editor"], versions["zoo"]) == ("2", "1.8.14")
+    plan = Plan(lab.settings, read_locks(lab.settings))
+    assert all(plan.is_current(name) for name in lab.settings.graph.images)
+    assert not [tag for tag in lab.machine.images if tag.endswith("-candidate")]
+    assert world.trials == 0
+
+
+def test_an_upgraded_project_has_nothing_to_build_or_to_upgrade(lab: Project, world: World) -> None:
+    run(lab)
+    lab.machine.bakes.clear()
+    build(lab.settings, (), locked=True, say=lab.said.append, warn=lambda _: None)
+    assert lab.machine.bakes == []
+    world.runs.clear()
+    done = run(lab)
+    assert not done.promoted
+    assert not any(done.changes.values())
+    assert world.runs == []
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "test"),
+    [("gamma", "2.0", PLOT), ("editor", "2", PLOT), ("zoo", "1.8.14", MODEL)],
+    ids=["python", "debian", "r"],
+)
+def test_the_culprit_is_held_back_and_all_others_are_taken(
+    lab: Project, world: World, name: str, version: str, test: str
+) -> None:
+    world.tests[test] = newer(**{name: version})
+    done = run(lab)
+    assert held(done).keys() >= {name}
+    assert held(done).keys() <= {name, f"r-cran-{name}"}
+    assert held(done)[name] == version
+    versions = versions_of(lab.settings)
+    assert versions[name] != version
+    others = {one: versions[one] for one in (*NAMES, "editor", "zoo") if one != name}
+    assert set(others.values()) <= {"2.0", "2", "1.8.14"}
+    assert done.promoted
+    plan = Plan(lab.settings, read_locks(lab.settings))
+    assert all(plan.is_current(name) for name in lab.settings.graph.images)
+
+
+def test_a_culprit_that_the_traceback_names_takes_two_trials(lab: Project, world: World) -> None:
+    world.tests[PLOT] = newer(delta="2.0")
+    assert run(lab).trials <= 2
+
+
+def test_two_that_fail_only_together_cost_one_of_them(lab: Project, world: World) -> None:
+    world.tests[PLOT] = newer(alpha="2.0", epsilon="2.0")
+    done = run(lab)
+    assert len(done.held) == 1
+    assert held(done).keys() <= {"alpha", "epsilon"}
+
+
+def test_three_that_have_nothing_to_do_with_each_other(lab: Project, world: World) -> None:
+    world.tests |= {PLOT: newer(alpha="2.0"), MODEL: newer(zoo="1.8.14"), TABLE: newer(beta="2.0")}
+    done = run(lab)
+    assert held(done).keys() == {"alpha", "zoo", "r-cran-zoo", "beta"}
+
+
+def test_what_needs_the_culprit_in_its_new_version_is_held_back_with_it(lab: Project, world: World) -> None:
+    lab.machine.add_wheel("alpha", "3.0", "gamma>=2.0")
+    world.tests[PLOT] = newer(gamma="2.0")
+    done = run(lab)
+    assert held(done) == {"alpha": "3.0", "gamma": "2.0"}
+    assert versions_of(lab.settings)["alpha"] == "1.0"
+
+
+def test_what_the_lock_says_of_the_culprit_is_why_and_since_when(lab: Project, world: World) -> None:
+    world.tests[PLOT] = newer(gamma="2.0")
+    run(lab)
+    text = lab.read("held.toml")
+    assert 'name = "gamma"' in text
+    assert 'why = "ValueError: no gamma"' in text
+    assert f'test = "{PLOT}"' in text
+    assert re.search(r"^since = \d{4}-\d\d-\d\d$", text, re.MULTILINE)
+
+
+def test_what_is_held_stays_at_lock_upgrade_and_is_tried_again_by_the_next_upgrade(lab: Project, world: World) -> None:
+    world.tests[PLOT] = newer(gamma="2.0")
+    run(lab)
+    lab.machine.add_wheel("gamma", "2.1")
+    wish = Wish(upgrade=True, held=read_holds(lab.settings).below)
+    locking.lock(lab.settings, wish, say=lab.said.append)
+    assert versions_of(lab.settings)["gamma"] == "1.0"
+    done = run(lab)
+    assert held(done) == {}
+    assert [one.name for one in done.released] == ["gamma"]
+    assert versions_of(lab.settings)["gamma"] == "2.1"
+    assert not (lab.folder / "held.toml").exists()
+
+
+def test_a_flaky_test_blames_nobody(lab: Project, world: World) -> None:
+    seen: list[str] = []
+
+    def flaky(versions: Versions) -> str:
+        seen.append(versions["alpha"])
+        return "TimeoutError" if len(seen) == 1 else ""
+
+    world.tests[PLOT] = flaky
+    done = run(lab)
+    assert held(done) == {}
+    assert list(done.judged.flaky) == [PLOT]
+    assert done.promoted
+
+
+def test_what_was_red_before_is_no_regression(lab: Project, world: World) -> None:
+    world.tests[PLOT] = lambda _: "AssertionError: always"
+    done = run(lab)
+    assert held(done) == {}
+    assert list(done.judged.known) == [PLOT]
+    assert done.promoted
+
+
+def test_where_all_of_it_is_red_all_is_held_and_nothing_else_changes(lab: Project, world: World) -> None:
+    before = state(lab)
+    old = versions_of(lab.settings)
+    world.tests[PLOT] = lambda versions: "" if versions == old else "Error: all of it"
+    done = run(lab)
+    assert not done.promoted
+    assert held(done).keys() >= {*NAMES, "editor", "zoo"}
+    assert {**state(lab), "held.toml": ""} == {**before, "held.toml": ""}
+    assert history(lab.settings) == []
+
+
+def test_where_no_trial_is_left_nothing_changes(lab: Project, world: World) -> None:
+    before = state(lab)
+    lab.toml += "[upgrade]\nmax_trials = 0\n"
+    world.tests[PLOT] = newer(gamma="2.0")
+    with pytest.raises(LabError, match="nothing is changed"):
+        run(lab)
+    assert state(lab) == before
+
+
+def test_a_dry_run_shows_and_touches_nothing(lab: Project, world: World) -> None:
+    before = state(lab)
+    done = run(lab, dry_run=True)
+    assert {change.name for change in done.changes["requirements.lock"]} >= set(NAMES)
+    assert state(lab) == before
+    assert world.runs == []
+
+
+def test_what_is_too_young_is_not_asked_for(lab: Project, world: World) -> None:
+    del world
+    wish = Wish(upgrade=True, min_age=timedelta(days=3))
+    upgrade(lab.settings, wish, dry_run=True, say=lab.said.append)
+    *_, asked = [question.request for question in lab.machine.questions if question.kind == "python"]
+    age = datetime.now(UTC) - datetime.strptime(asked["prior"], "%Y-%m-%dT%H:%M:%S%z")
+    assert timedelta(days=3) <= age < timedelta(days=3, minutes=5)
+
+
+def test_just_one_package_or_one_kind(lab: Project, world: World) -> None:
+    run(lab, packages="beta")
+    versions = versions_of(lab.settings)
+    assert [name for name in NAMES if versions[name] == "2.0"] == ["beta"]
+    run(lab, "debs")
+    versions = versions_of(lab.settings)
+    assert versions["editor"] == "2"
+    assert versions["alpha"] == "1.0"
+    del world
+
+
+def test_rollback_goes_back_as_often_as_generations_are_kept(lab: Project, world: World) -> None:
+    del world
+    states = [state(lab)]
+    for number in range(3, 7):
+        run(lab)
+        states.append(state(lab))
+        lab.machine.add_wheel("alpha", f"{number}.0")
+    assert [one.number for one in history(lab.settings)] == [4, 3, 2]
+    assert len({tuple(sorted(one.items())) for one in states}) == len(states)  # type: ignore[type-var] # all are texts
+    for earlier in reversed(states[1:4]):
+        rollback(lab.settings, say=lab.said.append)
+        assert state(lab) == earlier
+    with pytest.raises(UsageError, match="no generation"):
+        rollback(lab.settings, say=lab.said.append)
+
+
+class KilledError(BaseException):
+    """Takes the place of SIGKILL: nothing of ours handles it."""
+
+
+@dataclass
+class Killer:
+    """Ends a run at its n-th step that changes something. ``proved`` is the last step that was a proof."""
+
+    at: int
+    count: int = 0
+    proved: int = 0
+
+    def step(self, name: str) -> None:
+        """Count a step, and kill."""
+        self.count += 1
+        if name == "prove" and not self.at:
+            self.proved = self.count
+        if self.count == self.at:
+            raise KilledError
+
+
+@pytest.fixture
+def steps(lab: Project, world: World, monkeypatch: pytest.MonkeyPatch) -> Killer:
+    """Return a killer that sees each bake, each proof, each file that is replaced, and each tag."""
+    killer = Killer(at=0)
+
+    def watched(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+
+        def call(*arguments: object, **options: object) -> object:
+            killer.step(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    watched(tags, "give")
+    watched(tags, "take")
+    watched(Path, "replace")
+    watched(Path, "rename")
+    watched(Path, "unlink")
+    watched(Machine, "_bake")
+    watched(proof, "prove")
+    del lab, world
+    return killer
+
+
+def test_killed_anywhere_all_is_old_or_all_is_new_and_the_next_run_comes_to_the_same_end(
+    lab: Project, world: World, steps: Killer
+) -> None:
+    """Every step of replacing, and some of those before it."""
+    world.tests[PLOT] = newer(gamma="2.0")
+    old, images = state(lab), dict(lab.machine.images)
+    run(lab)
+    new = state(lab)
+    assert new != old
+    # Once more, as the first run also fetched.
+    _reset(lab, old, images)
+    steps.count = 0
+    run(lab)
+    last = steps.count
+    for at in [*range(1, steps.proved, 50), *range(steps.proved, last + 1)]:
+        _reset(lab, old, images)
+        steps.at, steps.count = at, 0
+        with pytest.raises(KilledError):
+            run(lab)
+        steps.at = 0
+        generations.finish(lab.settings)
+        assert state(lab) in (old, new), f"killed at step {at} of {last}"
+        run(lab)
+        assert state(lab) == new, f"killed at step {at} of {last}"
+
+
+def _reset(lab: Project, old: dict[str, object], images: Mapping[str, Mapping[str, str]]) -> None:
+    """Have the project as it was before all upgrades."""
+    shutil.rmtree(lab.folder / ".pyrlab")
+    for name in LOCKS:
+        (lab.folder / name).unlink(missing_ok=True)
+        if name in old:
+            (lab.folder / name).write_text(str(old[name]), encoding="utf-8")
+    lab.machine.images.clear()
+    lab.machine.images.update(images)
