@@ -1,6 +1,6 @@
 """Run random upgrades of the whole command on a played machine, and print what came of them as a table.
 
-`nox -s bench -- upgrade [COUNT] [SEED]`; a row of the list below the table names the seed of its upgrade.
+`nox -s bench -- upgrade [COUNT] [SEED]`. Below the table stands what was not green, or held too much, by its seed.
 """
 
 import os
@@ -28,7 +28,10 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - each upgrade has a temporary folder of
 def main(count: int, seed: str) -> int:
     """Print the table; return how many upgrades did not end green."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        ended = list(pool.map(one, [f"{seed}-{number}" for number in range(count)]))
+        ended = []
+        for end in pool.map(one, [f"{seed}-{number}" for number in range(count)]):
+            ended.append(end)
+            Console(stderr=True).print(line(end), markup=False, highlight=False)
     print_table(ended, seed)
     return sum(not end.green for end in ended)
 
@@ -60,8 +63,13 @@ def print_table(ended: Sequence[Ended], seed: str) -> None:
     console.print(table)
     for end in ended:
         if not (end.green and end.minimal):
-            faults = "; ".join(end.faults) or "green"
-            console.print(f"{end.world.seed}: held {end.held}, needed {end.fewest}; {faults}", markup=False)
+            console.print(line(end), markup=False)
+
+
+def line(end: Ended) -> str:
+    """Return one upgrade as a line, by its seed."""
+    faults = "; ".join(end.faults) or "green"
+    return f"{end.world.seed}: {end.trials} trials, {end.held} held of {end.fewest} that must be, {faults}"
 
 
 def figures(ended: Sequence[Ended]) -> list[str]:

@@ -125,10 +125,9 @@ class RandomUpgrade:
 
     def bumps(self, names: Collection[str]) -> set[frozenset[str]]:
         """Return the groups of packages that can only move together, of those that have both versions."""
-        both = {name for name in names if len(self.packages[name].versions) == 2}
-        return {
-            frozenset(other for other in both if self.held_with([other]) == self.held_with([name])) for name in both
-        }
+        both = [name for name in names if len(self.packages[name].versions) == 2]
+        held = {name: self.held_with([name]) for name in both}
+        return {frozenset(other for other in both if held[other] == held[name]) for name in both}
 
     def fewest(self) -> int:
         """Return how many bumps must be held at least: one member of each culprit, and all that needs them."""
@@ -249,7 +248,7 @@ def _named(dice: random.Random, packages: Mapping[str, Moving], members: Sequenc
     """Return what a failure names: the culprit, mostly; or others of its kind; or nothing."""
     kind = packages[members[0]].kind
     alike = [name for name, package in packages.items() if package.kind == kind and name not in members]
-    others = dice.sample(alike, dice.choice([1, 1, 2, 4]))
+    others = dice.sample(alike, min(dice.choice([1, 1, 2, 4]), len(alike)))
     chance = dice.random()
     if chance < 0.6:
         return (members[0], *others[1:])

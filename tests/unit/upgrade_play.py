@@ -157,7 +157,10 @@ class Breaking:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an upgrade ended: what is wrong with it, and how many bumps are held, and had to be; ``took`` in seconds."""
+    """How an upgrade ended: what is wrong with it, and how many bumps are held, and had to be; ``took`` in seconds.
+
+    ``flaky`` and ``blamed`` are the tests that it calls flaky, and those that it holds something back for.
+    """
 
     world: RandomUpgrade
     faults: Sequence[str]
@@ -165,6 +168,8 @@ class Ended:
     fewest: int
     trials: int
     took: float
+    flaky: Collection[str] = ()
+    blamed: Collection[str] = ()
 
     @property
     def green(self) -> bool:
@@ -189,7 +194,9 @@ def play(world: RandomUpgrade, folder: Path) -> Ended:
         locks = project.locks
         held = {name for name, one in world.packages.items() if len(one.versions) == 2} - new_in(world, locks)
         faults = [*world.faults(installed(locks)), *_untold(world, done, held), *_unpromoted(project, locks)]
-        return Ended(world, faults, len(world.bumps(held)), world.fewest(), done.trials, took)
+        fewest, judged = world.fewest(), done.judged
+        blamed = {one.test for one in done.held} & set(judged.regressions)
+        return Ended(world, faults, len(world.bumps(held)), fewest, done.trials, took, set(judged.flaky), blamed)
 
 
 def _untold(world: RandomUpgrade, done: Upgrade, held: set[str]) -> list[str]:
