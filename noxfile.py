@@ -176,9 +176,10 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Run the tests of pyrlab itself on a real engine, with small projects of their own."""
+    """Run the tests of pyrlab itself on a real engine, with small projects: `-- -m nightly` the slow ones."""
     toolkit(session)
-    session.run("pytest", "tests/integration", *session.posargs)
+    # pytest takes the last -m.
+    session.run("pytest", "tests/integration", "-m", "not nightly", *session.posargs)
 
 
 @nox.session

@@ -204,6 +204,7 @@ def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(lab: Projec
     assert state(lab) == before
 
 
+@pytest.mark.nightly
 def test_a_number_that_changes_silently_is_told_and_held_back_where_it_must_not(lab: Project, shelf: Shelf) -> None:
     shelf.python("upgood", "2.0", "def answer():\n    return 41.9\n")
     settings = lab.read("pyrlab.toml")
@@ -218,6 +219,7 @@ def test_a_number_that_changes_silently_is_told_and_held_back_where_it_must_not(
     assert not (lab.path / "held.toml").exists()
 
 
+@pytest.mark.nightly
 def test_what_does_not_install_and_what_the_lab_does_not_start_with_are_held_back(lab: Project, shelf: Shelf) -> None:
     setup = (
         "import sys\nfrom setuptools import setup\n"
@@ -242,7 +244,14 @@ def test_where_nothing_is_newer_nothing_is_proved(lab: Project) -> None:
     assert state(lab) == before
 
 
-@pytest.mark.parametrize("when", ["asking pip-compile", "proving the candidate", "trial 1"])
+@pytest.mark.parametrize(
+    "when",
+    [
+        "proving the candidate",
+        pytest.param("asking pip-compile", marks=pytest.mark.nightly),
+        pytest.param("trial 1", marks=pytest.mark.nightly),
+    ],
+)
 def test_killed_in_any_phase_all_is_as_before_and_the_next_run_comes_to_the_end(
     lab: Project, shelf: Shelf, when: str
 ) -> None:
