@@ -140,7 +140,7 @@ def lab(origin: Project, shelf: Shelf, tmp_path: Path) -> Project:
 
 def notebook(kernel: str, language: str, *sources: str) -> str:
     """Return a notebook of these cells, the first of which holds its parameters."""
-    cells = [
+    cells: list[dict[str, object]] = [
         {
             "cell_type": "code",
             "execution_count": None,

@@ -36,7 +36,8 @@ def versions_of(settings: Settings) -> dict[str, str]:
     """Return the version of each package in the locks of a workspace: R's packages by their names, too."""
     locks = read_locks(settings)
     found = {pin.name: pin.version for pin in locks.debs.pins()}
-    found |= {pin.name: pin.version for pin in (*locks.r.debs, *locks.r.packages)} if locks.r else {}
+    if locks.r:
+        found |= {pin.name: pin.version for pin in locks.r.debs} | {pin.name: pin.version for pin in locks.r.packages}
     return found | {pin.name: pin.version for lock in locks.python.values() for pin in lock.pins}
 
 
@@ -304,7 +305,7 @@ def test_rollback_goes_back_as_often_as_generations_are_kept(lab: Project, world
         states.append(state(lab))
         lab.machine.add_wheel("alpha", f"{number}.0")
     assert [one.number for one in history(lab.settings)] == [4, 3, 2]
-    assert len({tuple(sorted(one.items())) for one in states}) == len(states)  # type: ignore[type-var] # all are texts
+    assert len({tuple(sorted(one.items())) for one in states}) == len(states)
     for earlier in reversed(states[1:4]):
         rollback(lab.settings, say=lab.said.append)
         assert state(lab) == earlier
