@@ -78,10 +78,16 @@ def test_an_index_without_advisories_says_so(index: IndexServer, web: Web) -> No
         repaired(web, f"{index.url}/simple", [MOVE])
 
 
+def test_a_release_that_is_gone_hides_no_other(index: IndexServer, web: Web) -> None:
+    publish(index, "pillow", "11.0", {"vulnerabilities": [ENTRY]})
+    gone = Move("gone", "1.0", "2.0")
+    assert repaired(web, f"{index.url}/simple", [gone, MOVE]) == {MOVE: ("CVE-2025-48379",)}
+
+
 @pytest.mark.parametrize("document", [{}, [], {"vulnerabilities": None}, {"vulnerabilities": [3]}])
 def test_what_is_no_answer_is_none(index: IndexServer, web: Web, document: object) -> None:
     publish(index, "pillow", "11.0", document)
-    with pytest.raises(NotThereError, match="no advisories on pillow"):
+    with pytest.raises(NotThereError, match="no advisories"):
         repaired(web, f"{index.url}/simple", [MOVE])
 
 

@@ -181,7 +181,8 @@ def test_what_an_upgrade_repairs_is_told_of_both_sources(settings: Settings) -> 
 def test_an_index_without_advisories_is_named_and_debian_is_asked_all_the_same(
     settings: Settings, index: IndexServer
 ) -> None:
-    (index.folder / "pypi/a/1/json").unlink()
+    for name in ("a", "b"):
+        (index.folder / f"pypi/{name}/1/json").unlink()
     assert ask(settings) == ((SECURITY,), (INDEX,))
 
 

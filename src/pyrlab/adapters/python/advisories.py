@@ -24,23 +24,26 @@ class Move:
 def repaired(web: Web, index: str, moves: Iterable[Move]) -> dict[Move, tuple[str, ...]]:
     """Return the ids of the vulnerabilities that the old version has and the new one has not, by move.
 
-    ``index`` is its URL, or empty for the default. Raises NotThereError for an index that has no advisories, and
-    NetworkError. Source: docs.pypi.org/api/json, "vulnerabilities".
+    ``index`` is its URL, or empty for the default. A release that the index no longer has is passed over. Raises
+    NotThereError for an index that has no advisories at all, and NetworkError.
+    Source: the JSON API of Warehouse, "vulnerabilities" of a release.
     """
     moves = list(moves)
     with ThreadPoolExecutor(THREADS) as pool:
-        found = pool.map(lambda move: _ids(web, index, move), moves)
-        return {move: ids for move, ids in zip(moves, found, strict=True) if ids}
+        found = dict(zip(moves, pool.map(lambda move: _ids(web, index, move), moves), strict=True))
+    if moves and all(ids is None for ids in found.values()):
+        raise NotThereError("the index has no advisories", remedy="use an index that has")
+    return {move: ids for move, ids in found.items() if ids}
 
 
-def _ids(web: Web, index: str, move: Move) -> tuple[str, ...]:
+def _ids(web: Web, index: str, move: Move) -> tuple[str, ...] | None:
     url = urljoin(root_of(index), f"../pypi/{move.name}/{move.old}/json")
     try:
         document = json.loads(web.get(url, agent=AGENT).path.read_bytes())
         entries = document["vulnerabilities"]
         return tuple(sorted({_name(entry) for entry in entries if _is_repaired(entry, move)}))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotThereError(f"the index has no advisories on {move.name}", remedy="use an index that has") from error
+    except (NotThereError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _name(entry: dict[str, list[str]]) -> str:
