@@ -57,6 +57,10 @@ class BuildError(PyrlabError):
     exit_code = 7
 
 
+class NoRoomError(BuildError):
+    """The engine's disk is full: that says nothing about what was built."""
+
+
 class HashMismatchError(PyrlabError):
     """A downloaded file is not the one that was locked."""
 

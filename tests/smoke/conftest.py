@@ -115,7 +115,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note how a test ended, for those who read it by machine: when it ran, or why it could not."""
     if report.when == "call" or report.failed:
-        said = {"outcome": report.outcome, "seconds": report.duration, "text": report.longreprtext}
+        said: dict[str, object] = dict(report.user_properties)
+        said |= {"outcome": report.outcome, "seconds": report.duration, "text": report.longreprtext}
         _note({"test": report.nodeid, **said})
 
 

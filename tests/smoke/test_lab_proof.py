@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,15 @@ from pyrlab.model.proof import inject
 LEFT_OUT = shutil.ignore_patterns(".pyrlab", ".git", ".nox", ".ipynb_checkpoints", "__pycache__")
 
 
-def test_own_notebook(lab: RunningLab, proof_notebook: ProofNotebook, outputs: Path | None) -> None:
+def test_own_notebook(
+    lab: RunningLab,
+    proof_notebook: ProofNotebook,
+    outputs: Path | None,
+    record_property: Callable[[str, object], None],
+) -> None:
     """No cell fails but those tagged ``raises-exception``. It works on a copy of its folder."""
     name = proof_notebook.path
     path = _copied(proof_notebook, lab)
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(inject(notebook, proof_notebook.parameters, proof_notebook.language)), encoding="utf-8")
     kernel = lab.kernel(proof_notebook.language)
     ended = lab.attempt(
         *("jupyter", "nbconvert", "--to", "notebook", "--execute", "--allow-errors", "--inplace"),
@@ -36,19 +41,27 @@ def test_own_notebook(lab: RunningLab, proof_notebook: ProofNotebook, outputs: P
     executed = json.loads(path.read_text(encoding="utf-8"))
     if outputs is not None:
         target = outputs / f"{lab.lab.image}-{name}"
+        record_property("output", target.relative_to(outputs).as_posix())
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(executed), encoding="utf-8")
     _none_failed(name, executed)
 
 
 def _copied(notebook: ProofNotebook, lab: RunningLab) -> Path:
-    """Copy the folder in which the notebook stands, as the lab user's own, and return the copy of the notebook."""
-    # A folder of its own for each: what one notebook writes, another does not find.
-    folder = lab.folder / notebook.path.replace("/", "-").removesuffix(".ipynb")
+    """Copy the folder in which the notebook stands, as the lab user's own, and return the notebook with its parameters.
+
+    It is a file of its own there, whatever the notebook is called: nbconvert takes ``*`` and brackets for patterns, and
+    what is a link in the copied folder leads to the user's own file.
+    """
+    folder = lab.folder / f"proof-{zlib.crc32(notebook.path.encode()):08x}"
     shutil.copytree(notebook.file.parent, folder, ignore=LEFT_OUT, symlinks=True)
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, *OWNER, follow_symlinks=False)
-    return folder / notebook.file.name
+    path = folder / "pyrlab-proof.ipynb"
+    path.unlink(missing_ok=True)
+    source = json.loads(notebook.file.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(inject(source, notebook.parameters, notebook.language)), encoding="utf-8")
+    for own in (folder, *folder.rglob("*")):
+        os.chown(own, *OWNER, follow_symlinks=False)
+    return path
 
 
 def _none_failed(name: str, executed: dict[str, list[dict[str, object]]]) -> None:

@@ -195,6 +195,13 @@ class Machine:
         """Put a wheel into the index, and return its pin."""
         return self._add_file(name, version, f"{name.replace('-', '_')}-{version}-py3-none-any.whl", b"", requires)
 
+    def change_wheel(self, name: str, version: str) -> None:
+        """Let the index have another wheel of the same version, and no longer the one of before."""
+        requires = self.wheels[name][version]
+        self._files[name] = [file for file in self._files[name] if f"-{version}-" not in file["filename"]]
+        filename = f"{name.replace('-', '_')}-{version}-1-py3-none-any.whl"
+        self._add_file(name, version, filename, b"", requires)
+
     def add_sdist(self, name: str, version: str, build_requires: Sequence[str]) -> PythonPin:
         """Put a source distribution into the index, and return its pin."""
         text = f"[build-system]\nrequires = {list(build_requires)}\n"

@@ -15,7 +15,7 @@ from graphs import SOURCE
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.docker.buildkit import Bake
-from pyrlab.errors import BuildError, HashMismatchError, NetworkError, PyrlabError, StaleLockError
+from pyrlab.errors import BuildError, HashMismatchError, NetworkError, NoRoomError, PyrlabError, StaleLockError
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
 
@@ -55,7 +55,7 @@ def failed(*lines: str, status: int = 1) -> str:
         ),
         pytest.param(
             ["dpkg: error: cannot copy extracted data: failed to write (No space left on device)"],
-            BuildError,
+            NoRoomError,
             "the Docker engine's disk is full",
             "make room: docker system df, docker builder prune",
             id="a-full-disk",

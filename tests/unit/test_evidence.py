@@ -114,7 +114,7 @@ def test_what_is_held_is_told_with_the_version_at_which_it_stays() -> None:
 
 def test_a_notebook_goes_by_its_path() -> None:
     difference = Difference(1, "print(x)", "text", "", "was", "now")
-    found = runs({"t.py::test_own_notebook[pylab-b/long-name.ipynb]": (difference,), "t.py::t[rlab-a.ipynb]": ()})
+    found = runs({"one": (difference,), "other": ()}, {"one": "pylab-b/long-name.ipynb", "other": "rlab-a.ipynb"})
     assert set(found) == {NotebookRun("b/long-name.ipynb", (difference,)), NotebookRun("a.ipynb", ())}
 
 

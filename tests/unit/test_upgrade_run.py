@@ -1,13 +1,16 @@
 """Whole upgrades on a machine without an engine: what is tried, what is held back, and what is replaced together."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
+from docker.errors import APIError
 from machine import Machine, Project
 
 from pyrlab.adapters.docker import tags
@@ -16,7 +19,7 @@ from pyrlab.adapters.lock_files import read_locks
 from pyrlab.commands.build import build
 from pyrlab.commands.rollback import history, rollback
 from pyrlab.commands.upgrade import Upgrade, upgrade
-from pyrlab.errors import LabError, UsageError
+from pyrlab.errors import LabError, NoRoomError, UsageError
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking, proof
@@ -46,6 +49,7 @@ class World:
     """Plays pytest: each test says by the installed versions why it fails, or nothing. ``runs`` are all runs."""
 
     tests: dict[str, Fails] = field(default_factory=dict)
+    by_files: dict[str, Callable[[Settings], bool]] = field(default_factory=dict)
     runs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def prove(self, settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
@@ -57,6 +61,8 @@ class World:
             lab = re.findall(r"\[(\w+)\]", test)[0]
             assert plan.is_current(lab), f"{lab} is not built for {test}"
             why = self.tests[test](versions_of(settings))
+            if test in self.by_files and self.by_files[test](settings):
+                why = "Error: other files"
             outcomes[test] = Outcome(test, FAILED if why else PASSED, text=why)
         return Proof(outcomes, outputs)
 
@@ -284,6 +290,125 @@ def test_what_is_too_young_is_not_asked_for(lab: Project, world: World) -> None:
     *_, asked = [question.request for question in lab.machine.questions if question.kind == "python"]
     age = datetime.now(UTC) - datetime.strptime(asked["prior"], "%Y-%m-%dT%H:%M:%S%z")
     assert timedelta(days=3) <= age < timedelta(days=3, minutes=5)
+
+
+def test_what_a_killed_run_found_out_holds_for_the_same_tests_only(lab: Project, world: World) -> None:
+    own = lab.folder / "tests/smoke/test_own.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("first", encoding="utf-8")
+    old, images = state(lab), dict(lab.machine.images)
+    seen: list[str] = []
+
+    def fails(versions: Versions) -> str:
+        seen.append(versions["gamma"])
+        if len(seen) == 6:
+            raise KilledError
+        # It names nothing, so that more than one trial is needed.
+        return "Error" if versions["gamma"] == "2.0" else ""
+
+    world.tests[PLOT] = fails
+    with pytest.raises(KilledError):
+        run(lab)
+    verdicts = lab.folder / ".pyrlab/variants/candidate/verdicts"
+    found = verdicts.read_text(encoding="utf-8")
+
+    def trials() -> int:
+        world.runs.clear()
+        verdicts.parent.mkdir(parents=True, exist_ok=True)
+        verdicts.write_text(found, encoding="utf-8")
+        assert held(run(lab)) == {"gamma": "2.0"}
+        return world.trials
+
+    same = trials()
+    _reset(lab, old, images)
+    own.write_text("second", encoding="utf-8")
+    assert trials() > same
+
+
+def test_other_files_of_the_same_version_can_be_the_culprit(lab: Project, world: World) -> None:
+    run(lab)
+    old = {pin.name: pin.files for lock in read_locks(lab.settings).python.values() for pin in lock.pins}
+    lab.machine.change_wheel("gamma", "2.0")
+    lab.machine.add_wheel("alpha", "3.0")
+
+    def fails(settings: Settings) -> bool:
+        pins = {pin.name: pin.files for lock in read_locks(settings).python.values() for pin in lock.pins}
+        return pins["gamma"] != old["gamma"]
+
+    world.by_files[PLOT] = fails
+    done = run(lab)
+    now = {pin.name: pin for lock in read_locks(lab.settings).python.values() for pin in lock.pins}
+    assert now["alpha"].version == "3.0"
+    assert now["gamma"].files == old["gamma"]
+    assert held(done) == {}
+
+
+def test_a_full_disk_says_nothing_about_the_pins(lab: Project, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state(lab)
+    world.tests[PLOT] = newer(gamma="2.0")
+    proved = proof.prove
+
+    def prove(settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
+        lab.machine.fail = "#9 ERROR: failed\n#9 0.1 No space left on device"
+        return proved(settings, tests, outputs)
+
+    monkeypatch.setattr(proof, "prove", prove)
+    with pytest.raises(NoRoomError):
+        run(lab)
+    assert state(lab) == before
+
+
+def test_a_lab_that_still_runs_on_the_oldest_generation_keeps_its_image(
+    lab: Project, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del world
+    lab.toml += "[upgrade]\nkeep = 1\n"
+    run(lab)
+    lab.machine.add_wheel("alpha", "3.0")
+
+    def in_use(*_: object, **__: object) -> None:
+        answer = requests.Response()
+        answer.status_code = 409
+        raise APIError("in use", answer)
+
+    monkeypatch.setattr(Machine, "remove", in_use)
+    assert run(lab).promoted
+    assert [one.number for one in history(lab.settings)] == [2]
+
+
+def test_what_is_changed_meanwhile_is_not_overwritten(lab: Project, world: World) -> None:
+    def fails(versions: Versions) -> str:
+        del versions
+        (lab.folder / "held.toml").write_text("# mine\n", encoding="utf-8")
+        return ""
+
+    world.tests[PLOT] = fails
+    before = state(lab)
+    with pytest.raises(UsageError, match=r"held\.toml was changed"):
+        run(lab)
+    assert {**state(lab), "held.toml": ""} == {**before, "held.toml": ""}
+    assert lab.read("held.toml") == "# mine\n"
+
+
+def test_a_killed_change_is_not_made_over_newer_work(lab: Project, world: World) -> None:
+    del world
+    kept = generations.keep(lab.settings, summary="before")
+    (lab.folder / "requirements.lock").write_text("newer\n", encoding="utf-8")
+    change = generations.restoring(lab.settings, kept)
+    note = lab.folder / ".pyrlab/change.json"
+    note.write_text(json.dumps(asdict(change)), encoding="utf-8")
+    (lab.folder / "requirements.lock").write_text("newest\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"requirements\.lock was changed"):
+        generations.finish(lab.settings)
+    assert lab.read("requirements.lock") == "newest\n"
+
+
+def test_what_is_held_of_a_package_that_is_gone_or_moved_by_hand_is_dropped(lab: Project, world: World) -> None:
+    del world
+    entry = '[[held]]\necosystem = "Python"\nname = "{}"\nbelow = "{}"\n'
+    lab.write("held.toml", entry.format("gone", "2"), entry.format("alpha", "0.5"), entry.format("beta", "9"))
+    done = run(lab, packages="gamma")
+    assert held(done) == {"beta": "9"}
 
 
 def test_just_one_package_or_one_kind(lab: Project, world: World) -> None:

@@ -37,6 +37,7 @@ from pyrlab.errors import MAKE_ROOM, HeldError, InternalError, PyrlabError, Usag
 from pyrlab.model import settings
 from pyrlab.model.changes import Change
 from pyrlab.model.wish import KINDS, Wish
+from pyrlab.steps import generations
 from pyrlab.steps.workspace import busy
 
 INTERRUPTED = 130
@@ -54,6 +55,15 @@ def _say(step: str) -> None:
 
 def _settings() -> settings.Settings:
     return read_settings(Path.cwd(), os.environ)
+
+
+@contextlib.contextmanager
+def _busy(current: settings.Settings, what: str) -> Iterator[None]:
+    """Be the only run in the project, which is whole: what a killed upgrade began to replace is replaced first."""
+    with busy(current.workspace, what, say=_say):
+        if generations.finish(current):
+            _say("finished what an earlier run, which was killed, had begun to replace")
+        yield
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,7 +96,7 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
         return
     held = held_file.read_holds(current).below if upgrade else {}
     wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages), held, current.upgrade.min_age)
-    with busy(current.workspace, "lock", say=_say), _locks_all_or_none(current.project):
+    with _busy(current, "lock"), _locks_all_or_none(current.project):
         changes = locking.lock(current, wish, say=_say)
     out.print(report.changes(changes))
 
@@ -115,7 +125,7 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
     current = _settings()
-    with busy(current.workspace, "build", say=_say):
+    with _busy(current, "build"):
         build_images(current, images, locked=locked, say=_say, warn=_warn)
 
 
@@ -161,7 +171,7 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
         upgrade_packages=frozenset(upgrade_packages),
         min_age=current.upgrade.min_age,
     )
-    with busy(current.workspace, "upgrade", say=_say):
+    with _busy(current, "upgrade"):
         done = upgrading.upgrade(current, wish, dry_run=dry_run, say=_say)
     for line in report.upgraded(done, dry_run=dry_run):
         out.print(line)
@@ -176,7 +186,7 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
 def rollback() -> None:
     """Bring back the locks and images of before the latest upgrade."""
     current = _settings()
-    with busy(current.workspace, "rollback", say=_say):
+    with _busy(current, "rollback"):
         generation = rolling.rollback(current, say=_say)
     out.print(f"Back at {report.generation(generation)}.")
 
@@ -199,7 +209,7 @@ def stop(lab: str) -> None:
 def import_file(file: Path) -> None:
     """Take over what FILE names into the list of R packages: a DESCRIPTION, an renv.lock or a lock of pak."""
     current = _settings()
-    with busy(current.workspace, "import", say=_say):
+    with _busy(current, "import"):
         outcome = importing.import_file(current, file)
     out.print(report.imported(outcome))
 
@@ -236,7 +246,7 @@ def changes(commit: str) -> None:
 def propose(merge_request: str) -> None:
     """Push changed locks and held.toml as the branch pyrlab/upgrade of origin. Your own branch stays as it is."""
     current = _settings()
-    with busy(current.workspace, "propose", say=_say):
+    with _busy(current, "propose"):
         proposal = proposing.propose(current, merge_request=merge_request)
     out.print(report.proposed(proposal))
 

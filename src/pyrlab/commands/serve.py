@@ -24,6 +24,7 @@ from pyrlab.errors import LabError, UsageError
 from pyrlab.model.graph import Lab
 from pyrlab.model.settings import Settings
 from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL, RUN_LABEL, USER_LABEL, Workspace
+from pyrlab.steps import generations
 from pyrlab.steps.workspace import busy
 
 INSIDE = "/home/notebook/notebooks"
@@ -60,6 +61,8 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
     if running:
         return running
     with busy(current.workspace, f"serve {name}", say=say):
+        # What a killed upgrade began to replace is whole before anything is built of it.
+        generations.finish(current)
         return _link_of_running(current.workspace, lab, say=say) or _start(current, lab, build=build, say=say)
 
 

@@ -1,5 +1,6 @@
 """`upgrade`: everything newest, proved; what breaks it held back; locks and images replaced together, or not at all."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from pyrlab.adapters import held_file, lists_files, lock_files
 from pyrlab.adapters.docker import engine, tags
-from pyrlab.errors import LabError
+from pyrlab.errors import LabError, PyrlabError
 from pyrlab.model import changes
 from pyrlab.model.changes import Change
 from pyrlab.model.lists import Lists
@@ -18,6 +19,7 @@ from pyrlab.model.upgrade.bumps import Package
 from pyrlab.model.upgrade.compose import DEBS, PYTHON, R
 from pyrlab.model.upgrade.held import ECOSYSTEMS, FILE, Held, Holds
 from pyrlab.model.upgrade.report import Report
+from pyrlab.model.upgrade.texts import short
 from pyrlab.model.upgrade.verdicts import INSTALLS
 from pyrlab.model.wish import Wish
 from pyrlab.steps import evidence, generations
@@ -29,6 +31,9 @@ from pyrlab.steps.trials import Judged, Trials
 Say = Callable[[str], None]
 # So often the full proof of what a search found may show more that is red.
 ROUNDS = 5
+# Of a failure's last line, in characters: it is committed, and read.
+_LONGEST_WHY = 300
+_SECRET = re.compile(r"//[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -57,21 +62,30 @@ def upgrade(settings: Settings, wish: Wish, *, dry_run: bool, say: Say) -> Upgra
     """
     started = time.monotonic()
     engine.find()
-    if generations.finish(settings):
-        say("finished what an earlier run, which was killed, had begun to replace")
     lists = lists_files.read_lists(settings.project, settings.graph)
     current = lock_files.read_locks(settings)
     current.check(lists, settings, architecture=engine.find().architecture)
+    before = generations.present(settings)
     candidate = Candidate(settings, say)
     newest = candidate.relock(current, wish)
     trials = Trials(candidate, current, newest, _asked(lists))
     held = held_file.read_holds(settings)
     if dry_run or not trials.members:
+        candidate.forget()
         return Upgrade(_changes(settings, current, newest), held.entries)
     _build_current(settings, current, say)
-    work = _Work(trials, held, until=started + 60 * settings.upgrade.minutes)
-    final, shown = work.run()
-    return work.finish(final, shown, seconds=time.monotonic() - started)
+    work = _Work(trials, held, before, until=started + 60 * settings.upgrade.minutes)
+    try:
+        final, shown = work.run()
+    except PyrlabError:
+        candidate.remove_tags()
+        raise
+    # From here on the candidate's images are needed until all is replaced: by the next run, where this one is killed.
+    done = work.finish(final, shown, seconds=time.monotonic() - started)
+    candidate.remove_tags()
+    candidate.forget()
+    generations.prune(settings)
+    return done
 
 
 def _asked(lists: Lists) -> frozenset[Package]:
@@ -96,6 +110,7 @@ class _Work:
 
     trials: Trials
     held: Holds
+    before: Mapping[str, str | None]
     until: float
     judged: Judged = field(default_factory=Judged)
     reasons: dict[str, Outcome] = field(default_factory=dict)
@@ -155,7 +170,7 @@ class _Work:
 
     def finish(self, final: Locks, shown: Proof, *, seconds: float) -> Upgrade:
         """Replace locks and images by the proved ones, and return what is told of it."""
-        settings, candidate = self.settings, self.trials.candidate
+        settings = self.settings
         kept = self._kept()
         moved = final is not self.trials.current
         report = self._report(final, shown, kept, seconds=seconds)
@@ -170,7 +185,6 @@ class _Work:
             page=page,
         )
         self._replace(final if moved else None, kept)
-        candidate.remove()
         return replace(done, promoted=moved)
 
     def _report(self, final: Locks, shown: Proof, kept: Holds, *, seconds: float) -> Report:
@@ -185,7 +199,9 @@ class _Work:
             advisories=repaired,
             unreachable=unreachable,
             images=evidence.images(settings, self.trials.candidate.own, self.trials.starts(shown)),
-            notebooks=evidence.runs(self.trials.differences(shown)),
+            notebooks=evidence.runs(
+                self.trials.differences(shown), {test: one.output for test, one in shown.outcomes.items()}
+            ),
             tolerance=settings.proof.tolerance,
             flaky=tuple(sorted(self.judged.flaky)),
             red_before=tuple(sorted(self.judged.known)),
@@ -202,13 +218,15 @@ class _Work:
             files |= texts(settings, final)
             found = {settings.tag(name): tags.image_of(candidate.own.tag(name)) for name in settings.graph.images}
             images = {tag: image for tag, image in found.items() if image is not None}
+            if len(images) < len(found):
+                raise LabError("the candidate's images are gone; nothing is changed", remedy="nox -s upgrade")
             generations.keep(settings, summary=f"before the upgrade of {datetime.now(UTC):%Y-%m-%d}")
-        generations.apply(settings, generations.Change(files, images))
+        generations.apply(settings, generations.Change(files, self.before, images))
 
     def _kept(self) -> Holds:
         """Return held.toml as it is to be: what was tried and passed is dropped, what was not tried stays."""
         found = {(held.ecosystem, held.name): held for held in self._held()}
-        kept = self.held
+        kept = self._without_the_past(self.held)
         for kind, name in (member.package for member in self.trials.members):
             if (ECOSYSTEMS[kind], name) not in found:
                 kept = kept.drop(ECOSYSTEMS[kind], name)
@@ -216,6 +234,17 @@ class _Work:
             earlier = self.held.find(held.ecosystem, held.name)
             kept = kept.add(replace(held, since=earlier.since) if earlier and earlier.since else held)
         return kept
+
+    def _without_the_past(self, holds: Holds) -> Holds:
+        """Return the holds without those whose package is gone, or was moved beyond them by its user."""
+        now = {
+            (one.held.ecosystem, one.held.name): one.version for one in evidence.held_back(holds, self.trials.current)
+        }
+        for held in holds.entries:
+            version = now[held.ecosystem, held.name]
+            if not version or not evidence.is_older(held.ecosystem, version, held.below):
+                holds = holds.drop(held.ecosystem, held.name)
+        return holds
 
     def _held(self) -> list[Held]:
         """Return what is held back, each package with why, and since when."""
@@ -227,11 +256,12 @@ class _Work:
                 continue
             seen = self.trials.reason(bump.name, tests, self.holding) or self.reasons.get(min(tests, default=""))
             test = seen.test if seen else ""
-            why = seen.last_line if seen else "it stands on what is held back"
+            why = short(_SECRET.sub("//", seen.last_line), _LONGEST_WHY) if seen else "it stands on what is held back"
             found += [
-                Held(ECOSYSTEMS[member.package.ecosystem], member.package.name, member.new, why, test, today)
+                Held(ecosystem, member.package.name, member.new, why, test, today)
                 for member in bump.members
-                if member.old and member.new and member.old != member.new
+                for ecosystem in [ECOSYSTEMS[member.package.ecosystem]]
+                if member.old and member.new and evidence.is_older(ecosystem, member.old, member.new)
             ]
         return found
 

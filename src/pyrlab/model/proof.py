@@ -14,6 +14,8 @@ from pyrlab.model.graph import Graph, Lab
 
 MAY, MUST_NOT = "may change", "must not change"
 NUMBERS = (MAY, MUST_NOT)
+# The tag of the cell that holds values. One that is there already is of an earlier run.
+INJECTED = "injected-parameters"
 _AGE = re.compile(r"(?P<count>\d{1,4}) ?(?P<unit>hour|day|week)s?")
 
 
@@ -131,7 +133,7 @@ def inject(notebook: Mapping[str, Any], parameters: Mapping[str, Any], language:
     no cell is tagged. Raises UsageError for a value that the language has no word for.
     Source: papermill.readthedocs.io, "Parameterize".
     """
-    cells = list(notebook.get("cells", ()))
+    cells = [cell for cell in notebook.get("cells", ()) if INJECTED not in _tags(cell)]
     if not parameters:
         return dict(notebook)
     at = next((number for number, cell in enumerate(cells, start=1) if "parameters" in _tags(cell)), 0)
@@ -139,11 +141,11 @@ def inject(notebook: Mapping[str, Any], parameters: Mapping[str, Any], language:
     cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
-        "metadata": {"tags": ["injected-parameters"]},
+        "metadata": {"tags": [INJECTED]},
         "outputs": [],
         "source": source,
         # Notebooks of format 4.5 want an id for each cell; older ones refuse it.
-        **({"id": "injected-parameters"} if any("id" in other for other in cells) else {}),
+        **({"id": INJECTED} if any("id" in other for other in cells) else {}),
     }
     return {**notebook, "cells": [*cells[:at], cell, *cells[at:]]}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyrlab.adapters import files
 from pyrlab.adapters.docker import tags
 from pyrlab.adapters.lock_files import read_locks
-from pyrlab.errors import BuildError, HashMismatchError, ListError, StaleLockError
+from pyrlab.errors import BuildError, GoneError, HashMismatchError, ListError, NoRoomError, StaleLockError
 from pyrlab.model.locks.lockset import Earlier, Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
@@ -22,7 +22,7 @@ from pyrlab.steps.proof import FAILED, Outcome
 Say = Callable[[str], None]
 CANDIDATE, NEWEST = "candidate", "newest"
 # What says that these very pins do not make an image. A network that is down, or a full disk, says nothing about them.
-_VERDICTS = (BuildError, StaleLockError, ListError, HashMismatchError)
+_VERDICTS = (BuildError, GoneError, StaleLockError, ListError, HashMismatchError)
 # Seconds for which the newest locks of a killed run are still the newest.
 _FRESH = 6 * 3600.0
 
@@ -51,7 +51,10 @@ class Candidate:
         """
         newest = self.settings.of_variant(NEWEST)
         workspace.prepare(newest.workspace)
-        key = _digest([*current.bodies(self.settings.graph).values(), wish.words])
+        # Only their hash is kept: a URL may hold a password.
+        urls = [repository.url for repository in self.settings.r_repositories]
+        sources = repr((self.settings.apt_sources, self.settings.python_index, urls))
+        key = _digest([*current.bodies(self.settings.graph).values(), wish.words, sources])
         note = newest.workspace.work / "made.json"
         made = _read_json(note)
         if made.get("key") == key and time.time() - float(str(made.get("at", 0))) < _FRESH:
@@ -75,6 +78,8 @@ class Candidate:
         try:
             if old:
                 plan.build(old, say=self.say)
+        except NoRoomError:
+            raise
         except _VERDICTS as error:
             return "\n".join(filter(None, (error.detail, str(error))))
         return ""
@@ -83,10 +88,13 @@ class Candidate:
         """Run tests, or all, against the candidate's images; ``outputs`` names the folder of executed notebooks."""
         return proof.prove(self.own, tests, self.folder / outputs)
 
-    def remove(self) -> None:
-        """Remove the candidate's tags, and what a run that came to its end need not take up again."""
+    def remove_tags(self) -> None:
+        """Remove the candidate's tags; what is built stays in the builder's cache."""
         for name in self.settings.graph.images:
             tags.take(self.own.tag(name))
+
+    def forget(self) -> None:
+        """Remove what a run that came to its end need not take up again."""
         for path in (self.folder / "verdicts", self.settings.of_variant(NEWEST).workspace.work / "made.json"):
             path.unlink(missing_ok=True)
 

@@ -69,6 +69,12 @@ def held_back(holds: Holds, locks: Locks) -> tuple[HeldBack, ...]:
     return tuple(HeldBack(held, versions.get(Package(kinds[held.ecosystem], held.name), "")) for held in holds.entries)
 
 
+def is_older(ecosystem: str, version: str, other: str) -> bool:
+    """Tell whether a version is before another, as its ecosystem orders them."""
+    order = _ORDERS[next(kind for kind, name in ECOSYSTEMS.items() if name == ecosystem)]
+    return bool(order(version) < order(other))
+
+
 def images(
     old: Settings, new: Settings, starts: Mapping[str, tuple[float | None, float | None]]
 ) -> tuple[ImageFigures, ...]:
@@ -79,12 +85,9 @@ def images(
     )
 
 
-def runs(differences: Mapping[str, tuple[Difference, ...]]) -> tuple[NotebookRun, ...]:
-    """Return what each notebook showed, by its path: the name of a test has it between brackets, behind the lab's."""
-    return tuple(
-        NotebookRun(test.partition("[")[2].partition("-")[2].removesuffix("]"), found)
-        for test, found in sorted(differences.items())
-    )
+def runs(differences: Mapping[str, tuple[Difference, ...]], outputs: Mapping[str, str]) -> tuple[NotebookRun, ...]:
+    """Return what each notebook showed, by its path: ``outputs`` gives ``LAB-PATH`` by test."""
+    return tuple(NotebookRun(outputs[test].partition("-")[2], found) for test, found in sorted(differences.items()))
 
 
 def known_vulnerabilities(

@@ -6,7 +6,6 @@ noted as a whole before it begins: a run that is killed in between is finished b
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -44,10 +43,12 @@ class Generation:
 class Change:
     """Files to write, or to remove where the text is None, by name below the project; and image ids by tag.
 
-    ``forget`` is the number of a generation that is gone afterwards, as it is the present again.
+    ``before`` are the same files as they were: whoever has changed one since is not overwritten. ``forget`` is the
+    number of a generation that is gone afterwards, as it is the present again.
     """
 
     files: Mapping[str, str | None]
+    before: Mapping[str, str | None]
     tags: Mapping[str, str] = field(default_factory=dict)
     forget: int | None = None
 
@@ -73,7 +74,8 @@ def all_of(settings: Settings) -> list[Generation]:
 
 
 def keep(settings: Settings, *, summary: str) -> Generation:
-    """Keep the present locks and images as the latest generation; the oldest beyond ``upgrade.keep`` go."""
+    """Keep the present locks and images as the latest generation."""
+    temporary.sweep(_parent(settings))
     earlier = all_of(settings)
     number = earlier[0].number + 1 if earlier else 1
     images = {name: found for name in settings.graph.images if (found := tags.image_of(settings.tag(name)))}
@@ -84,26 +86,36 @@ def keep(settings: Settings, *, summary: str) -> Generation:
     with temporary.folder(_parent(settings)) as folder:
         whole = folder / "whole"
         whole.mkdir()
-        for name, text in _present(settings).items():
+        for name, text in present(settings).items():
             if text is not None:
                 (whole / name).write_text(text, encoding="utf-8", newline="\n")
         said = {key: value for key, value in asdict(generation).items() if key not in {"number", "folder"}}
         (whole / NOTE).write_text(json.dumps(said), encoding="utf-8")
         whole.rename(generation.folder)
+    return generation
+
+
+def prune(settings: Settings) -> None:
+    """Remove the oldest generations beyond ``upgrade.keep``."""
     for old in all_of(settings)[settings.upgrade.keep :]:
         forget(settings, old)
-    return generation
 
 
 def restoring(settings: Settings, generation: Generation) -> Change:
     """Return the change that brings a generation back."""
     texts = {name: _text(generation.folder / name) for name in _file_names(settings)}
+    # Nothing may have been held then; but a project without a lock was never upgraded.
+    texts = {name: text for name, text in texts.items() if text is not None or name == HELD}
     images = {settings.tag(name): image for name, image in generation.images.items()}
-    return Change(texts, images, forget=generation.number)
+    return Change(texts, present(settings), images, forget=generation.number)
 
 
 def apply(settings: Settings, change: Change) -> list[str]:
-    """Make a change as a whole, and return the tags whose images the engine no longer has."""
+    """Make a change as a whole, and return the tags whose images the engine no longer has.
+
+    Raises UsageError when somebody has changed one of the files meanwhile.
+    """
+    _check(settings, change, remedy="run the same again: it starts from what is there now")
     settings.workspace.work.mkdir(parents=True, exist_ok=True)
     files.write({_note(settings): json.dumps(asdict(change))})
     return _finish(settings, change)
@@ -121,8 +133,17 @@ def finish(settings: Settings) -> bool:
         raise UsageError(
             f"{note} cannot be read: {error}", remedy=f"remove it, and look what git says of the locks: rm {note}"
         ) from error
+    _check(settings, change, remedy=f"to keep what is there now: rm {note}; then nox -s build")
     _finish(settings, change)
     return True
+
+
+def _check(settings: Settings, change: Change, *, remedy: str) -> None:
+    """Raise UsageError for a file that is neither as it was nor as it is to be."""
+    now = present(settings)
+    for name, text in change.files.items():
+        if now.get(name) not in {text, change.before.get(name)}:
+            raise UsageError(f"{name} was changed while an upgrade replaced it", remedy=remedy)
 
 
 def _finish(settings: Settings, change: Change) -> list[str]:
@@ -139,14 +160,16 @@ def _finish(settings: Settings, change: Change) -> list[str]:
 
 
 def forget(settings: Settings, generation: Generation) -> None:
-    """Remove a generation: its tags, and its folder."""
+    """Remove a generation: its tags, and its folder, which is none any more from the first moment on."""
     own = settings.of_variant(generation.variant)
     for name in generation.images:
         tags.take(own.tag(name))
-    shutil.rmtree(generation.folder)
+    with temporary.folder(_parent(settings)) as folder:
+        generation.folder.rename(folder / "gone")
 
 
-def _present(settings: Settings) -> dict[str, str | None]:
+def present(settings: Settings) -> dict[str, str | None]:
+    """Return the files that belong together as they are, by name; None for one that is not there."""
     return {name: _text(settings.project / name) for name in _file_names(settings)}
 
 

@@ -67,7 +67,7 @@ class Compiler:
             bounds += [f"{name}<{below}" for name, below in self.wish.below("python").items() if name not in own]
         if bounds:
             request["constraints.txt"] = "".join(f"{bound}\n" for bound in bounds)
-        if self.wish.upgrade and self.wish.min_age:
+        if self.wish.min_age and (self.wish.upgrade or self.wish.upgrade_packages):
             request["prior"] = f"{datetime.now(UTC) - self.wish.min_age:%Y-%m-%dT%H:%M:%SZ}"
         folder = self.below.ask("python", request, *self._options(old), say=self.say)
         if (folder / "status").read_text().strip() != "0":

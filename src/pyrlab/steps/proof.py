@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,12 +24,13 @@ _RAN = {0, 1, 5}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one test ended; ``text`` is the evidence of a failure."""
+    """How one test ended; ``text`` is the evidence of a failure, ``output`` the notebook it left, as ``LAB-PATH``."""
 
     test: str
     outcome: str
     seconds: float = 0.0
     text: str = field(default="", repr=False)
+    output: str = ""
 
     @property
     def failed(self) -> bool:
@@ -60,9 +62,8 @@ class Proof:
 
     def notebook(self, test: str) -> Path | None:
         """Return the executed notebook that a test left, if it is one of a notebook and came so far."""
-        match = re.search(r"::test_own_notebook\[(?P<path>.+)\]$", test)
-        path = self.outputs / match["path"] if match else None
-        return path if path and path.is_file() else None
+        output = self.outcomes[test].output if test in self.outcomes else ""
+        return self.outputs / output if output else None
 
 
 def prove(settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
@@ -71,7 +72,9 @@ def prove(settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
     A test that does not apply to what the locks of this workspace hold has no outcome. ``outputs`` is where executed
     notebooks are put. Raises LabError when pytest could not run.
     """
-    outputs.mkdir(parents=True, exist_ok=True)
+    # What an earlier run left says nothing of this one.
+    shutil.rmtree(outputs, ignore_errors=True)
+    outputs.mkdir(parents=True)
     with temporary.folder(outputs.parent) as folder:
         results = folder / "results"
         command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider"]
@@ -99,7 +102,7 @@ def _read(results: Path, outputs: Path) -> Proof:
             continue
         # A test that fails and whose fixture then fails as well is red once.
         if not (said["test"] in found and found[said["test"]].failed):
-            found[said["test"]] = Outcome(said["test"], said["outcome"], said["seconds"], said["text"])
+            found[said["test"]] = Outcome(**said)
     return Proof(found, outputs, starts)
 
 

@@ -1,5 +1,6 @@
 """Trials of an upgrade: which tests are red because of it, and which bumps they are red by."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,19 +15,22 @@ from pyrlab.model.proof import MUST_NOT
 from pyrlab.model.settings import Settings
 from pyrlab.model.upgrade import compose
 from pyrlab.model.upgrade.bounds import bounds_of, sources_of
-from pyrlab.model.upgrade.bumps import Bump, Member, Package, bumps_of, versions
+from pyrlab.model.upgrade.bumps import Bump, Member, Package, bumps_of, moves
 from pyrlab.model.upgrade.notebooks import Difference, compare
 from pyrlab.model.upgrade.search import Search
 from pyrlab.model.upgrade.suspects import suspects
 from pyrlab.model.upgrade.verdicts import INSTALLS, Trial, Verdict
 from pyrlab.steps import fetch, proof
 from pyrlab.steps.candidate import Candidate, content
+from pyrlab.steps.images import Plan
 from pyrlab.steps.proof import FAILED, Outcome, Proof
 from pyrlab.steps.upgrade_files import read_files
 
 Say = Callable[[str], None]
 # Before a test's name: it is red when a number in the notebook's output is another than in the old image.
 NUMBERS = "numbers of "
+# Where something differs in a notebook: cell, kind, and what stands before it.
+Place = tuple[int, str, str]
 
 
 @dataclass
@@ -94,8 +98,17 @@ class Trials:
 
     def held_packages(self, take: Collection[str]) -> set[Package]:
         """Return the packages that stay as they are, where these bumps are taken."""
-        chosen = versions(self.bumps, take)
-        return {member.package for member in self.members if chosen[member.package] == member.old}
+        return {member.package for member, moved in moves(self.bumps, take).items() if not moved}
+
+    @cached_property
+    def _conditions(self) -> str:
+        """All but the locks that a verdict depends on, as a hash: tests, notebooks, how they run, the recipe."""
+        settings = self.settings
+        files = sorted(path for path in (settings.project / proof.TESTS).rglob("*.py"))
+        files += sorted(path for glob in settings.proof.notebooks for path in settings.project.glob(glob))
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
+        keys = [Plan(settings, self.newest).materials.recipe_digests, content(settings, self.current)]
+        return hashlib.sha256(repr([digests, settings.proof, settings.smoke_exempt, keys]).encode()).hexdigest()
 
     # ---- what is red, and why
 
@@ -109,23 +122,39 @@ class Trials:
         again = self.candidate.prove(red, "again").outcomes if red else {}
         flaky = {test: outcome for test, outcome in red.items() if test in again and not again[test].failed}
         still = {test: outcome for test, outcome in red.items() if test not in flaky}
-        before = self._before(still).red if still else {}
+        before = self._before(still)
         known = {test: outcome for test, outcome in still.items() if test in before}
         regressions = {test: outcome for test, outcome in still.items() if test not in known}
-        return Judged(regressions | self._changed_numbers(shown), flaky, known)
+        numbers = {
+            test: one for test, one in self._changed_numbers(shown).items() if test.removeprefix(NUMBERS) not in red
+        }
+        return Judged(regressions | numbers, flaky, known)
 
-    def _before(self, tests: Iterable[str]) -> Proof:
-        """Run tests on the old images; those of a notebook run once for all."""
-        wanted = [test for test in tests if test not in self.baseline.outcomes]
-        shown = proof.prove(self.settings, wanted, self.candidate.folder / "before") if wanted else self.baseline
-        return Proof({**self.baseline.outcomes, **shown.outcomes}, self.baseline.outputs)
+    def _before(self, tests: Iterable[str]) -> set[str]:
+        """Return which of these tests are red in the old images, too: twice, as it may be by chance."""
+        red = set(tests)
+        for folder in ("before", "before-again"):
+            red = set(proof.prove(self.settings, red, self.candidate.folder / folder).red) if red else red
+        return red
 
     @cached_property
     def baseline(self) -> Proof:
         """What the user's own notebooks show in the old images."""
+        return self._own_notebooks("old")
+
+    @cached_property
+    def _chance(self) -> dict[str, set[Place]]:
+        """The places, by test, where the notebooks show something else each time they run: in the old images alone."""
+        if not any(self.baseline.notebook(test) for test in self.baseline.outcomes):
+            return {}
+        again = self._own_notebooks("old-again")
+        return {test: set(map(_place, found)) for test, found in self._compared(self.baseline, again).items()}
+
+    def _own_notebooks(self, outputs: str) -> Proof:
+        folder = self.candidate.folder / outputs
         if not self.settings.proof.notebooks:
-            return Proof({}, self.candidate.folder / "old")
-        return proof.prove(self.settings, [f"{proof.TESTS}/test_lab_proof.py"], self.candidate.folder / "old")
+            return Proof({}, folder)
+        return proof.prove(self.settings, [f"{proof.TESTS}/test_lab_proof.py"], folder)
 
     def starts(self, shown: Proof) -> dict[str, tuple[float | None, float | None]]:
         """Return how long the labs took to answer, before and after, in seconds; None where that was not seen."""
@@ -133,11 +162,20 @@ class Trials:
         return {lab: (before.get(lab), after.get(lab)) for lab in before.keys() | after.keys()}
 
     def differences(self, shown: Proof) -> dict[str, tuple[Difference, ...]]:
-        """Return, by test, what the user's notebooks show in another way than in the old images."""
+        """Return, by test, what the user's notebooks show in another way than in the old images, but not by chance."""
+        found = self._compared(self.baseline, shown)
+        if not any(found.values()):
+            return found
+        return {
+            test: tuple(one for one in differences if _place(one) not in self._chance.get(test, set()))
+            for test, differences in found.items()
+        }
+
+    def _compared(self, before: Proof, after: Proof) -> dict[str, tuple[Difference, ...]]:
         found = {}
-        for test in shown.outcomes:
-            new, old = shown.notebook(test), self.baseline.notebook(test)
-            if new and old:
+        for test in after.outcomes:
+            old, new = before.notebook(test), after.notebook(test)
+            if old and new:
                 found[test] = compare(read(old), read(new), tolerance=self.settings.proof.tolerance)
         return found
 
@@ -198,7 +236,7 @@ class Trials:
     def try_(self, trial: Trial) -> Verdict:
         """Return what a trial shows, from memory where these very locks were tried."""
         locks = self.locks(trial.take)
-        key, verdicts = content(self.settings, locks), self.candidate.verdicts
+        key, verdicts = f"{content(self.settings, locks)} {self._conditions}", self.candidate.verdicts
         missing = [test for test in sorted(trial.tests) if verdicts.get(key, test) is None]
         installs = verdicts.get(key, INSTALLS)
         if installs is None or (missing and not installs.failed):
@@ -237,6 +275,10 @@ class Trials:
         """Return the images that tests run in: the labs that their names begin with; all where none is told."""
         labs = [lab for lab in self.settings.graph.labs if any(f"[{lab}" in test for test in tests)]
         return labs or self.images
+
+
+def _place(difference: Difference) -> Place:
+    return difference.cell, difference.kind, difference.where
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
 from pyrlab.adapters.docker.failed_step import FailedStep, failed_step
-from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, PyrlabError, StaleLockError
+from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, NoRoomError, PyrlabError, StaleLockError
 
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
 _ENTITLEMENTS = (0, 18)
@@ -141,7 +141,7 @@ def _of_python(step: FailedStep, said: str) -> PyrlabError | None:
 def _of_engine(output: str, said: str) -> PyrlabError | None:
     """Return the error of an engine that lacks room."""
     if "no space left on device" in output.lower():
-        return BuildError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=said)
+        return NoRoomError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=said)
     return None
 
 

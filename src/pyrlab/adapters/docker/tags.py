@@ -1,6 +1,8 @@
 """Tags of images: which image has one, giving and taking them. Nothing is copied."""
 
-from docker.errors import ImageNotFound
+from http import HTTPStatus
+
+from docker.errors import APIError, ImageNotFound
 
 from pyrlab.adapters.docker import engine
 
@@ -24,11 +26,14 @@ def give(image: str, tag: str) -> bool:
 
 
 def take(tag: str) -> None:
-    """Remove a tag, and its image where no other tag names it and no container uses it."""
+    """Remove a tag, and its image where no other tag names it. One that a container uses stays, with its tag."""
     try:
         engine.client().images.remove(tag, noprune=False)
     except ImageNotFound:
         return
+    except APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:
+            raise
 
 
 def size_of(tag: str) -> int | None:

@@ -53,12 +53,16 @@ def versions(bumps: Iterable[Bump], take: Collection[str]) -> dict[Package, str]
     A package that several bumps bring is there as soon as one of them is; one that several no longer need goes with
     the last of them.
     """
+    return {member.package: member.new if moved else member.old for member, moved in moves(bumps, take).items()}
+
+
+def moves(bumps: Iterable[Bump], take: Collection[str]) -> dict[Member, bool]:
+    """Return whether each member moves, where these bumps are taken."""
     taken: dict[Member, list[bool]] = {}
     for bump in bumps:
         for member in bump.members:
             taken.setdefault(member, []).append(bump.name in take)
-    moves = {member: any(votes) if member.new else all(votes) for member, votes in taken.items()}
-    return {member.package: member.new if moved else member.old for member, moved in moves.items()}
+    return {member: any(votes) if member.new else all(votes) for member, votes in taken.items()}
 
 
 def bumps_of(
