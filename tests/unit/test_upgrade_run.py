@@ -336,6 +336,8 @@ def test_other_files_of_the_same_version_can_be_the_culprit(lab: Project, world:
         return pins["gamma"] != old["gamma"]
 
     world.by_files[PLOT] = fails
+    shown = run(lab, dry_run=True).changes["requirements.lock"]
+    assert {(change.name, change.kind) for change in shown} == {("alpha", "up"), ("gamma", "other files")}
     done = run(lab)
     now = {pin.name: pin for lock in read_locks(lab.settings).python.values() for pin in lock.pins}
     assert now["alpha"].version == "3.0"

@@ -4,7 +4,7 @@ from pyrlab.adapters import files, git, lock_files
 from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import changes as model
 from pyrlab.model.changes import Change
-from pyrlab.model.locks.lockset import Earlier
+from pyrlab.model.locks.lockset import Earlier, differences
 from pyrlab.model.settings import Settings
 
 # Below the work folder.
@@ -20,10 +20,7 @@ def changes(settings: Settings, commit: str) -> dict[str, list[Change]]:
         raise UsageError(f"{commit!r} is no commit of {settings.project}", remedy="name one, as in: HEAD^ or main")
     before = _then(settings, commit).by_file(settings.graph)
     after = lock_files.read_earlier(settings, warn=lambda _: None).by_file(settings.graph)
-    found = {
-        name: model.diff(before[name].versions() if name in before else {}, lock.versions(), lock.order)
-        for name, lock in after.items()
-    }
+    found = differences(before, after)
     settings.workspace.work.mkdir(parents=True, exist_ok=True)
     path = settings.workspace.work / FILE
     if any(found.values()):

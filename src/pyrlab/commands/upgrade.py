@@ -10,10 +10,9 @@ from pathlib import Path
 from pyrlab.adapters import held_file, lists_files, lock_files
 from pyrlab.adapters.docker import engine, tags
 from pyrlab.errors import LabError, PyrlabError
-from pyrlab.model import changes
 from pyrlab.model.changes import Change
 from pyrlab.model.lists import Lists
-from pyrlab.model.locks.lockset import Earlier, Locks
+from pyrlab.model.locks.lockset import Locks, differences
 from pyrlab.model.settings import Settings
 from pyrlab.model.upgrade.bumps import Package
 from pyrlab.model.upgrade.compose import DEBS, PYTHON, R
@@ -62,7 +61,8 @@ def upgrade(settings: Settings, wish: Wish, *, dry_run: bool, say: Say) -> Upgra
     """
     started = time.monotonic()
     engine.find()
-    lists = lists_files.read_lists(settings.project, settings.graph)
+    graph = settings.graph
+    lists = lists_files.read_lists(settings.project, graph)
     current = lock_files.read_locks(settings)
     current.check(lists, settings, architecture=engine.find().architecture)
     before = generations.present(settings)
@@ -72,7 +72,7 @@ def upgrade(settings: Settings, wish: Wish, *, dry_run: bool, say: Say) -> Upgra
     held = held_file.read_holds(settings)
     if dry_run or not trials.members:
         candidate.forget()
-        return Upgrade(_changes(settings, current, newest), held.entries)
+        return Upgrade(differences(current.by_file(graph), newest.by_file(graph)), held.entries)
     _build_current(settings, current, say)
     work = _Work(trials, held, before, until=started + 60 * settings.upgrade.minutes)
     try:
@@ -176,7 +176,7 @@ class _Work:
         report = self._report(final, shown, kept, seconds=seconds)
         page = evidence.write(settings, report)
         done = Upgrade(
-            changes=_changes(settings, self.trials.current, final),
+            changes=differences(self.trials.current.by_file(settings.graph), final.by_file(settings.graph)),
             held=kept.entries,
             released=tuple(one for one in self.held.entries if kept.find(one.ecosystem, one.name) is None),
             judged=replace(self.judged, regressions=self.reasons),
@@ -264,10 +264,3 @@ class _Work:
                 if member.old and member.new and evidence.is_older(ecosystem, member.old, member.new)
             ]
         return found
-
-
-def _changes(settings: Settings, old: Locks, new: Locks) -> dict[str, list[Change]]:
-    """Return what changes from one set of locks to another, by file."""
-    before = Earlier(old.debs, old.python, old.r).by_file(settings.graph)
-    after = Earlier(new.debs, new.python, new.r).by_file(settings.graph)
-    return {file: changes.diff(before[file].versions(), made.versions(), made.order) for file, made in after.items()}

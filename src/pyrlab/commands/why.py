@@ -56,7 +56,7 @@ def _index(settings: Settings, locks: Locks, name: str, *, say: Say) -> Index:
     Only debs are wanted by debs: where no deb is called ``name``, none is read.
     """
     index = Index()
-    pins = (*locks.debs.pins(), *_of_r(locks))
+    pins = locks.all_debs
     if any(pin.name == name for pin in pins):
         say("reading what the pinned debs need")
         index.add("\n\n".join(_stanzas(settings, pins)))
@@ -69,7 +69,3 @@ def _stanzas(settings: Settings, pins: Sequence[DebPin]) -> Iterator[str]:
         stanza = debs.control(store, pin.sha256).strip("\n")
         if stanza:
             yield f"{stanza}\nFilename: {pin.path}\nSize: {pin.size}\nSHA256: {pin.sha256}"
-
-
-def _of_r(locks: Locks) -> tuple[DebPin, ...]:
-    return (*locks.r.debs, *locks.r.build_debs) if locks.r else ()

@@ -17,7 +17,7 @@ def plan(debs: DebsLock, lock: RLock, *, recipe: str) -> str:
     Each has a key for the cache of compiled packages: equal keys mean equal inputs, whatever else the lock holds.
     ``recipe`` is a digest of the scripts that compile.
     """
-    versions = {pin.name: pin.version for pin in (*debs.pins(), *lock.debs, *lock.build_debs)}
+    versions = {pin.name: pin.version for pin in (*debs.pins(), *lock.all_debs)}
     pins = {pin.name: pin for pin in lock.packages}
     ours = [pin for pin in lock.packages if not pin.deb]
     machine = f"{debs.suite} {debs.architecture}"

@@ -12,7 +12,7 @@ from pyrlab.adapters import files
 from pyrlab.adapters.docker import tags
 from pyrlab.adapters.lock_files import read_locks
 from pyrlab.errors import BuildError, GoneError, HashMismatchError, ListError, NoRoomError, StaleLockError
-from pyrlab.model.locks.lockset import Earlier, Locks
+from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps import locking, proof, workspace
@@ -137,8 +137,7 @@ def write(settings: Settings, locks: Locks) -> None:
 
 def texts(settings: Settings, locks: Locks) -> dict[str, str]:
     """Return the texts of locks by file name."""
-    found = Earlier(locks.debs, locks.python, locks.r).by_file(settings.graph)
-    return {name: lock.render() for name, lock in found.items()}
+    return {name: lock.render() for name, lock in locks.by_file(settings.graph).items()}
 
 
 def content(settings: Settings, locks: Locks) -> str:

@@ -47,7 +47,7 @@ class Job:
         """The earlier pins of debs that need not move."""
         old = self.earlier
         kept = {pin for pin in (old.debs.pins() if old.debs else ()) if self.wish.keeps("debs", pin.name)}
-        of_r = (*old.r.debs, *old.r.build_debs) if old.r else ()
+        of_r = old.r.all_debs if old.r else ()
         return kept | {pin for pin in of_r if self.wish.keeps("r", pin.name)}
 
 

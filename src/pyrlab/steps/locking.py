@@ -8,9 +8,8 @@ from pyrlab.adapters import files, lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import StaleLockError, UsageError
-from pyrlab.model import changes
 from pyrlab.model.changes import Change
-from pyrlab.model.locks.lockset import Earlier, Lock
+from pyrlab.model.locks.lockset import Earlier, differences
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps.lock_debian import lock_debian
@@ -48,19 +47,13 @@ def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[C
     before, after = old.by_file(settings.graph), new.by_file(settings.graph)
     changed = {file: made for file, made in after.items() if made is not before.get(file)}
     files.write({settings.workspace.locks / file: made.render() for file, made in changed.items()})
-    return {file: _difference(before.get(file), made) for file, made in changed.items()}
-
-
-def _difference(before: Lock | None, made: Lock) -> list[Change]:
-    if before is None:
-        return changes.diff({}, made.versions(), made.order)
-    return changes.diff(before.versions(), made.versions(), made.order, hashes=(before.hashes(), made.hashes()))
+    return differences(before, changed)
 
 
 def _check_known(wish: Wish, old: Earlier) -> None:
     """Raise UsageError when a package to upgrade is in no lock: a typing error would upgrade nothing, silently."""
     # R's packages go by the names of their debs, too: an error about one names it so.
-    debs = [deb.name for deb in (*old.r.debs, *old.r.build_debs)] if old.r else []
+    debs = [deb.name for deb in old.r.all_debs] if old.r else []
     known = {canonicalize_name(name.split(" ")[0]) for name in (*old.names(), *debs)}
     unknown = sorted(name for name in wish.upgrade_packages if canonicalize_name(name) not in known)
     if unknown:

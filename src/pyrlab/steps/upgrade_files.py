@@ -22,8 +22,8 @@ def read_files(settings: Settings, locks: Locks, members: list[Member]) -> Files
     moving = {member.package for member in members}
     debs_of = {name for ecosystem, name in moving if ecosystem == DEBS}
     python = {name for ecosystem, name in moving if ecosystem == PYTHON}
-    of_r = (*locks.r.debs, *locks.r.build_debs) if locks.r else ()
-    pins = [pin for pin in (*locks.debs.pins(), *of_r) if pin.name in debs_of]
+
+    pins = [pin for pin in locks.all_debs if pin.name in debs_of]
     return Files(_controls(settings, pins), _requirements(settings, locks, python))
 
 

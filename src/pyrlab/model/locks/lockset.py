@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pyrlab.errors import StaleLockError
+from pyrlab.model import changes
+from pyrlab.model.changes import Change
 from pyrlab.model.graph import DEBS_LOCK, Graph, lock_of
 from pyrlab.model.lists import Lists
 from pyrlab.model.locks import debs, python, r
-from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.debs import DebPin, DebsLock
 from pyrlab.model.locks.python import PythonLock, PythonPin
 from pyrlab.model.locks.r import RLock
 from pyrlab.model.settings import Settings
@@ -39,6 +41,17 @@ class Earlier:
         return [name for lock in locks if lock for name in lock.versions()]
 
 
+def differences(before: Mapping[str, Lock], after: Mapping[str, Lock]) -> dict[str, list[Change]]:
+    """Return what changed in each lock of ``after``, by file name: all of one that was not there is added."""
+    return {file: _difference(before.get(file), lock) for file, lock in after.items()}
+
+
+def _difference(before: Lock | None, after: Lock) -> list[Change]:
+    if before is None:
+        return changes.diff({}, after.versions(), after.order)
+    return changes.diff(before.versions(), after.versions(), after.order, hashes=(before.hashes(), after.hashes()))
+
+
 @dataclass(frozen=True)
 class Locks:
     """All locks of a project: Python's by image; R's where an image has R packages."""
@@ -51,9 +64,18 @@ class Locks:
         """Return the pins that all images share."""
         return self.python[graph.shared_image].closure(graph.shared_python)
 
+    @property
+    def all_debs(self) -> tuple[DebPin, ...]:
+        """The pins of all debs: of the images, of R packages, and of what compiles them."""
+        return (*self.debs.pins(), *(self.r.all_debs if self.r else ()))
+
+    def by_file(self, graph: Graph) -> dict[str, Lock]:
+        """Return the locks by file name."""
+        return Earlier(self.debs, self.python, self.r).by_file(graph)
+
     def bodies(self, graph: Graph) -> dict[str, str]:
         """Return the digest of each lock, by file name."""
-        return {name: lock.body for name, lock in Earlier(self.debs, self.python, self.r).by_file(graph).items()}
+        return {name: lock.body for name, lock in self.by_file(graph).items()}
 
     def check(
         self,

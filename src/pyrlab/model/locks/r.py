@@ -225,6 +225,11 @@ class RLock:
         return locks.header("nox -s lock", ()) + "\n" + tomli_w.dumps(document)
 
     @property
+    def all_debs(self) -> tuple[DebPin, ...]:
+        """What rlab installs and what compiling needs."""
+        return (*self.debs, *self.build_debs)
+
+    @property
     def body(self) -> str:
         """The digest of the lock."""
         return self.contents.digest

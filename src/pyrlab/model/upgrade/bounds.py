@@ -54,7 +54,7 @@ def bounds_of(locks: Locks, files: Files) -> dict[Package, dict[Package, Bound]]
 def sources_of(locks: Locks, files: Files) -> dict[Package, str]:
     """Return the source packages of debs, where their files are known."""
     sources = {}
-    for pin in _debs(locks):
+    for pin in locks.all_debs:
         fields = files.controls.get(pin.sha256)
         if fields:
             # As in "gcc-14 (14.2.0-19)" where the versions differ.
@@ -66,15 +66,11 @@ def _both(first: Bound, second: Bound) -> Bound:
     return lambda version: first(version) and second(version)
 
 
-def _debs(locks: Locks) -> list[DebPin]:
-    return [*locks.debs.pins(), *(locks.r.debs if locks.r else ()), *(locks.r.build_debs if locks.r else ())]
-
-
 _Said = Iterator[tuple[Package, Package, Bound]]
 
 
 def _all(locks: Locks, files: Files) -> _Said:
-    for pin in _debs(locks):
+    for pin in locks.all_debs:
         yield from _of_deb(pin, files.controls.get(pin.sha256, {}))
     python = python_of(locks.debs)
     for lock in locks.python.values():
