@@ -210,7 +210,7 @@ class Machine:
 
     def _add_file(self, name: str, version: str, filename: str, content: bytes, requires: Sequence[str]) -> PythonPin:
         if filename.endswith(".whl"):
-            content = _wheel(name, version, requires, f"{self._files.get(name)}")
+            content = _wheel(name, version, requires, f"{filename} {self._files.get(name)}")
         digest = hashlib.sha256(content).hexdigest()
         known = self._files.setdefault(name, [])
         known.append(

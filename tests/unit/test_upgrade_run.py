@@ -345,6 +345,16 @@ def test_other_files_of_the_same_version_can_be_the_culprit(lab: Project, world:
     assert held(done) == {}
 
 
+def test_other_files_of_the_same_version_are_taken_where_another_is_the_culprit(lab: Project, world: World) -> None:
+    run(lab)
+    lab.machine.change_wheel("gamma", "2.0")
+    lab.machine.add_wheel("alpha", "3.0")
+    world.tests[PLOT] = newer(alpha="3.0")
+    assert held(run(lab)) == {"alpha": "3.0"}
+    files = {pin.name: pin.files for lock in read_locks(lab.settings).python.values() for pin in lock.pins}
+    assert [file.filename for file in files["gamma"]] == ["gamma-2.0-1-py3-none-any.whl"]
+
+
 def test_a_full_disk_says_nothing_about_the_pins(lab: Project, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(lab)
     world.tests[PLOT] = newer(gamma="2.0")
