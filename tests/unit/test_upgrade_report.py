@@ -19,6 +19,7 @@ from pyrlab.model.upgrade.held import Held
 from pyrlab.model.upgrade.notebooks import Difference
 from pyrlab.model.upgrade.pictures import Picture
 from pyrlab.model.upgrade.report import (
+    KINDS,
     Advisory,
     HeldBack,
     ImageFigures,
@@ -88,7 +89,7 @@ def filled(text: str) -> Report:
     kinds = ("number", "table", "error", "plot", "text")
     picture = Picture("image/png", text.encode("utf-8", "replace"))
     differences = [replace(difference, kind=kind, old=picture, new=picture) for kind in kinds]
-    changes = tuple(Change(kind, text, text, text) for kind in ("up", "down", "added", "removed"))
+    changes = tuple(Change(kind, text, text, text) for kind in KINDS)
     return Report(
         day=DAY,
         suite=text,
@@ -189,7 +190,7 @@ def test_what_needs_a_look_comes_first() -> None:
         "Errors in notebooks",
         "Held back",
         "Known vulnerabilities repaired",
-        "Python: 2 newer, 2 older, 2 added, 2 removed",
+        "Python: 2 newer, 2 older, 2 added, 2 removed, 2 with other files",
         "Plots that changed",
         "Other differences in notebooks",
         "Images",

@@ -255,6 +255,20 @@ def test_what_was_red_before_is_no_regression(lab: Project, world: World) -> Non
     assert done.promoted
 
 
+def test_what_was_red_once_before_and_then_green_is_a_regression(lab: Project, world: World) -> None:
+    """A hiccup of the old image must not let a real one through."""
+    seen: list[str] = []
+
+    def fails(versions: Versions) -> str:
+        if versions["gamma"] == "2.0":
+            return "site-packages/gamma/x.py"
+        seen.append("old")
+        return "TimeoutError" if len(seen) == 1 else ""
+
+    world.tests[PLOT] = fails
+    assert held(run(lab)) == {"gamma": "2.0"}
+
+
 def test_where_all_of_it_is_red_all_is_held_and_nothing_else_changes(lab: Project, world: World) -> None:
     before = state(lab)
     old = versions_of(lab.settings)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pyrlab.model.changes import Change
+from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.upgrade.notebooks import ERROR, PLOT, TABLE, Difference
 from pyrlab.model.upgrade.pictures import Picture
 from pyrlab.model.upgrade.report import (
+    KINDS,
     Advisory,
     ImageFigures,
     NotebookRun,
@@ -24,7 +25,7 @@ from pyrlab.model.upgrade.texts import NUMBER, TEXT
 
 # A table with more rows is folded; the rows that need attention never are.
 _UNFOLDED = 15
-_MARKS = {"up": "", "down": "older", "added": "new", "removed": "removed"}
+_MARKS = {"up": "", "down": "older", "added": "new", "removed": "removed", OTHER_FILES: OTHER_FILES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,7 @@ def _updates(updates: Updates, advisories: Iterable[Advisory]) -> Section:
     if updates.indirect:
         rows = tuple(_change(one, repaired) for one in updates.indirect)
         parts.append(Grid(headings, rows, f"{counted(len(rows), 'package')} that no list names", minor=True))
-    kinds = (("up", "newer"), ("down", "older"), ("added", "added"), ("removed", "removed"))
-    numbers = [(sum(one.kind == kind for one in updates.all), word) for kind, word in kinds]
+    numbers = [(sum(one.kind == kind for one in updates.all), word) for kind, word in KINDS.items()]
     said = ", ".join(f"{number:,} {word}" for number, word in numbers if number)
     return Section(f"{updates.ecosystem}: {said}", tuple(parts))
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from unicodedata import category
 
-from pyrlab.model.changes import Change
+from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.upgrade.held import Held
 from pyrlab.model.upgrade.notebooks import ERROR, Difference
 from pyrlab.model.upgrade.texts import NUMBER
 
+# What is said of so many packages, by the kind of their change, in this order.
+KINDS = {"up": "newer", "down": "older", "added": "added", "removed": "removed", OTHER_FILES: "with other files"}
 _MOST_NAMES = 3
 _MOST_NUMBERS = 5
 _MINUTE = 60
@@ -208,13 +210,10 @@ def join(phrases: Iterable[Phrase], separator: str) -> Phrase:
 
 
 def _moves(report: Report) -> Iterator[Phrase]:
-    said = {"up": "newer", "down": "older", "added": "added", "removed": "removed"}
-    for kind, word in said.items():
-        number = report.count(kind)
-        if number:
-            # Once is enough: 62 packages newer, 3 added.
-            noun = "" if any(report.count(earlier) for earlier in list(said)[: list(said).index(kind)]) else " package"
-            yield (f"{number:,}{noun + ('s' if noun and number > 1 else '')} {word}",)
+    counts = [(number, word) for kind, word in KINDS.items() if (number := report.count(kind))]
+    for place, (number, word) in enumerate(counts):
+        # Once is enough: 62 packages newer, 3 added.
+        yield (f"{number:,} {word}" if place else f"{counted(number, 'package')} {word}",)
 
 
 def _in_notebooks(report: Report, kind: str, what: str, happened: str = "") -> Iterator[Phrase]:
