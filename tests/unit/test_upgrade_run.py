@@ -28,6 +28,8 @@ from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
 
 Versions = Mapping[str, str]
 Fails = Callable[[Versions], str]
+OWN = f"{proof.TESTS}/test_lab_proof.py"
+BOOK = f"{OWN}::test_own_notebook[pylab-book.ipynb]"
 PLOT, MODEL, TABLE = (
     "tests/smoke/t.py::test_plot[pylab]",
     "tests/smoke/t.py::test_model[rlab]",
@@ -46,10 +48,14 @@ def versions_of(settings: Settings) -> dict[str, str]:
 
 @dataclass
 class World:
-    """Plays pytest: each test says by the installed versions why it fails, or nothing. ``runs`` are all runs."""
+    """Plays pytest: each test says by the installed versions why it fails, or nothing. ``runs`` are all runs.
+
+    ``prints`` has what the notebook of a test prints.
+    """
 
     tests: dict[str, Fails] = field(default_factory=dict)
     by_files: dict[str, Callable[[Settings], bool]] = field(default_factory=dict)
+    prints: dict[str, Callable[[Versions], str]] = field(default_factory=dict)
     runs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def prove(self, settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
@@ -57,14 +63,23 @@ class World:
         self.runs.append((settings.variant, tuple(sorted(tests))))
         plan = Plan(settings, read_locks(settings))
         outcomes = {}
-        for test in sorted(tests) or self.tests:
-            lab = re.findall(r"\[(\w+)\]", test)[0]
+        for test in self.prints if tests == [OWN] else sorted(tests) or self.tests:
+            lab = re.findall(r"\[(\w+)", test)[0]
             assert plan.is_current(lab), f"{lab} is not built for {test}"
             why = self.tests[test](versions_of(settings))
             if test in self.by_files and self.by_files[test](settings):
                 why = "Error: other files"
-            outcomes[test] = Outcome(test, FAILED if why else PASSED, text=why)
+            output = self._execute(test, versions_of(settings), outputs) if test in self.prints else ""
+            outcomes[test] = Outcome(test, FAILED if why else PASSED, text=why, output=output)
         return Proof(outcomes, outputs)
+
+    def _execute(self, test: str, versions: Versions, outputs: Path) -> str:
+        name = re.findall(r"\[(.+)\]", test)[0]
+        stream = {"output_type": "stream", "name": "stdout", "text": self.prints[test](versions)}
+        cell = {"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [stream], "source": "print(x)"}
+        outputs.mkdir(parents=True, exist_ok=True)
+        (outputs / name).write_text(json.dumps({"cells": [cell], "nbformat": 4, "metadata": {}}), encoding="utf-8")
+        return str(name)
 
     @property
     def trials(self) -> int:
@@ -253,6 +268,34 @@ def test_what_was_red_before_is_no_regression(lab: Project, world: World) -> Non
     assert held(done) == {}
     assert list(done.judged.known) == [PLOT]
     assert done.promoted
+
+
+def with_notebook(lab: Project, world: World, prints: Callable[[Versions], str], *, numbers: str) -> None:
+    """Have a notebook that prints so, and what ``proof.numbers`` says of its numbers."""
+    lab.toml += f'[proof]\nnotebooks = ["book.ipynb"]\nnumbers = "{numbers}"\n'
+    world.tests[BOOK] = lambda _: ""
+    world.prints[BOOK] = prints
+
+
+def test_a_number_that_changes_is_told_or_held_back(lab: Project, world: World) -> None:
+    with_notebook(lab, world, lambda versions: f"mean {42 if versions['gamma'] == '1.0' else 41}", numbers="may change")
+    before, images = state(lab), dict(lab.machine.images)
+    done = run(lab)
+    assert done.report
+    assert [(one.was, one.now) for notebook in done.report.notebooks for one in notebook.differences] == [("42", "41")]
+    assert held(done) == {}
+    _reset(lab, before, images)
+    lab.toml = lab.toml.replace("may change", "must not change")
+    assert held(run(lab)) == {"gamma": "2.0"}
+
+
+def test_a_number_that_differs_each_time_blames_nobody_and_is_not_told(lab: Project, world: World) -> None:
+    drawn = iter(range(10**6))
+    with_notebook(lab, world, lambda _: f"random {next(drawn)}", numbers="must not change")
+    done = run(lab)
+    assert held(done) == {}
+    assert done.report
+    assert [notebook.differences for notebook in done.report.notebooks] == [()]
 
 
 def test_what_was_red_once_before_and_then_green_is_a_regression(lab: Project, world: World) -> None:
