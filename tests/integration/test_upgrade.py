@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import LISTS, SOURCE, Project, make_project
 from cran_server import CranServer, put, tarball
 from deb_archive import deb, publish
@@ -138,6 +139,16 @@ def lab(origin: Project, shelf: Shelf, tmp_path: Path) -> Project:
     return made
 
 
+@pytest.fixture
+def served_lab(lab: Project, free_port: int, tmp_path: Path) -> Iterator[str]:
+    """Serve pylab, and return a link that it answers."""
+    options = ["--no-browser", "--port", str(free_port), "--notebooks", str(tmp_path / "notebooks")]
+    printed = lab.succeed("serve", "pylab", *options)
+    link = printed.split("pylab is ready: ")[1].split()[0]
+    yield link.replace("/lab?", "/api/status?")
+    lab.succeed("stop", "pylab")
+
+
 def notebook(kernel: str, language: str, *sources: str) -> str:
     """Return a notebook of these cells, the first of which holds its parameters."""
     cells: list[dict[str, object]] = [
@@ -179,9 +190,15 @@ def break_all(shelf: Shelf) -> None:
     shelf.r_package("upr", "2.0", "stop('upr is broken')")
 
 
-def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(lab: Project, shelf: Shelf) -> None:
+def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(
+    lab: Project, shelf: Shelf, served_lab: str, tmp_path: Path
+) -> None:
     before = state(lab)
     break_all(shelf)
+    mine = tmp_path / "mine.ipynb"
+    mine.write_text(notebook("python3", "python", "print('mine')"), encoding="utf-8")
+    (lab.path / "analysis/m\u00f6re [1].ipynb").symlink_to(mine)
+    source = mine.read_text(encoding="utf-8")
     lab.write("analysis/red.ipynb", notebook("python3", "python", "", "raise ValueError('red for years')"))
     printed = lab.succeed("upgrade", *ALL)
     now = versions(lab)
@@ -196,6 +213,9 @@ def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(lab: Projec
         assert why in held
         assert name in printed
     assert "red.ipynb" in printed
+    assert "[1].ipynb" not in printed
+    assert mine.read_text(encoding="utf-8") == source
+    assert requests.get(served_lab, timeout=30).ok, "the lab that ran is not touched"
     lab.succeed("lock", "--check")
     assert "nothing to do" in lab.succeed("build", "--locked")
     started = time.monotonic()
