@@ -1,14 +1,19 @@
 """Bumps: what can only move together is one, and every choice that heeds their needs is a consistent lock."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrlab.model.upgrade.bumps import Bound, Bump, Member, Package, bumps_of, versions
+from pyrlab.model.upgrade.bumps import Bound, Bump, Member, Package, bumps_of, moves
+
+
+def versions(bumps: Iterable[Bump], take: Collection[str]) -> dict[Package, str]:
+    """Return the version of each package that changes, where these bumps are taken; "" is: not installed."""
+    return {member.package: member.new if moved else member.old for member, moved in moves(bumps, take).items()}
 
 
 @dataclass

@@ -23,7 +23,8 @@ from pyrlab.model.locks.debs import DebPin, DebsLock
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonLock
 from pyrlab.model.locks.r import RFile, RLock, RPin
-from pyrlab.model.wants import DEBIAN, PYTHON, Line, Node, R, Wants, wants
+from pyrlab.model.outdated import DEBIAN, PYTHON, R
+from pyrlab.model.wants import Line, Node, Wants, wants
 from pyrlab.model.why import Chain, chains, near_names
 
 Run = Callable[..., tuple[int, str, str]]

@@ -3,12 +3,14 @@
 import codecs
 import contextlib
 import errno
+import json
 import os
 import signal
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.errors import StaleLockError
@@ -46,6 +48,15 @@ def read(path: Path, *, remedy: str) -> str:
         # Half of UTF-16 is valid UTF-8.
         raise _not_utf_8(path, content)
     return text
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what a file of our own, or an executed notebook, says; nothing where it is not there or not whole."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _not_utf_8(path: Path, content: bytes) -> StaleLockError:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 
 from pyrlab.adapters import lock_files
@@ -11,7 +10,6 @@ from pyrlab.adapters.cran import repository
 from pyrlab.adapters.debian import archive
 from pyrlab.adapters.http import THREADS, NotThereError
 from pyrlab.adapters.lists_files import read_lists
-from pyrlab.adapters.python.metadata import requirements
 from pyrlab.errors import StaleLockError
 from pyrlab.model.debian import Index
 from pyrlab.model.lists import Lists
@@ -20,9 +18,10 @@ from pyrlab.model.locks.lockset import Earlier, glibc_of, names_of, python_of
 from pyrlab.model.locks.python import PythonPin
 from pyrlab.model.outdated import PythonLocked, Row, RWorld, commit_rows, debian_rows, python_rows, r_rows
 from pyrlab.model.python_releases import Newest, newest
-from pyrlab.model.python_tags import applies, environment, tags
+from pyrlab.model.python_tags import tags
 from pyrlab.model.settings import Settings
 from pyrlab.steps import fetch
+from pyrlab.steps.pinned_files import requirements_of
 
 Say = Callable[[str], None]
 
@@ -64,7 +63,7 @@ def _python(settings: Settings, lists: Lists, locks: Earlier, debs: DebsLock, sa
         pins = {pin.name: pin for pin in (lock.pins if lock else ())}
         found = _newest(settings, sorted({request.name for request in requests}), pins.values(), debs)
         target = f"Python {python_of(debs)} on {debs.architecture}"
-        locked = PythonLocked(pins, target, lambda pin: _wants(settings, pin, debs))
+        locked = PythonLocked(pins, target, lambda pin: requirements_of(settings, pin, debs))
         rows.update(dict.fromkeys(python_rows(requests, locked, found)))
     return list(rows)
 
@@ -85,14 +84,6 @@ def _newest(
 
     with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip(names, pool.map(look, names), strict=True))
-
-
-def _wants(settings: Settings, pin: PythonPin, debs: DebsLock) -> list[Requirement]:
-    """Return what a pinned wheel needs, if this machine has it; it is not fetched for that."""
-    file = pin.file_for(debs.architecture)
-    path = fetch.store_of(settings).get(file.sha256) if file and file.is_wheel else None
-    values = environment(python=python_of(debs), architecture=debs.architecture)
-    return [wanted for wanted in (requirements(path) if path else []) if applies(wanted.marker, values)]
 
 
 def _r(  # noqa: PLR0913, PLR0917 - what one run knows

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 
 from pyrlab.adapters import held_file, lists_files, lock_files
@@ -116,6 +116,7 @@ class _Work:
     reasons: dict[str, Outcome] = field(default_factory=dict)
     holding: dict[str, frozenset[str]] = field(default_factory=dict)
     count: int = 0
+    day: date = field(default_factory=date.today)
 
     @property
     def settings(self) -> Settings:
@@ -192,7 +193,7 @@ class _Work:
         changed = evidence.updates(current, final, self.trials.asked)
         repaired, unreachable = evidence.known_vulnerabilities(settings, changed, final.debs.architecture, say=self.say)
         return Report(
-            day=evidence.day(),
+            day=self.day,
             suite=settings.suite,
             updates=changed,
             held=evidence.held_back(kept, final),
@@ -220,7 +221,7 @@ class _Work:
             images = {tag: image for tag, image in found.items() if image is not None}
             if len(images) < len(found):
                 raise LabError("the candidate's images are gone; nothing is changed", remedy="nox -s upgrade")
-            generations.keep(settings, summary=f"before the upgrade of {datetime.now(UTC):%Y-%m-%d}")
+            generations.keep(settings, summary=f"before the upgrade of {self.day}")
         generations.apply(settings, generations.Change(files, self.before, images))
 
     def _kept(self) -> Holds:
@@ -248,7 +249,6 @@ class _Work:
 
     def _held(self) -> list[Held]:
         """Return what is held back, each package with why, and since when."""
-        today = datetime.now(UTC).date()
         found = []
         for bump in self.trials.bumps:
             tests = self.holding.get(bump.name, frozenset())
@@ -258,7 +258,7 @@ class _Work:
             test = seen.test if seen else ""
             why = short(_SECRET.sub("//", seen.last_line), _LONGEST_WHY) if seen else "it stands on what is held back"
             found += [
-                Held(ecosystem, member.package.name, member.new, why, test, today)
+                Held(ecosystem, member.package.name, member.new, why, test, self.day)
                 for member in bump.members
                 for ecosystem in [ECOSYSTEMS[member.package.ecosystem]]
                 if member.old and member.new and evidence.is_older(ecosystem, member.old, member.new)

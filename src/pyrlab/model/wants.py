@@ -12,8 +12,8 @@ from pyrlab.model.locks.debs import ROOT, DebPin
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonPin
 from pyrlab.model.locks.r import RPin
+from pyrlab.model.outdated import DEBIAN, PYTHON, R
 
-DEBIAN, PYTHON, R = "Debian", "Python", "R"
 ESSENTIAL = "Debian itself"
 
 

@@ -12,7 +12,8 @@ from pyrlab.errors import PyrlabError, StaleLockError, UsageError
 from pyrlab.model.graph import Graph
 from pyrlab.model.lists import DebRequest, Lists, PythonRequest, RRequest
 from pyrlab.model.locks.debs import ROOT
-from pyrlab.model.wants import DEBIAN, PYTHON, Line, Node, Pinned, R, Wants
+from pyrlab.model.outdated import DEBIAN, PYTHON, R
+from pyrlab.model.wants import Line, Node, Pinned, Wants
 
 _NUMBER = re.compile(r"(.*):([0-9]+)")
 _NEAR = 5

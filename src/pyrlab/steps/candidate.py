@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps import locking, proof, workspace
 from pyrlab.steps.images import Plan
-from pyrlab.steps.proof import FAILED, Outcome
+from pyrlab.steps.proof import Outcome
 
 Say = Callable[[str], None]
 CANDIDATE, NEWEST = "candidate", "newest"
@@ -56,8 +56,8 @@ class Candidate:
         sources = repr((self.settings.apt_sources, self.settings.python_index, urls))
         key = _digest([*current.bodies(self.settings.graph).values(), wish.words, sources])
         note = newest.workspace.work / "made.json"
-        made = _read_json(note)
-        if made.get("key") == key and time.time() - float(str(made.get("at", 0))) < _FRESH:
+        made = files.read_json(note)
+        if made.get("key") == key and time.time() - made["at"] < _FRESH:
             self.say("taking up the newest locks of the run before")
             return read_locks(newest)
         note.unlink(missing_ok=True)
@@ -145,18 +145,5 @@ def content(settings: Settings, locks: Locks) -> str:
     return _digest(locks.bodies(settings.graph).values())
 
 
-def unbuilt(test: str, reason: str) -> Outcome:
-    """Return the outcome of a test whose image cannot be built."""
-    return Outcome(test, FAILED, text=reason)
-
-
 def _digest(texts: Collection[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _read_json(path: Path) -> Mapping[str, object]:
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}

@@ -1,7 +1,6 @@
 """The evidence of an upgrade: what is told of it, out of what was seen, and the files that are kept of that."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pyrlab.adapters.docker import tags
 from pyrlab.adapters.http import Web
 from pyrlab.adapters.python import advisories
 from pyrlab.errors import PyrlabError
+from pyrlab.model import changes
 from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
@@ -47,14 +47,11 @@ def updates(old: Locks, new: Locks, asked: Iterable[Package]) -> tuple[Updates, 
 
 
 def _change(member: Member) -> Change:
-    order = _ORDERS[member.package.ecosystem]
-    if not member.old or not member.new:
-        kind = "added" if member.new else "removed"
-    elif member.old == member.new:
-        kind = OTHER_FILES
-    else:
-        kind = "up" if order(member.old) < order(member.new) else "down"
-    return Change(kind, member.package.name, member.old, member.new)
+    name = member.package.name
+    if member.old == member.new:
+        return Change(OTHER_FILES, name, member.old, member.new)
+    [change] = changes.diff({name: member.old}, {name: member.new}, _ORDERS[member.package.ecosystem])
+    return change
 
 
 def held_back(holds: Holds, locks: Locks) -> tuple[HeldBack, ...]:
@@ -147,8 +144,3 @@ def write(settings: Settings, report: Report) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     files.write({folder / MARKDOWN: markdown(report), folder / HTML: html(report)})
     return folder / HTML
-
-
-def day() -> date:
-    """Return today, as a report says it."""
-    return date.today()  # noqa: DTZ011 - a day is the reader's own

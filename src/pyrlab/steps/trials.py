@@ -1,30 +1,27 @@
 """Trials of an upgrade: which tests are red because of it, and which bumps they are red by."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
+from pyrlab.adapters.files import read_json
 from pyrlab.adapters.python.metadata import modules
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.proof import MUST_NOT
 from pyrlab.model.settings import Settings
 from pyrlab.model.upgrade import compose
-from pyrlab.model.upgrade.bounds import bounds_of, sources_of
+from pyrlab.model.upgrade.bounds import Files, bounds_of, sources_of
 from pyrlab.model.upgrade.bumps import Bump, Member, Package, bumps_of, moves
 from pyrlab.model.upgrade.notebooks import Difference, compare
 from pyrlab.model.upgrade.search import Search
 from pyrlab.model.upgrade.suspects import suspects
 from pyrlab.model.upgrade.verdicts import INSTALLS, Trial, Verdict
-from pyrlab.steps import fetch, proof
+from pyrlab.steps import pinned_files, proof
 from pyrlab.steps.candidate import Candidate, content
 from pyrlab.steps.images import Plan
 from pyrlab.steps.proof import FAILED, Outcome, Proof
-from pyrlab.steps.upgrade_files import read_files
 
 Say = Callable[[str], None]
 # Before a test's name: it is red when a number in the notebook's output is another than in the old image.
@@ -80,7 +77,7 @@ class Trials:
     @cached_property
     def bumps(self) -> tuple[Bump, ...]:
         """What moves, grouped by what can move alone."""
-        old, new = (read_files(self.settings, locks, self.members) for locks in (self.current, self.newest))
+        old, new = (self._files(locks) for locks in (self.current, self.newest))
         sources = sources_of(self.current, old) | sources_of(self.newest, new)
         return bumps_of(
             self.members,
@@ -88,6 +85,17 @@ class Trials:
             bounds_of(self.newest, new),
             asked=self.asked,
             sources=sources,
+        )
+
+    def _files(self, locks: Locks) -> Files:
+        """Return what the files of the packages that move say, as far as this machine has them."""
+        moving = {member.package for member in self.members}
+        debs = [pin for pin in locks.all_debs if Package(compose.DEBS, pin.name) in moving]
+        pins = [pin for lock in locks.python.values() for pin in lock.pins]
+        wheels = [pin for pin in pins if Package(compose.PYTHON, pin.name) in moving]
+        return Files(
+            controls={pin.sha256: pinned_files.control(self.settings, pin) for pin in debs},
+            requirements={pin.name: pinned_files.requirements_of(self.settings, pin, locks.debs) for pin in wheels},
         )
 
     def locks(self, take: Collection[str]) -> Locks:
@@ -176,7 +184,7 @@ class Trials:
         for test in after.outcomes:
             old, new = before.notebook(test), after.notebook(test)
             if old and new:
-                found[test] = compare(read(old), read(new), tolerance=self.settings.proof.tolerance)
+                found[test] = compare(read_json(old), read_json(new), tolerance=self.settings.proof.tolerance)
         return found
 
     def _changed_numbers(self, shown: Proof) -> dict[str, Outcome]:
@@ -198,19 +206,17 @@ class Trials:
     def _source(self, test: str) -> str:
         """Return the code of a notebook's cells, where the test is one of a notebook."""
         path = self.baseline.notebook(test.removeprefix(NUMBERS))
-        cells = read(path).get("cells", []) if path else []
+        cells = read_json(path).get("cells", []) if path else []
         return "\n".join("".join(cell.get("source", "")) for cell in cells if cell.get("cell_type") == "code")
 
     @cached_property
     def _modules(self) -> Mapping[str, str]:
         """The distributions of Python's modules, of what moves."""
-        store, architecture = fetch.store_of(self.settings), self.newest.debs.architecture
         moving = {member.package.name for member in self.members if member.package.ecosystem == compose.PYTHON}
         found: dict[str, str] = {}
         for pin in (pin for lock in self.newest.python.values() for pin in lock.pins if pin.name in moving):
-            file = pin.file_for(architecture)
-            path = store.get(file.sha256) if file and file.is_wheel else None
-            for module in modules(path) if path else ():
+            wheel = pinned_files.wheel(self.settings, pin, self.newest.debs)
+            for module in modules(wheel) if wheel else ():
                 found.setdefault(module, pin.name)
         return found
 
@@ -279,15 +285,6 @@ class Trials:
 
 def _place(difference: Difference) -> Place:
     return difference.cell, difference.kind, difference.where
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Read a notebook; an empty one where it cannot be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _words(tests: Collection[str]) -> str:

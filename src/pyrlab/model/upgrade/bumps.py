@@ -39,7 +39,7 @@ class Bump:
     """What is taken or held back as one. ``needs`` are the names of all bumps without which it cannot be taken.
 
     ``name`` is that of its most telling member, and no other bump's. A package that several bumps bring, or that
-    several no longer need, is a member of each: see ``versions``.
+    several no longer need, is a member of each: see ``moves``.
     """
 
     name: str
@@ -47,17 +47,12 @@ class Bump:
     needs: frozenset[str] = frozenset()
 
 
-def versions(bumps: Iterable[Bump], take: Collection[str]) -> dict[Package, str]:
-    """Return the version of each package that changes, where these bumps are taken; "" is: not installed.
+def moves(bumps: Iterable[Bump], take: Collection[str]) -> dict[Member, bool]:
+    """Return whether each member moves, where these bumps are taken.
 
     A package that several bumps bring is there as soon as one of them is; one that several no longer need goes with
     the last of them.
     """
-    return {member.package: member.new if moved else member.old for member, moved in moves(bumps, take).items()}
-
-
-def moves(bumps: Iterable[Bump], take: Collection[str]) -> dict[Member, bool]:
-    """Return whether each member moves, where these bumps are taken."""
     taken: dict[Member, list[bool]] = {}
     for bump in bumps:
         for member in bump.members:
