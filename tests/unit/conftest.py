@@ -14,6 +14,7 @@ from machine import Machine, Project, running
 from pyrlab.adapters import lists_files, process
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import main as cli
+from pyrlab.cli import terminal
 from pyrlab.model import settings
 from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
 from pyrlab.model.settings import Settings
@@ -57,7 +58,7 @@ def command_line(
 ) -> Callable[..., tuple[int, str, str]]:
     """Return a runner of pyrlab's command line in this very process: status, output, messages."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
-    for console in (cli.out, cli.err):
+    for console in (terminal.out, terminal.err):
         monkeypatch.setattr(console, "file", None)
 
     def call(*arguments: str) -> tuple[int, str, str]:

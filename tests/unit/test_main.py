@@ -15,6 +15,7 @@ from graphs import TEXT
 
 from pyrlab import __version__
 from pyrlab.cli import main as cli
+from pyrlab.cli import terminal, verbs
 from pyrlab.commands import outdated
 from pyrlab.steps import locking
 
@@ -28,7 +29,7 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     """Return a runner of the command line in a small project: it gives the status and the messages."""
     monkeypatch.chdir(project)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
-    monkeypatch.setattr(cli.err, "file", None)
+    monkeypatch.setattr(terminal.err, "file", None)
 
     def call(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["pyrlab", *arguments])
@@ -151,7 +152,7 @@ def test_an_interrupt_says_what_it_knows(
     def build(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "build_images", build)
+    monkeypatch.setattr(verbs, "build_images", build)
     assert run("build") == (130, "interrupted\n")
 
 

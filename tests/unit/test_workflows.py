@@ -19,7 +19,7 @@ import pytest
 import yaml
 from graphs import SOURCE
 
-from pyrlab.cli import main as cli
+from pyrlab.cli.verbs import cli
 from pyrlab.commands.propose import BRANCH
 
 FOLDER = SOURCE / ".github/workflows"
@@ -138,10 +138,10 @@ CALLS = [sessions_of(command) for command in all_commands()]
 )
 def test_each_call_is_one_that_pyrlab_knows(session: str, arguments: tuple[str, ...]) -> None:
     assert session in known_sessions()
-    verb = cli.cli.commands.get(session)
+    verb = cli.commands.get(session)
     # `engine` hands only --debug on, and takes whatever the session behind it is given.
     if verb and session != "engine":
-        with click.Context(cli.cli) as parent:
+        with click.Context(cli) as parent:
             verb.make_context(session, list(arguments), parent=parent)
 
 

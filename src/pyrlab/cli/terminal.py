@@ -1,8 +1,11 @@
 """What may reach a terminal: packages' own code prints, too, and must neither steer it nor hide what is said."""
 
 import logging
+import os
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -41,3 +44,11 @@ class HarmlessFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line."""
         return harmless(super().format(record))
+
+
+# After `>&-` there is no such stream at all; then what would be written is nobody's.
+sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+# A log file has no width of its own: there, tables are as wide as they need to be.
+out = HarmlessConsole(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
+err = HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)

@@ -23,9 +23,10 @@ from pyrlab.model.upgrade.verdicts import INSTALLS
 from pyrlab.model.wish import Wish
 from pyrlab.steps import evidence, generations
 from pyrlab.steps.candidate import Candidate, texts
+from pyrlab.steps.comparison import Comparison, Judged
 from pyrlab.steps.images import Plan
 from pyrlab.steps.proof import FAILED, Outcome, Proof
-from pyrlab.steps.trials import Judged, Trials
+from pyrlab.steps.trials import Trials
 
 Say = Callable[[str], None]
 # So often the full proof of what a search found may show more that is red.
@@ -68,7 +69,7 @@ def upgrade(settings: Settings, wish: Wish, *, dry_run: bool, say: Say) -> Upgra
     before = generations.present(settings)
     candidate = Candidate(settings, say)
     newest = candidate.relock(current, wish)
-    trials = Trials(candidate, current, newest, _asked(lists))
+    trials = Trials(Comparison(candidate), current, newest, _asked(lists))
     held = held_file.read_holds(settings)
     if dry_run or not trials.members:
         candidate.forget()
@@ -157,7 +158,7 @@ class _Work:
         if reason:
             return {INSTALLS: Outcome(INSTALLS, FAILED, text=reason)}, Proof({}, self.trials.candidate.folder)
         self.say("proving the candidate")
-        shown, judged = self.trials.prove((), "new")
+        shown, judged = self.trials.comparison.prove()
         self.judged.add(judged)
         return judged.regressions, shown
 
@@ -199,9 +200,9 @@ class _Work:
             held=evidence.held_back(kept, final),
             advisories=repaired,
             unreachable=unreachable,
-            images=evidence.images(settings, self.trials.candidate.own, self.trials.starts(shown)),
+            images=evidence.images(settings, self.trials.candidate.own, self.trials.comparison.starts(shown)),
             notebooks=evidence.runs(
-                self.trials.differences(shown), {test: one.output for test, one in shown.outcomes.items()}
+                self.trials.comparison.differences(shown), {test: one.output for test, one in shown.outcomes.items()}
             ),
             tolerance=settings.proof.tolerance,
             flaky=tuple(sorted(self.judged.flaky)),
