@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from pyrlab.adapters import process, temporary
 from pyrlab.errors import LabError
 from pyrlab.model.settings import VARIANT, Settings
 
-Say = Callable[[str], None]
 TESTS = "tests/smoke"
 # As long as the smoke tests of two labs and many notebooks may take together.
 TIMEOUT = 4 * 3600.0

@@ -19,9 +19,6 @@ class _Pin(Protocol):
     @property
     def name(self) -> str: ...
 
-    @property
-    def version(self) -> str: ...
-
 
 _AnyPin = TypeVar("_AnyPin", bound=_Pin)
 
