@@ -254,6 +254,29 @@ class Docker:
         return "\n".join(self.lines)
 
 
+class DamagedDocker(Docker):
+    """An engine that was killed while files were sent to it: it misses them, until its copies are pruned."""
+
+    def __init__(self, *, heals: bool = True) -> None:
+        """Take whether pruning helps."""
+        super().__init__(
+            "#5 [root-configured 1/1] RUN --mount=type=bind,from=recipe,source=root,target=/dev/recipe configure",
+            '#5 ERROR: failed to calculate checksum of ref eae1::j2615: "/root": not found',
+            'ERROR: failed to calculate checksum of ref eae1::j2615: "/root": not found',
+            status=1,
+        )
+        self.heals, self.pruned = heals, 0
+
+    def run(self, command: Sequence[str], **given: object) -> str:
+        """Take the place of process.run."""
+        if command[2] == "prune":
+            assert command[3:] == ["--force", "--filter", "type=source.local"]
+            self.pruned += 1
+            self.status = 0 if self.heals else 1
+            return ""
+        return super().run(command, **given)
+
+
 def run(work: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch, *, reach: bool = False) -> list[str]:
     """Bake two targets with ``docker``, and return what was told."""
     monkeypatch.setattr(process, "run", docker.run)
@@ -301,3 +324,24 @@ def test_a_failed_bake_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(StaleLockError, match=r"^no lock has libfoo, which pinned packages need$"):
         run(tmp_path, docker, monkeypatch)
     assert not any(path.exists() for path in docker.places)
+
+
+def test_files_that_a_killed_engine_lost_are_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = DamagedDocker()
+    assert run(tmp_path, docker, monkeypatch)[0] == "the engine has lost files that it was sent: sending them again"
+    assert docker.pruned == 1
+
+
+def test_an_engine_that_stays_damaged_is_asked_twice_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = DamagedDocker(heals=False)
+    with pytest.raises(BuildError, match=r"^a build step failed$"):
+        run(tmp_path, docker, monkeypatch)
+    assert docker.pruned == 1
+
+
+def test_a_packages_own_words_prune_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = DamagedDocker()
+    docker.lines = tuple(f"#5 0.1 {line}" for line in docker.lines)
+    with pytest.raises(BuildError):
+        run(tmp_path, docker, monkeypatch)
+    assert docker.pruned == 0

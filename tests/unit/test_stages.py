@@ -12,7 +12,7 @@ from pyrlab.model.graph import Graph
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.sections import HEAVY, Section, sections
-from pyrlab.model.stages import Stage, keys, needed, render, stages_in
+from pyrlab.model.stages import Stage, keys, needed, render, stages_in, stamped
 
 DOCKER = SOURCE / "docker"
 RECIPE = recipe.digests(recipe.read(DOCKER))
@@ -181,3 +181,31 @@ def test_a_dockerfile_holds_instructions_alone(graph: Graph) -> None:
         "VOLUME",
     }
     assert "\n\n\n" not in text
+
+
+def test_a_step_names_what_it_mounts_by_digest() -> None:
+    """What a killed engine believes of the files that it has must not make an old step pass for a new one."""
+    before, after = BASE, locks_of(pin("numpy", size=HEAVY), pin("six", version="2.0"))
+    texts = []
+    for locks in (before, after):
+        made = sections(GRAPH, locks, recipe=RECIPE["r"], origin="trixie") | TOOLS
+        plain = render(GRAPH, made, template, cache="ours")
+        text = stamped(plain, made, RECIPE)
+        found = stages_in(text)
+        assert found.keys() == stages_in(plain).keys()
+        for stage in found.values():
+            for section in stage.sections:
+                assert f"{section}@{made[section].digest[:16]}" in stage.text
+            for folder in stage.recipe:
+                # What is copied, and not run, is told apart by its name and bytes alone.
+                assert "/" in folder or f"{folder}@{RECIPE[folder][:16]}" in stage.text
+        texts.append(found)
+    moved = {name for name in texts[0] if texts[1][name].text != texts[0][name].text}
+    assert len(moved) == 1
+    assert re.fullmatch(r"python-\S+\.light-\S+", moved.pop())
+
+
+def test_a_stamp_changes_nothing_else() -> None:
+    made = sections(GRAPH, BASE, recipe=RECIPE["r"], origin="trixie") | TOOLS
+    plain = render(GRAPH, made, template, cache="ours")
+    assert re.sub(r": (?:\S+@[0-9a-f]{16} )+&& ", "", stamped(plain, made, RECIPE)) == plain

@@ -12,6 +12,7 @@ from pyrlab.model.sections import SHARED, Section
 _FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
 _COPIED = re.compile(r"COPY (?:--link )?--from=(?P<where>\S+) (?P<paths>[^\n]+)")
 _MOUNTED = re.compile(r"--mount=type=bind,from=(?P<where>[^,\s]+),source=(?P<source>[^,\s]+)")
+_RUN = re.compile(r"^RUN (?:--\S+ (?:\\\n +)?)+", re.MULTILINE)
 _CACHE_ID = re.compile(r"(?<=--mount=type=cache,)id=[^,\s]+")
 RECIPE, SECTIONS = "recipe", "sections"
 
@@ -67,6 +68,22 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
         )
         parts.append(fill("image", image=image.name, below=f"{image.name}-debian", parts=copies))
     return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def stamped(dockerfile: str, sections: Mapping[str, Section], recipe: Mapping[str, str]) -> str:
+    """Return a Dockerfile in which each step's command names, by digest, what it mounts of the contexts.
+
+    BuildKit keeps an account of the files that it was sent, and knows by that whether a step has run before. An engine
+    that is killed in the middle leaves an account that is behind its files: with the digest a step is new all the same.
+    """
+
+    def stamp(run: re.Match[str]) -> str:
+        digests = {SECTIONS: {name: section.digest for name, section in sections.items()}, RECIPE: recipe}
+        mounts = [match.group("where", "source") for match in _MOUNTED.finditer(run[0])]
+        names = [f"{source}@{digests[where][source][:16]}" for where, source in mounts if where in digests]
+        return f"{run[0]}: {' '.join(names)} && " if names else run[0]
+
+    return _RUN.sub(stamp, dockerfile)
 
 
 def _debian(image: Image, fill: Callable[..., str], cache: str) -> list[str]:

@@ -54,7 +54,8 @@ class Plan:
     def dockerfile(self) -> str:
         """The text of the Dockerfile."""
         cache = f"{cache_id(self.settings, self.architecture)}-r"
-        return stages.render(self.settings.graph, self.sections, self.materials.template, cache=cache)
+        text = stages.render(self.settings.graph, self.sections, self.materials.template, cache=cache)
+        return stages.stamped(text, self.sections, self.materials.recipe_digests)
 
     @cached_property
     def stages(self) -> dict[str, stages.Stage]:

@@ -2,14 +2,16 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from pyrlab.adapters.docker import buildkit
+from pyrlab.model import stages
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.secrets import lock_secrets
+from pyrlab.model.sections import Section
 from pyrlab.model.settings import Settings
 from pyrlab.steps.materials import ROOT, Materials, cache_id
 
@@ -38,7 +40,7 @@ class Below:
         (folder / "request").mkdir(parents=True)
         for name, text in request.items():
             (folder / "request" / name).write_text(text, encoding="utf-8")
-        (materials.work / DOCKERFILE).write_text(self._dockerfile(materials), encoding="utf-8")
+        (materials.work / DOCKERFILE).write_text(self._dockerfile(materials, sections), encoding="utf-8")
         target = {
             "context": ROOT,
             "dockerfile": f"../{DOCKERFILE}",
@@ -57,9 +59,10 @@ class Below:
         buildkit.bake(call, say=say)
         return folder / "answer"
 
-    def _dockerfile(self, materials: Materials) -> str:
+    def _dockerfile(self, materials: Materials, sections: Iterable[Section]) -> str:
         lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
-        return "\n".join([materials.template("root"), materials.template("tools"), lock])
+        text = "\n".join([materials.template("root"), materials.template("tools"), lock])
+        return stages.stamped(text, {section.name: section for section in sections}, materials.recipe_digests)
 
 
 def _certificates(settings: Settings) -> str:

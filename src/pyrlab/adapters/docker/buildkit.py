@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, NoRoomError,
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
 _ENTITLEMENTS = (0, 18)
 TIMEOUT = 4 * 3600.0
+# BuildKit's own last word, not a step's output. Seen after an engine was killed while files were sent to it: it takes
+# the rest of them for sent, and does not find them. It keeps such files until they are pruned.
+_DAMAGED = re.compile(
+    r"^(?:ERROR: )?(?:failed to \w[\w ]*: )*failed to calculate checksum of ref .*: not found", re.MULTILINE
+)
 BAKE_FILE = "bake.json"
 # A compose file by its name; all JSON is YAML.
 NETWORK_FILE = "host-network.yaml"
@@ -69,10 +75,23 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
         }
         reach = _host_network(call) if call.reach else []
         command = ["docker", "buildx", "bake", *reach, "--file", BAKE_FILE, "--progress", "plain"]
+        run = partial(process.run, command, timeout=TIMEOUT, env=environment, cwd=call.work, on_line=_steps(say))
         try:
-            process.run(command, timeout=TIMEOUT, env=environment, cwd=call.work, on_line=_steps(say))
+            try:
+                run()
+            except process.CommandError as error:
+                if not _DAMAGED.search(error.output):
+                    raise
+                say("the engine has lost files that it was sent: sending them again")
+                _forget_sent_files()
+                run()
         except process.CommandError as error:
             raise explain(error.output) from error
+
+
+def _forget_sent_files() -> None:
+    """Remove the builder's copies of build contexts, of all projects: each sends its own anew at its next build."""
+    process.run(["docker", "buildx", "prune", "--force", "--filter", "type=source.local"], timeout=TIMEOUT)
 
 
 def _literal(value: object) -> object:
