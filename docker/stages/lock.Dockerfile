@@ -16,8 +16,8 @@ FROM tools AS lock-python-run
 ARG run
 ARG options
 RUN --mount=type=bind,from=recipe,source=lock,target=/run/lock --mount=type=bind,from=request,target=/run/request \
-    --mount=type=secret,id=pip --mount=type=secret,id=proxy --mount=type=secret,id=ca,mode=0444 \
-    --mount=type=cache,id=$cache-pip,target=/root/.cache \
+    --mount=type=secret,id=uv --mount=type=secret,id=proxy --mount=type=secret,id=ca,mode=0444 \
+    --mount=type=cache,id=$cache-uv,target=/var/cache/pyrlab-uv,sharing=locked \
     : "$$run" && /run/lock/lock-python /run/request /out $$options
 
 FROM scratch AS lock-python

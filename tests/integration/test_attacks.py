@@ -35,7 +35,7 @@ attempt("wrote into pip's cache", lambda: Path("/root/.cache/pyrlab-was-here").w
 attempt("wrote into the tools", lambda: Path("/opt/tools/bin/pyrlab-was-here").write_text(""))
 attempt("wrote an answer", lambda: Path("/out/pyrlab-was-here").write_text(""))
 attempt("changed the request", lambda: Path("/tmp/lock/requirements.in").write_text(""))
-attempt("read a secret", lambda: Path("/run/secrets/pip").read_text())
+attempt("read a secret", lambda: Path("/run/secrets/uv").read_text())
 attempt("saw the host", lambda: Path({host!r}).read_text())
 attempt("wrote into the section", lambda: Path("/dev/section/pyrlab-was-here").write_text(""))
 if os.getuid() == 0:

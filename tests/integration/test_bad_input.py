@@ -347,7 +347,7 @@ def test_a_notebooks_folder_that_is_a_file(untouched: Project, tmp_path: Path) -
 
 def test_ctrl_c_while_locking(untouched: Project) -> None:
     untouched.write("requirements.in", "tabulate\nxlrd\n")
-    outcome = untouched.interrupt("lock", "python", when="asking pip-compile")
+    outcome = untouched.interrupt("lock", "python", when="asking uv")
     last = outcome.output.splitlines()[-1]
     assert (outcome.status, last) == (130, f"{INTERRUPTED}; the locks are as they were"), outcome.output
 

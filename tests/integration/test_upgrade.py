@@ -268,7 +268,7 @@ def test_where_nothing_is_newer_nothing_is_proved(lab: Project) -> None:
     "when",
     [
         "proving the candidate",
-        pytest.param("asking pip-compile", marks=pytest.mark.nightly),
+        pytest.param("asking uv", marks=pytest.mark.nightly),
         pytest.param("trial 1", marks=pytest.mark.nightly),
     ],
 )

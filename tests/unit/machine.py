@@ -1,6 +1,6 @@
 """A machine for whole runs of lock and build: archives of the tests' own, and what stands in for BuildKit and Docker.
 
-What runs inside a build is played: a small apt and a small pip-compile that answer as docker/lock does, for the tests
+What runs inside a build is played: a small apt and a small uv that answer as docker/lock does, for the tests
 of what pyrlab asks and what it makes of the answers. The real ones are the integration tests'.
 """
 
@@ -53,12 +53,17 @@ DEBS = {
     "r-base-dev": "4.5.0-3",
     "tini": "1:0.19.0-2",
 }
+UNSOLVABLE = (
+    "error: No solution found when resolving dependencies\n"
+    "  cause: Because only {0}<1 is available and you require {1}, we can conclude that your requirements are "
+    "unsatisfiable.\n"
+)
 WHEELS = ("ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip", "setuptools")
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a lock stage was asked: the files of the request, pip-compile's options, and what lay below it."""
+    """What a lock stage was asked: the files of the request, uv's options, and what lay below it."""
 
     kind: str
     request: Mapping[str, str]
@@ -74,7 +79,7 @@ class Machine:
 
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
-    instead of doing its work, ``log`` what pip-compile does, and ``garbage`` what it writes behind its answers;
+    instead of doing its work, ``log`` what uv does, and ``garbage`` what it writes behind its answers;
     ``output`` are lines of BuildKit's.
     """
 
@@ -335,7 +340,7 @@ class Machine:
             self._compile(request, options.split(), out)
 
     def _compile(self, request: Mapping[str, str], options: Sequence[str], out: Path) -> None:
-        """Play pip-compile: the newest versions, but those of the constraints and of the earlier lock."""
+        """Play uv: the newest versions, but those of the constraints and of the earlier lock."""
         if self.log:
             (out / "status").write_text("2\n", encoding="utf-8")
             (out / "log").write_bytes(self.log)
@@ -357,7 +362,7 @@ class Machine:
             fitting = [version for version in self.wheels.get(name, {}) if bound.contains(version)]
             if not fitting:
                 (out / "status").write_text("1\n", encoding="utf-8")
-                (out / "log").write_text(f"No matching distribution found for {line}\n", encoding="utf-8")
+                (out / "log").write_text(UNSOLVABLE.format(name, line), encoding="utf-8")
                 return
             version = kept[name] if kept.get(name) in fitting else fitting[-1]
             if name not in found:

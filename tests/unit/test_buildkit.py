@@ -1,11 +1,11 @@
 """BuildKit: what a failed build says, what a build is given, and what it tells while it runs."""
 
-import configparser
 import hashlib
 import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -174,7 +174,7 @@ def test_without_settings_no_secret_says_anything(load_settings: Load) -> None:
     """But for apt's date check, which is always decided."""
     written = {name: text.strip() for name, text in lock_secrets(load_settings(), "").items()}
     check = 'Acquire::Check-Valid-Until "true";'
-    assert written == {"apt": check, "sources": "", "pip": "[global]", "ca": "", "proxy": ""}
+    assert written == {"apt": check, "sources": "", "uv": "", "ca": "", "proxy": ""}
 
 
 def test_proxies_are_a_secret_that_a_shell_reads(load_settings: Load, tmp_path: Path) -> None:
@@ -215,10 +215,9 @@ def test_secrets_hold_the_network_settings(load_settings: Load, tmp_path: Path) 
         'Dir::Etc::SourceList "/run/secrets/sources";',
         'Dir::Etc::SourceParts "/dev/null";',
     ]
-    pip = configparser.RawConfigParser()
-    pip.read_string(written["pip"])
     index = 'https://me:p"w@index.example/simple'
-    assert dict(pip["global"]) == {"index-url": index, "trusted-host": "index.example"}
+    uv = {"allow-insecure-host": ["index.example"], "index": [{"url": index, "default": True}]}
+    assert tomllib.loads(written["uv"]) == uv
 
 
 class Docker:

@@ -12,7 +12,7 @@ from pyrlab.errors import HashMismatchError, ListError, NetworkError, PyrlabErro
 from pyrlab.model.locks.debs import DebPin
 
 LOCKS = ("debs.lock", "r_packages.lock", "requirements.lock")
-PIP_COMPILE = "asking pip-compile for the closure of requirements.in (some minutes when its cache is empty)"
+ASKING_UV = "asking uv for the closure of requirements.in"
 
 
 def shown(pins: tuple[DebPin, ...]) -> list[str]:
@@ -54,7 +54,7 @@ def test_a_first_lock_tells_each_step_that_takes_time(own: Project) -> None:
         "asking apt for the closures",
         "downloading 2 packages (0 MB) for Python",
         "downloading 2 packages (0 MB) of Debian",
-        PIP_COMPILE,
+        ASKING_UV,
     ]
 
 
@@ -65,7 +65,7 @@ def test_locking_again_changes_nothing(own: Project) -> None:
     shutil.rmtree(own.machine.archive / "dists")
     assert own.lock() == {name: [] for name in LOCKS}
     assert [own.read(name) for name in LOCKS] == before
-    assert own.said == ["asking apt for the closures", PIP_COMPILE]
+    assert own.said == ["asking apt for the closures", ASKING_UV]
     assert own.asked == ["debs", "python"]
 
 
@@ -323,7 +323,7 @@ def test_a_question_sees_the_network_settings_as_secrets(own: Project) -> None:
     targets, secrets = own.machine.bakes[0]
     assert secrets["ca"] == "certificates"
     assert own.machine.archive.as_uri() in secrets["sources"]
-    assert f"index-url = {own.machine.index}/simple" in secrets["pip"]
+    assert f'url = "{own.machine.index}/simple"' in secrets["uv"]
     assert list(targets) == ["lock-debs"]
     bake = next(command for command in own.machine.commands if "bake" in command)
     assert "host-network.yaml" in bake

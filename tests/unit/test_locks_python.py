@@ -1,4 +1,4 @@
-"""requirements.lock: read from pip-compile, rendered for pip and uv, and cut into closures."""
+"""requirements.lock: read from uv, rendered for pip and uv, and cut into closures."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -206,7 +206,7 @@ def test_what_is_not_pinned_by_hash_is_refused(text: str, message: str) -> None:
 
 
 def test_a_lock_without_its_header_is_stale() -> None:
-    """Such as what pip-compile wrote by hand."""
+    """Such as what pip-compile writes."""
     with pytest.raises(StaleLockError) as caught:
         PythonLock.parse(f"comm==1 --hash={A}\n    # via list\n")
     assert str(caught.value) == "requirements.lock has no line '# input: …'"
@@ -285,7 +285,7 @@ def test_a_lock_of_something_else_is_stale(
 
 
 def test_a_line_whose_marker_excludes_the_image_is_not_lacking(read_lists: ReadLists) -> None:
-    """pip-compile leaves it out, and that is right."""
+    """Uv leaves it out, and that is right."""
     lists = read_lists({PYTHON: 'pywin32; sys_platform == "win32"'})
     python.check(locked(lists), lists.python["pylab"], suite="trixie", python="3.13")
 

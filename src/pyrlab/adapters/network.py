@@ -1,4 +1,4 @@
-"""What apt, pip, uv and mmdebstrap say when an archive or index cannot be had, as one of our errors."""
+"""What apt and uv say when an archive or index cannot be had, as one of our errors."""
 
 import re
 
@@ -8,7 +8,8 @@ _UNREACHABLE = re.compile(
     r"Temporary failure resolving|Temporary failure in name resolution|Could not resolve|Could not connect|"
     r"Connection (?:refused|reset|timed out)|Network is unreachable|Failed to establish a new connection|"
     r"error sending request|dns error|Unable to connect|Max retries exceeded|CERTIFICATE_VERIFY_FAILED|"
-    r"invalid peer certificate|Certificate verification failed"
+    r"invalid peer certificate|Certificate verification failed|HTTP status server error|"
+    r"Request failed after \d+ retries"
 )
 _EXPIRED = re.compile(r"Release file for .* is expired")
 

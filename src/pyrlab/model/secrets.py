@@ -1,5 +1,6 @@
-"""The network settings as the configuration of apt and pip, for the steps that ask an archive or an index."""
+"""The network settings as the configuration of apt and uv, for the steps that ask an archive or an index."""
 
+import json
 import shlex
 
 from pyrlab.model.settings import Settings
@@ -14,11 +15,12 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
     if settings.apt_sources:
         apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']
-    pip = ["[global]"]
-    if settings.python_index:
-        pip.append(f"index-url = {settings.python_index}")
+    uv = []
     if settings.python_trusted_host:
-        pip.append(f"trusted-host = {settings.python_trusted_host}")
+        uv.append(f"allow-insecure-host = [{json.dumps(settings.python_trusted_host)}]")
+    if settings.python_index:
+        # A string of JSON is one of TOML.
+        uv += ["[[index]]", f"url = {json.dumps(settings.python_index)}", "default = true"]
     # In either case, as programs look for them. BuildKit's own proxy arguments would stand in the bake file.
     proxy = [
         f"export {form}={shlex.quote(url)}\n" for name, url in settings.proxies.items() for form in (name, name.lower())
@@ -26,7 +28,7 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
     return {
         "apt": "\n".join([*apt, ""]),
         "sources": "\n".join([*settings.apt_sources, ""]),
-        "pip": "\n".join([*pip, ""]),
+        "uv": "\n".join([*uv, ""]),
         "ca": certificates,
         "proxy": "".join(proxy),
     }

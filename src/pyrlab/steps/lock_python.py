@@ -1,4 +1,4 @@
-"""The Python side of locking: pip-compile in the root for each list, and the one file of each pin that is installed."""
+"""The Python side of locking: uv in the root for each list, and the one file of each pin that is installed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from packaging.utils import canonicalize_name
 
-from pyrlab.adapters.python.pip_compile import explain
+from pyrlab.adapters.python.uv_answer import explain
 from pyrlab.model.graph import lock_of
 from pyrlab.model.lists import Lists, PythonRequest
 from pyrlab.model.locks import python
@@ -47,7 +47,7 @@ def lock_python(  # noqa: PLR0913 - what one run of lock knows
 
 @dataclass(frozen=True)
 class Compiler:
-    """pip-compile for one list, in the root."""
+    """uv for one list, in the root."""
 
     below: Below
     list_file: str
@@ -57,7 +57,7 @@ class Compiler:
 
     def compile(self, old: PythonLock | None, shared: tuple[PythonPin, ...]) -> tuple[PythonPin, ...]:
         """Return pins without files; ``shared`` pins bound them. Raises ListError, NetworkError, BuildError."""
-        self.say(f"asking pip-compile for the closure of {self.list_file} (some minutes when its cache is empty)")
+        self.say(f"asking uv for the closure of {self.list_file}")
         request = {"requirements.in": "".join(f"{line}\n" for line in self.requests)}
         if old:
             request["requirements.lock"] = old.render()

@@ -1,1 +1,1 @@
-"""What pip-compile answers, and Python indexes."""
+"""What uv answers, and Python indexes."""

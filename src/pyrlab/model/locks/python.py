@@ -204,7 +204,7 @@ class PythonLock:
 
 
 def parse_pins(text: str, *, name: str = FILE) -> tuple[PythonPin, ...]:
-    """Parse pip-compile's output, or our own rendering of it. Raises StaleLockError with the line."""
+    """Parse uv's output, or our own rendering of it. Raises StaleLockError with the line."""
     pins: dict[str, tuple[int, PythonPin]] = {}
     for number, block in _blocks(text):
         where = f"{name}:{number}"
