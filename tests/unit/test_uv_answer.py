@@ -42,6 +42,12 @@ REFUSED = UNKNOWN + (
     "\nhint: An index URL (http://127.0.0.1:1/simple) could not be queried due to a lack of valid authentication "
     "credentials (401 Unauthorized).\n"
 )
+FORBIDDEN = UNKNOWN + (
+    "\nhint: An index (http://127.0.0.1:1/simple) returned a 403 Forbidden error. Check that the index URL is correct.\n"
+)
+YOUNG = UNSOLVABLE.format("Because there are no versions of pandas and you require pandas") + (
+    "\nhint: `pandas` was filtered by `exclude-newer` to only include packages uploaded before 2026-01-01T00:00:00Z.\n"
+)
 UNBUILT = """\
 error: Failed to build `minisom==2.3.6`
   cause: The build backend returned an error
@@ -115,6 +121,21 @@ def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
             "the Python package index refuses us: HTTP 401",
             "check the name and password in PIPPROXY, or network.python_index in pyrlab.toml",
             id="wrong-password",
+        ),
+        pytest.param(
+            FORBIDDEN,
+            NetworkError,
+            "the Python package index refuses us: HTTP 403",
+            "check the name and password in PIPPROXY, or network.python_index in pyrlab.toml",
+            id="no-right",
+        ),
+        pytest.param(
+            YOUNG,
+            ListError,
+            "the Python package index has no pandas that fits and is as old as upgrade.min_age says,"
+            " or does not say when its files came",
+            "wait, or shorten upgrade.min_age in pyrlab.toml, or leave it out",
+            id="too-young",
         ),
         pytest.param(
             UNBUILT,

@@ -15,7 +15,8 @@ _NAME = r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
 _UNKNOWN = re.compile(rf"Because {_NAME} was not found in the package registry")
 _REQUIRED = re.compile(rf"you require {_NAME}")
 _DEPENDS = re.compile(r"\bdepends? on\b")
-_REFUSED = re.compile(r"lack of valid authentication credentials \((?P<status>\d+) ")
+_REFUSED = re.compile(r"(?:lack of valid authentication credentials \(|returned a )(?P<status>401|403)\b")
+_YOUNG = re.compile(rf"`{_NAME}` was filtered by `exclude-newer`")
 _UNBUILT = re.compile(r"Failed to build `(?P<name>[^`=]+)==(?P<version>[^`]+)`")
 
 
@@ -44,6 +45,13 @@ def explain(log: str, requests: Sequence[PythonRequest], list_file: str) -> List
 
 
 def _unsolvable(log: str, requests: Sequence[PythonRequest], list_file: str, detail: str) -> ListError:
+    if young := _YOUNG.search(log):
+        return ListError(
+            f"the Python package index has no {young['name']} that fits and is as old as upgrade.min_age says,"
+            " or does not say when its files came",
+            remedy="wait, or shorten upgrade.min_age in pyrlab.toml, or leave it out",
+            detail=detail,
+        )
     required = {canonicalize_name(match["name"]) for match in _REQUIRED.finditer(log)}
     unknown = _UNKNOWN.search(log)
     name = canonicalize_name(unknown["name"]) if unknown else ""
