@@ -43,7 +43,7 @@ REFUSED = UNKNOWN + (
     "credentials (401 Unauthorized).\n"
 )
 FORBIDDEN = UNKNOWN + (
-    "\nhint: An index (http://127.0.0.1:1/simple) returned a 403 Forbidden error. Check that the index URL is correct.\n"
+    "\nhint: An index (http://127.0.0.1:1/simple) returned a 403 Forbidden error. Check the credentials.\n"
 )
 YOUNG = UNSOLVABLE.format("Because there are no versions of pandas and you require pandas") + (
     "\nhint: `pandas` was filtered by `exclude-newer` to only include packages uploaded before 2026-01-01T00:00:00Z.\n"
