@@ -355,7 +355,7 @@ def test_the_weekly_upgrade_opens_a_pull_request(forge: Forge) -> None:
     forge.upgrade = MOVE
     assert forge.run("upgrade.yml") == [
         "-m pip install nox[uv]",
-        "-m nox -s engine upgrade",
+        "-m nox -s engine build upgrade",
         "-m pip install nox[uv]",
         "-m nox -s propose",
         LIST,
@@ -385,7 +385,7 @@ def test_what_is_held_no_longer_is_gone_in_the_pull_request(forge: Forge) -> Non
 
 
 def test_a_week_without_news_proposes_nothing(forge: Forge) -> None:
-    assert forge.run("upgrade.yml") == ["-m pip install nox[uv]", "-m nox -s engine upgrade"]
+    assert forge.run("upgrade.yml") == ["-m pip install nox[uv]", "-m nox -s engine build upgrade"]
     assert forge.git("branch", "--list", BRANCH) == ""
 
 
@@ -398,7 +398,7 @@ def test_gitlab_upgrades_and_proposes_in_one_job(forge: Forge) -> None:
     (place / ".venv/bin").symlink_to(forge.folder / "bin")
     script = ["CI_COMMIT_BRANCH=main", *gitlab()["upgrade"]["script"]]
     forge.shell("\n".join(script), place)
-    assert forge.log == ["-m nox -s engine upgrade", "-m nox -s propose -- --merge-request main"]
+    assert forge.log == ["-m nox -s engine build upgrade", "-m nox -s propose -- --merge-request main"]
     assert forge.git("diff", "--name-only", "main", BRANCH).split() == ["debs.lock", "held.toml"]
 
 
