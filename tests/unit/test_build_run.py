@@ -1,14 +1,17 @@
 """Whole builds without an engine: what BuildKit is given, what images are called, and when there is nothing to do."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import stat
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import IO
 
 import pytest
-from machine import Machine, Project, settings_text
+from machine import WHEELS, Machine, Project, settings_text
 
 from pyrlab import __version__
 from pyrlab.adapters.cran import repository
@@ -166,6 +169,24 @@ def test_a_section_is_its_files_and_what_the_lock_says_of_them(locked: Project) 
         f"{pin.sha256} r-base-core_4.5.0-3_all.deb r-base-core 4.5.0-3 requested\n"
     )
     assert (work / "recipe/debs/install-debs").read_bytes().startswith(b"#!")
+
+
+def test_each_pinned_file_is_hashed_once(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are gigabytes. In a new work folder, too: what was fetched is then linked."""
+    shutil.rmtree(locked.settings.workspace.work)
+    hashed: list[str] = []
+
+    def count(file: IO[bytes], algorithm: str) -> object:
+        hashed.append(Path(file.name).name)
+        return real(file, algorithm)
+
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", count)
+    run(locked)
+    pinned = {path.name for path in (locked.cache / "files").iterdir()}
+    found = [name for name in hashed if name in pinned]
+    assert sorted(found) == sorted(set(found))
+    assert len(found) > len(WHEELS)
 
 
 def test_the_roots_tar_is_made_once(locked: Project) -> None:

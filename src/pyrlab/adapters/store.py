@@ -30,20 +30,19 @@ class Store:
     def get(self, sha256: str) -> Path | None:
         """Return the file with this hash, computed anew; None if there is none. A damaged one is removed."""
         path = self._folder / sha256
-        try:
-            status = path.stat()
-        except FileNotFoundError:
+        status = _status(path)
+        if status is None:
             return None
+        with contextlib.suppress(OSError):
+            # By the time of the last use pruning decides, also while the file is read here, which may take a while. The
+            # time of change is what builders compare.
+            os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
         mark = (status.st_size, status.st_mtime_ns)
         if self._verified.get(sha256) != mark:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    path.unlink(missing_ok=True)
-                    return None
+            if not _same(path, sha256):
+                path.unlink(missing_ok=True)
+                return None
             self._verified[sha256] = mark
-        with contextlib.suppress(OSError):
-            # By the time of the last use pruning decides; the time of change is what builders compare.
-            os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
         return path
 
     def add(self, chunks: Iterable[bytes], *, sha256: str = "", size: int = 0, name: str = "") -> tuple[Path, str]:
@@ -102,10 +101,10 @@ class Store:
         finally:
             part.unlink(missing_ok=True)
 
-    def prune(self, limit: int) -> int:
+    def prune(self, limit: int, *, idle: float = STALE) -> int:
         """Remove files unused for longest until ``limit`` bytes are left; return the bytes that went.
 
-        Files used within a day, and those that a work folder links to, stay.
+        Files used within ``idle`` seconds, and those that a work folder links to, stay.
         """
         self._sweep()
         files = {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
@@ -113,7 +112,7 @@ class Store:
         for path in sorted(files, key=lambda path: files[path].st_atime):
             # Looked at again: another process may have taken, or removed, it in the meantime.
             status = _status(path)
-            unused = status and status.st_nlink == 1 and status.st_atime < time.time() - STALE
+            unused = status and status.st_nlink == 1 and status.st_atime < time.time() - idle
             if status and unused and total - freed > limit:
                 path.unlink(missing_ok=True)
                 freed += status.st_size

@@ -61,8 +61,7 @@ class Materials:
         Sections of earlier builds stay, so that what did not change is not sent to the builder again.
         """
         sections = list(sections)
-        fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
-        store = fetch.store_of(self.settings)
+        store = fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
         context.fill(self.work / RECIPE, self.recipe, {}, link=store.link)
         for section in sections:
             context.fill(
