@@ -7,8 +7,8 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import pytest
 from machine import WHEELS, Machine, Project, settings_text
@@ -176,7 +176,7 @@ def test_each_pinned_file_is_hashed_once(locked: Project, monkeypatch: pytest.Mo
     shutil.rmtree(locked.settings.workspace.work)
     hashed: list[str] = []
 
-    def count(file: IO[bytes], algorithm: str) -> object:
+    def count(file: BufferedReader, algorithm: str) -> object:
         hashed.append(Path(file.name).name)
         return real(file, algorithm)
 
@@ -205,6 +205,18 @@ def test_the_roots_tar_is_made_once(locked: Project) -> None:
     locked.lock(packages="apt")
     run(locked)
     assert tar.read_bytes() != whole
+
+
+def test_a_variant_gets_the_root_that_the_project_has(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To write it anew takes seconds, and as much room again."""
+    run(locked)
+    monkeypatch.setattr(rootfs, "tar_chunks", None)
+    variant = locked.settings.of_variant("candidate")
+    materials = Materials(variant)
+    materials.provide([materials.root(locked.locks.debs.sections["root"])], r="", architecture="amd64", say=pytest.fail)
+    own, other = (given.workspace.work / "root/root.tar" for given in (locked.settings, variant))
+    assert own != other
+    assert own.samefile(other)
 
 
 def test_what_apt_finds_in_the_root_is_in_the_roots_key(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:

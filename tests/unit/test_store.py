@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import pytest
 from hypothesis import given
@@ -294,7 +294,7 @@ def test_what_is_asked_for_is_not_pruned_while_it_is_hashed(
     path = keep(store, DATA)
     make_older(path, 5)
 
-    def prune(file: IO[bytes], algorithm: str) -> object:
+    def prune(file: BufferedReader, algorithm: str) -> object:
         assert Store(folder).prune(0) == 0
         return real(file, algorithm)
 

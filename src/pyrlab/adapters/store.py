@@ -39,7 +39,7 @@ class Store:
             os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
         mark = (status.st_size, status.st_mtime_ns)
         if self._verified.get(sha256) != mark:
-            if not _same(path, sha256):
+            if not is_file_of(path, sha256):
                 path.unlink(missing_ok=True)
                 return None
             self._verified[sha256] = mark
@@ -94,7 +94,7 @@ class Store:
             try:
                 os.link(path, part)
             except OSError:
-                if _same(target, sha256):
+                if is_file_of(target, sha256):
                     return
                 shutil.copy2(path, part)
             part.replace(target)
@@ -138,10 +138,13 @@ def _status(path: Path) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _same(path: Path, sha256: str) -> bool:
+def is_file_of(path: Path, sha256: str) -> bool:
+    """Tell whether a path is a regular file, no link to one, with this hash, which is computed anew."""
+    if not sha256 or _status(path) is None:
+        return False
     try:
         with path.open("rb") as file:
-            return not path.is_symlink() and hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
         return False
 
