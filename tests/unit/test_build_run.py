@@ -1,14 +1,17 @@
 """Whole builds without an engine: what BuildKit is given, what images are called, and when there is nothing to do."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import stat
 import tarfile
 from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
 
 import pytest
-from machine import Machine, Project, settings_text
+from machine import WHEELS, Machine, Project, settings_text
 
 from pyrlab import __version__
 from pyrlab.adapters.cran import repository
@@ -168,6 +171,24 @@ def test_a_section_is_its_files_and_what_the_lock_says_of_them(locked: Project) 
     assert (work / "recipe/debs/install-debs").read_bytes().startswith(b"#!")
 
 
+def test_each_pinned_file_is_hashed_once(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are gigabytes. In a new work folder, too: what was fetched is then linked."""
+    shutil.rmtree(locked.settings.workspace.work)
+    hashed: list[str] = []
+
+    def count(file: BufferedReader, algorithm: str) -> object:
+        hashed.append(Path(file.name).name)
+        return real(file, algorithm)
+
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", count)
+    run(locked)
+    pinned = {path.name for path in (locked.cache / "files").iterdir()}
+    found = [name for name in hashed if name in pinned]
+    assert sorted(found) == sorted(set(found))
+    assert len(found) > len(WHEELS)
+
+
 def test_the_roots_tar_is_made_once(locked: Project) -> None:
     """It is large; another one is made where it is not whole, or of other packages."""
     run(locked)
@@ -184,6 +205,18 @@ def test_the_roots_tar_is_made_once(locked: Project) -> None:
     locked.lock(packages="apt")
     run(locked)
     assert tar.read_bytes() != whole
+
+
+def test_a_variant_gets_the_root_that_the_project_has(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To write it anew takes seconds, and as much room again."""
+    run(locked)
+    monkeypatch.setattr(rootfs, "tar_chunks", None)
+    variant = locked.settings.of_variant("candidate")
+    materials = Materials(variant)
+    materials.provide([materials.root(locked.locks.debs.sections["root"])], r="", architecture="amd64", say=pytest.fail)
+    own, other = (given.workspace.work / "root/root.tar" for given in (locked.settings, variant))
+    assert own != other
+    assert own.samefile(other)
 
 
 def test_what_apt_finds_in_the_root_is_in_the_roots_key(locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:

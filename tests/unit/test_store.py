@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,60 @@ def test_pruning_spares_what_is_in_use(store: Store, folder: Path, tmp_path: Pat
         store.get(SHA256)
     assert store.prune(0) == 0
     assert names(folder) == [SHA256]
+
+
+def test_pruning_may_spare_less(store: Store, folder: Path) -> None:
+    """What is unused for an hour is in use by nobody who needs it for seconds."""
+    for data, days in ((b"new", 0.5 / 24), (b"old", 2 / 24)):
+        make_older(keep(store, data), days)
+    assert store.prune(0) == 0
+    assert store.prune(0, idle=3600) == len(b"old")
+    assert names(folder) == [hashlib.sha256(b"new").hexdigest()]
+
+
+def test_what_is_asked_for_is_not_pruned_while_it_is_hashed(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes a while for a large file: another process prunes then."""
+    path = keep(store, DATA)
+    make_older(path, 5)
+
+    def prune(file: BufferedReader, algorithm: str) -> object:
+        assert Store(folder).prune(0) == 0
+        return real(file, algorithm)
+
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", prune)
+    assert Store(folder).get(SHA256) == path
+    assert path.exists()
+
+
+def test_what_goes_while_it_is_asked_for_is_none(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = keep(store, DATA)
+
+    def take_away(*arguments: object, **options: object) -> None:
+        path.unlink()
+        real(*arguments, **options)  # type: ignore[arg-type]
+
+    real = os.utime
+    monkeypatch.setattr(os, "utime", take_away)
+    assert Store(folder).get(SHA256) is None
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_is_none(store: Store, folder: Path, tmp_path: Path, kind: str) -> None:
+    """Builds would be given the link, whatever is behind it; and a pipe is waited for without an end."""
+    folder.mkdir()
+    if kind == "link":
+        (tmp_path / "other").write_bytes(DATA)
+        (folder / SHA256).symlink_to(tmp_path / "other")
+    else:
+        os.mkfifo(folder / SHA256)
+    assert store.get(SHA256) is None
+    path = keep(store, DATA)
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert path.read_bytes() == DATA
 
 
 def test_pruning_meets_other_processes(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

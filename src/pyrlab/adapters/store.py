@@ -30,20 +30,19 @@ class Store:
     def get(self, sha256: str) -> Path | None:
         """Return the file with this hash, computed anew; None if there is none. A damaged one is removed."""
         path = self._folder / sha256
-        try:
-            status = path.stat()
-        except FileNotFoundError:
+        status = _status(path)
+        if status is None:
             return None
+        with contextlib.suppress(OSError):
+            # By the time of the last use pruning decides, also while the file is read here, which may take a while. The
+            # time of change is what builders compare.
+            os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
         mark = (status.st_size, status.st_mtime_ns)
         if self._verified.get(sha256) != mark:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    path.unlink(missing_ok=True)
-                    return None
+            if not is_file_of(path, sha256):
+                path.unlink(missing_ok=True)
+                return None
             self._verified[sha256] = mark
-        with contextlib.suppress(OSError):
-            # By the time of the last use pruning decides; the time of change is what builders compare.
-            os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
         return path
 
     def add(self, chunks: Iterable[bytes], *, sha256: str = "", size: int = 0, name: str = "") -> tuple[Path, str]:
@@ -95,17 +94,17 @@ class Store:
             try:
                 os.link(path, part)
             except OSError:
-                if _same(target, sha256):
+                if is_file_of(target, sha256):
                     return
                 shutil.copy2(path, part)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
 
-    def prune(self, limit: int) -> int:
+    def prune(self, limit: int, *, idle: float = STALE) -> int:
         """Remove files unused for longest until ``limit`` bytes are left; return the bytes that went.
 
-        Files used within a day, and those that a work folder links to, stay.
+        Files used within ``idle`` seconds, and those that a work folder links to, stay.
         """
         self._sweep()
         files = {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
@@ -113,7 +112,7 @@ class Store:
         for path in sorted(files, key=lambda path: files[path].st_atime):
             # Looked at again: another process may have taken, or removed, it in the meantime.
             status = _status(path)
-            unused = status and status.st_nlink == 1 and status.st_atime < time.time() - STALE
+            unused = status and status.st_nlink == 1 and status.st_atime < time.time() - idle
             if status and unused and total - freed > limit:
                 path.unlink(missing_ok=True)
                 freed += status.st_size
@@ -139,10 +138,13 @@ def _status(path: Path) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _same(path: Path, sha256: str) -> bool:
+def is_file_of(path: Path, sha256: str) -> bool:
+    """Tell whether a path is a regular file, no link to one, with this hash, which is computed anew."""
+    if not sha256 or _status(path) is None:
+        return False
     try:
         with path.open("rb") as file:
-            return not path.is_symlink() and hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
         return False
 

@@ -47,8 +47,8 @@ def python_index(settings: Settings) -> PythonIndex:
     return PythonIndex(web, settings.python_index)
 
 
-def fetch(settings: Settings, sections: Iterable[Section], *, r: str, architecture: str, say: Say) -> None:
-    """Make sure that the store has every file of these sections.
+def fetch(settings: Settings, sections: Iterable[Section], *, r: str, architecture: str, say: Say) -> Store:
+    """Make sure that the store has every file of these sections, and return it: it knows what it has verified.
 
     ``r`` is R's version as in 4.5.0. Raises GoneError for debs that no archive has any more, HashMismatchError where
     only other bytes are to be had, and NetworkError.
@@ -68,6 +68,7 @@ def fetch(settings: Settings, sections: Iterable[Section], *, r: str, architectu
     if lacking:
         say(f"downloading {len(lacking)} R packages")
         _fetch_r(settings, lacking, r=r, architecture=architecture, say=say)
+    return store
 
 
 def _amount(files: Sequence[PinnedFile]) -> str:

@@ -152,8 +152,7 @@ def _descriptions(job: Job, answer: Answer, told: set[str]) -> Mapping[str, Mapp
     does not say it again.
     """
     pins = answer.r_pins()
-    fetch.fetch(job.settings, [deb_section("r", pins)], r="", architecture=job.root.architecture, say=job.say)
-    store = fetch.store_of(job.settings)
+    store = fetch.fetch(job.settings, [deb_section("r", pins)], r="", architecture=job.root.architecture, say=job.say)
     found, unread = {}, {}
     for pin in pins:
         try:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pyrlab.adapters import context, recipe, temporary
-from pyrlab.adapters.debian import rootfs
+from pyrlab.adapters.debian import root_cache, rootfs
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
 from pyrlab.model.sections import TOOLS, Section, python_section, root_section
@@ -61,8 +61,7 @@ class Materials:
         Sections of earlier builds stay, so that what did not change is not sent to the builder again.
         """
         sections = list(sections)
-        fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
-        store = fetch.store_of(self.settings)
+        store = fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
         context.fill(self.work / RECIPE, self.recipe, {}, link=store.link)
         for section in sections:
             context.fill(
@@ -75,12 +74,15 @@ class Materials:
                 self._make_root(section)
 
     def _make_root(self, section: Section) -> None:
-        """Write the root's tar, unless the one that is there is whole and of this very section."""
+        """Make the root's tar, unless the one that is there, or one of the cache, is whole and of this very section."""
         folder = self.work / ROOT
         folder.mkdir(parents=True, exist_ok=True)
-        debs = [self.work / SECTIONS / ROOT / file.name for file in section.files]
-        rootfs.ensure_tar(
-            debs, folder / "root.tar", key=section.digest, extra_files=rootfs.sources_files(self.settings, debs)
+        debs = {self.work / SECTIONS / ROOT / file.name: file.sha256 for file in section.files}
+        root_cache.ensure_tar(
+            debs,
+            folder / "root.tar",
+            extra_files=rootfs.sources_files(self.settings, list(debs)),
+            cache=self.settings.cache / "roots",
         )
 
     def root(self, pins: Iterable[DebPin]) -> Section:

@@ -4,10 +4,8 @@ import gzip
 import hashlib
 import io
 import lzma
-import os
 import re
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from debian.arfile import ArError
 from debian.debfile import DebError, DebFile
 
 from pyrlab.adapters.debian.archive import default_sources, unstable_source
-from pyrlab.errors import BuildError
+from pyrlab.errors import BuildError, HashMismatchError
 from pyrlab.model.debian import Source
 from pyrlab.model.settings import Settings
 
@@ -30,7 +28,6 @@ EPOCH = 1735689600
 _MERGED = ("bin", "lib", "sbin")
 _OTHER_MERGED = ("lib32", "lib64", "libo32", "libx32")
 _BASE_FILES = re.compile(r"base-files_[^/]*\.deb")
-_KEY = "pyrlab-root"
 _UNSTABLE_PIN = b"Package: *\nPin: release n=sid\nPin-Priority: 100\n"
 
 
@@ -61,10 +58,10 @@ def recipe(settings: Settings) -> str:
     """Return a digest of what decides a root's tar beside its packages: this module, and apt's sources in it."""
     debian = _debian_sources(settings)
     sources = [*debian, unstable_source()] if debian else []
-    return hashlib.sha256("\n".join([_code(), *map(str, sources)]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([code(), *map(str, sources)]).encode()).hexdigest()
 
 
-def _code() -> str:
+def code() -> str:
     """Return a digest of this module: whatever it does to a tar, no number has to be raised by hand."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
@@ -82,63 +79,46 @@ def _debian_version(debs: Sequence[Path]) -> str:
     return ""
 
 
-def ensure_tar(debs: Sequence[Path], target: Path, *, key: str, extra_files: Mapping[str, bytes]) -> None:
-    """Write the tar as ``write_tar`` does, unless it is there, whole, and made from the same by this very code.
+def tar_chunks(debs: Mapping[Path, str], *, extra_files: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield, in pieces, one tar of the data of all .debs, and of ``extra_files`` by path.
 
-    ``key`` says which .debs these are, by content. What the tar was made from is noted beside it, with its SHA-256.
+    ``debs`` are files with the SHA-256 that each must have. The same .debs give the same bytes, in whatever order they
+    come. Raises HashMismatchError for other bytes, and BuildError that names a .deb which is damaged, or would put
+    something elsewhere than below the root: absolute paths, ``..``, devices, ways through links.
     """
-    digest = hashlib.sha256(key.encode())
-    for name, content in sorted(extra_files.items()):
-        digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
-    digest.update(_code().encode())
-    note = target.with_name(f"{target.name}.key")
-    made = f"{_KEY} {digest.hexdigest()}"
-    try:
-        if note.read_text(encoding="ascii") == f"{made} {_sha256(target)}\n":
-            return
-    except (OSError, UnicodeDecodeError):
-        pass
-    note.unlink(missing_ok=True)
-    write_tar(debs, target, extra_files=extra_files)
-    note.write_text(f"{made} {_sha256(target)}\n", encoding="ascii")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_tar(debs: Sequence[Path], target: Path, *, extra_files: Mapping[str, bytes]) -> None:
-    """Write the data of all .debs, and ``extra_files`` by path, into one tar: whole or not at all.
-
-    The same .debs give the same bytes, in whatever order they come. Raises BuildError that names a .deb which is
-    damaged, or would put something elsewhere than below the root: absolute paths, ``..``, devices, ways through links.
-    """
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _write(file, debs, extra_files)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write(file: io.BufferedWriter, debs: Sequence[Path], extra_files: Mapping[str, bytes]) -> None:
+    piece = io.BytesIO()
     # GNU's format has no times of access and no other fields that would differ.
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+    with tarfile.open(fileobj=piece, mode="w", format=tarfile.GNU_FORMAT) as tar:
         tree = _Tree(tar)
         for link in _MERGED:
             tree.link(link)
         # base-files first: it says whose the folders are that many packages have.
         for deb in sorted(debs, key=lambda path: (not _BASE_FILES.fullmatch(path.name), path.name)):
             with _explained(deb):
-                tree.add_deb(deb)
+                tree.add_deb(_content(deb, debs[deb]))
+            yield _taken(piece)
         for path, content in sorted(extra_files.items()):
             tree.add_file(path, content)
+    yield _taken(piece)
+
+
+def _content(deb: Path, sha256: str) -> bytes:
+    """Return the bytes of a .deb. Raises HashMismatchError where they are not those that it must have."""
+    content = deb.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise HashMismatchError(
+            f"the bytes of {deb.name} are not those that the lock names",
+            remedy="something changed files while they were built from: run the same again, and find out what it was",
+        )
+    return content
+
+
+def _taken(piece: io.BytesIO) -> bytes:
+    """Return what was written, and forget it."""
+    content = piece.getvalue()
+    piece.seek(0)
+    piece.truncate()
+    return content
 
 
 class _HostileError(Exception):
@@ -189,9 +169,9 @@ class _Tree:
         member.size = len(content)
         self._put(member, io.BytesIO(content))
 
-    def add_deb(self, deb: Path) -> None:
+    def add_deb(self, deb: bytes) -> None:
         """Add the data of a package. What another package brought already stays: dpkg judges that later."""
-        with _data(deb.read_bytes()) as data:
+        with _data(deb) as data:
             for original in data:
                 path = self._path(original.name)
                 if path and self._wanted(path, original):
