@@ -267,7 +267,8 @@ def _keep(path: Path) -> Path:
 def _archive(project: Path, environment: Mapping[str, str]) -> Iterator[Download]:
     """Start the project's root as a container; yield what downloads source packages of a vintage with its apt."""
     own = read_settings(project, environment)
-    process.run(["docker", "import", str(project / ".pyrlab/root/root.tar"), IMAGE], timeout=TIMEOUT)
+    (root,) = (project / ".pyrlab/root").glob("*.tar")
+    process.run(["docker", "import", str(root), IMAGE], timeout=TIMEOUT)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.callback(engine.client().images.remove, IMAGE, force=True)

@@ -314,9 +314,10 @@ class Machine:
             for folder in target["contexts"].values():
                 assert (work / folder).is_dir(), folder
             context = work / target["context"]
-            assert (context / "root.tar").is_file()
             dockerfile = (context / target["dockerfile"]).read_text(encoding="utf-8")
             assert re.search(rf"^FROM .* AS {target['target']}$", dockerfile, re.MULTILINE), target["target"]
+            added = re.findall(r"^ADD (\S+) /$", dockerfile, re.MULTILINE)
+            assert [path.name for path in context.glob("*.tar")] == added
             if name.startswith("lock-"):
                 self._answer(work, target, dockerfile)
             else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from string import Template
 
 from pyrlab.model.graph import Graph, Image
+from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.sections import SHARED, Section
 
 _FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
@@ -15,6 +16,8 @@ _MOUNTED = re.compile(r"--mount=type=bind,from=(?P<where>[^,\s]+),source=(?P<sou
 _RUN = re.compile(r"^RUN (?:--\S+ (?:\\\n +)?)+", re.MULTILINE)
 _CACHE_ID = re.compile(r"(?<=--mount=type=cache,)id=[^,\s]+")
 RECIPE, SECTIONS = "recipe", "sections"
+# What docker/stages/root.Dockerfile calls it.
+_ROOT_TAR = "root.tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
 
 
 def stamped(dockerfile: str, sections: Mapping[str, Section], recipe: Mapping[str, str]) -> str:
-    """Return a Dockerfile in which each step's command names, by digest, what it mounts of the contexts.
+    """Return a Dockerfile in which each step names, by digest, what it takes of the contexts.
 
     BuildKit keeps an account of the files that it was sent, and knows by that whether a step has run before. An engine
     that is killed in the middle leaves an account that is behind its files: with the digest a step is new all the same.
@@ -83,7 +86,12 @@ def stamped(dockerfile: str, sections: Mapping[str, Section], recipe: Mapping[st
         names = [f"{source}@{digests[where][source][:16]}" for where, source in mounts if where in digests]
         return f"{run[0]}: {' '.join(names)} && " if names else run[0]
 
-    return _RUN.sub(stamp, dockerfile)
+    return _RUN.sub(stamp, dockerfile.replace(f"ADD {_ROOT_TAR} ", f"ADD {root_tar(sections[ROOT])} "))
+
+
+def root_tar(section: Section) -> str:
+    """Return the name of the tar of the root that a section pins."""
+    return f"root-{section.digest[:16]}.tar"
 
 
 def _debian(image: Image, fill: Callable[..., str], cache: str) -> list[str]:

@@ -14,6 +14,7 @@ from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
 from pyrlab.model.sections import TOOLS, Section, python_section, root_section
 from pyrlab.model.settings import Settings
+from pyrlab.model.stages import root_tar
 from pyrlab.steps import fetch
 
 Say = Callable[[str], None]
@@ -77,10 +78,14 @@ class Materials:
         """Make the root's tar, unless the one that is there, or one of the cache, is whole and of this very section."""
         folder = self.work / ROOT
         folder.mkdir(parents=True, exist_ok=True)
+        tar = folder / root_tar(section)
+        for old in folder.iterdir():
+            if not old.name.startswith(tar.name):
+                old.unlink()
         debs = {self.work / SECTIONS / ROOT / file.name: file.sha256 for file in section.files}
         root_cache.ensure_tar(
             debs,
-            folder / "root.tar",
+            tar,
             extra_files=rootfs.sources_files(self.settings, list(debs)),
             cache=self.settings.cache / "roots",
         )
