@@ -22,6 +22,6 @@ COPY --link --from=$image-library /usr/local/share/jupyter /usr/local/share/jupy
 RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
     --mount=type=bind,from=sections,source=$image.r,target=/dev/section \
     --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
-    --mount=type=tmpfs,target=/home/notebook \
+    --mount=type=tmpfs,target=/home/notebook --mount=type=tmpfs,target=/opt/lab/added \
     HOME=/dev/shm/gate setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs \
     Rscript --vanilla /dev/r/check-library /dev/section/library || exit 1

@@ -454,7 +454,7 @@ def test_what_a_package_writes_when_it_is_loaded_is_in_no_image(
 ) -> None:
     """Nor does it find a proxy's password, which Docker's own configuration may hold."""
     del built_project
-    places = ("/tmp", "/var/tmp", "/run/lock", "/home/notebook")  # noqa: S108 - a package writes there, not this test
+    places = ("/tmp", "/var/tmp", "/run/lock", "/home/notebook", "/opt/lab/added")  # noqa: S108 - a package's places
     writes = "".join(f"try(writeLines(Sys.getenv('HTTP_PROXY'), '{place}/left'))\n" for place in places)
     leaving = {
         "litter/DESCRIPTION": b"Package: litter\nVersion: 1.0\nTitle: Made for a test\n",
@@ -473,7 +473,7 @@ def test_what_a_package_writes_when_it_is_loaded_is_in_no_image(
     proxy = "http://someone:hush-hush@127.0.0.1:9"
     (docker / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": proxy}}}), encoding="utf-8")
     r_project.succeed("build", "rlab", DOCKER_CONFIG=str(docker))
-    command = ["-c", "ls -a /tmp /var/tmp /run/lock /home/notebook"]
+    command = ["-c", "ls -a /tmp /var/tmp /run/lock /home/notebook /opt/lab/added"]
     listed = engine.client().containers.run(f"{PREFIX}rlab:latest", command, entrypoint="sh", remove=True).decode()
     assert "left" not in listed
     assert ".bashrc" in listed

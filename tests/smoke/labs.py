@@ -3,11 +3,11 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import docker
 import pytest
@@ -28,6 +28,8 @@ START_TIMEOUT = 60.0
 POLL_INTERVAL = 0.1
 # Of whoever runs the tests, as people have it at home. Root's own id would prove nothing: labs refuse to run as root.
 OWNER = (os.getuid(), os.getgid()) if os.getuid() else (12345, 12345)
+# Where the labs work, whatever is mounted there.
+NOTEBOOKS = "/home/notebook/notebooks"
 # What coreutils' timeout says of a command that took too long.
 TIMED_OUT = 124
 
@@ -82,7 +84,7 @@ class RunningLab:
     def attempt(self, *command: str, timeout: float = 60) -> Finished:
         """Run ``command`` in the container, as the user that the lab runs as. ``timeout`` in seconds."""
         limited = ["timeout", "--kill-after=5", str(timeout), *command]
-        result = self.container.exec_run(limited, demux=True)
+        result = self.container.exec_run(limited, demux=True, workdir=NOTEBOOKS)
         stdout, stderr = cast("tuple[bytes | None, bytes | None]", result.output)
         return Finished(int(result.exit_code or 0), _text(stdout), _text(stderr))
 
@@ -107,12 +109,19 @@ class RunningLab:
         return source.name
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What an image itself says: the port that its server listens on, as in ``8888/tcp``, and where notebooks lie."""
+class Options(TypedDict, total=False):
+    """How a container is started otherwise than most; the words are those of Docker's SDK."""
 
-    port: str
-    folder: str
+    command: Sequence[str]
+    user: str
+    network: str
+    dns: Sequence[str]
+    mounts: Sequence[Mount]
+    tmpfs: Sequence[str]
+    read_only: bool
+    cap_drop: Sequence[str]
+    security_opt: Sequence[str]
+    pids_limit: int
 
 
 class Fleet:
@@ -140,22 +149,34 @@ class Fleet:
 
     @contextmanager
     def another(
-        self, name: str, environment: Mapping[str, str] | None = None, **options: object
+        self,
+        name: str,
+        environment: Mapping[str, str] | None = None,
+        prepare: Callable[[Path], None] = lambda _: None,
+        **options: Unpack[Options],
     ) -> Iterator[RunningLab]:
-        """Start one more container of a lab, for a test that takes it apart. ``options`` as in Docker's SDK."""
-        running = self.start(name, environment, **options)
+        """Start one more container of a lab, for a test that takes it apart."""
+        running = self.start(name, environment, prepare, **options)
         try:
             yield running
         finally:
             running.container.remove(force=True, v=True)
 
-    def start(self, name: str, environment: Mapping[str, str] | None = None, **options: object) -> RunningLab:
-        """Start a lab as its users do, and wait until it answers."""
+    def start(
+        self,
+        name: str,
+        environment: Mapping[str, str] | None = None,
+        prepare: Callable[[Path], None] = lambda _: None,
+        **options: Unpack[Options],
+    ) -> RunningLab:
+        """Start a lab as its users do, and wait until it answers. ``prepare`` puts files into its folder before."""
         folder, token = self._make_folder(name), secrets.token_hex(16)
+        prepare(folder)
         folder.chmod(0o755)
-        os.chown(folder, *OWNER)
-        user = "{}:{}".format(*OWNER)
-        container = self._start(name, {"JUPYTER_TOKEN": token, **(environment or {})}, folder, user=user, **options)
+        for own in (folder, *folder.rglob("*")):
+            os.chown(own, *OWNER, follow_symlinks=False)
+        options.setdefault("user", "{}:{}".format(*OWNER))
+        container = self._start(name, {"JUPYTER_TOKEN": token, **(environment or {})}, folder, **options)
         alone = options.get("network") == "none"
         running = RunningLab(
             lab=self.project.graph.find_lab(name),
@@ -175,11 +196,11 @@ class Fleet:
         )
         return replace(running, start_log=running.log())
 
-    def refuse(self, name: str, environment: Mapping[str, str], **options: object) -> Finished:
-        """Start a lab that must not start, and return how it ended."""
-        container = self._start(name, environment, None, **options)
+    def finish(self, name: str, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Finished:
+        """Start a container whose ``command`` ends, or a lab that must not start, and return how it ended."""
+        container = self._start(name, environment or {}, None, **options)
         try:
-            status = int(container.wait(timeout=30)["StatusCode"])
+            status = int(container.wait(timeout=60)["StatusCode"])
             return Finished(status, _text(container.logs(stderr=False)), _text(container.logs(stdout=False)))
         finally:
             container.remove(force=True, v=True)
@@ -193,15 +214,22 @@ class Fleet:
         finally:
             client.close()
 
-    def _start(self, name: str, environment: Mapping[str, str], folder: Path | None, **options: object) -> Container:
+    def _start(
+        self, name: str, environment: Mapping[str, str], folder: Path | None, **options: Unpack[Options]
+    ) -> Container:
         tag = self.project.settings.tag(name)
-        image = _configuration(tag)
         container = DockerContainer(tag, docker_client_kw={"timeout": 300})
         # Not a volume mapping, whose text is cut at colons: the folder may have one.
-        mounts = [Mount(image.folder, str(folder), type="bind")] if folder else []
+        own = [Mount(NOTEBOOKS, str(folder), type="bind")] if folder else []
+        mounts = [*own, *options.pop("mounts", ())]
+        command = options.pop("command", None)
+        if command:
+            container.with_command(list(command))
+        for target in options.pop("tmpfs", ()):
+            container.with_tmpfs_mount(target)
         container.with_kwargs(labels={LABEL: self._session}, mounts=mounts, **options).with_envs(**environment)
         # A pair is what Docker's SDK takes for an address with a port that the engine chooses.
-        cast("dict[str, Any]", container.ports)[image.port] = ("127.0.0.1", None)
+        cast("dict[str, Any]", container.ports)[_exposed_port(tag)] = ("127.0.0.1", None)
         return container.start().get_wrapped_container()
 
 
@@ -242,14 +270,14 @@ def _port_of(container: Container) -> int:
     return int(bindings[0]["HostPort"])
 
 
-def _configuration(tag: str) -> Configuration:
+def _exposed_port(tag: str) -> str:
+    """Return the port that an image says its server listens on, as in ``8888/tcp``."""
     client = docker_client()
     try:
-        config = client.images.get(tag).attrs["Config"]
+        (port,) = client.images.get(tag).attrs["Config"]["ExposedPorts"]
     finally:
         client.close()
-    (port,) = config["ExposedPorts"]
-    return Configuration(port=port, folder=config["WorkingDir"])
+    return str(port)
 
 
 def _text(output: bytes | None) -> str:

@@ -131,7 +131,7 @@ def test_knows_nothing_of_the_network_that_it_was_built_in(lab: RunningLab, flee
     assert image is not None
     recorded = [*(layer["CreatedBy"] for layer in image.history()), *(image.attrs["Config"]["Env"] or ())]
     assert [found[0] for text in recorded if (found := NETWORK_SETTING.search(text))] == []
-    assert lab.run("python", "-m", "pip", "config", "list") == ""
+    assert lab.run("python", "-m", "pip", "config", "list") == "install.prefix='/opt/lab/added'\n"
     assert re.findall(r"(?im)^Acquire::\w+::Proxy\b.*", lab.run("apt-config", "dump", "--no-empty")) == []
     used = fleet.project.settings
     proxies = [value for name, value in used.proxies.items() if name != "NO_PROXY"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from labs import Fleet, RunningLab, wait_for
+from labs import Fleet, Options, RunningLab, wait_for
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "arithmetic.ipynb"
 # sysexits.h: the command was used incorrectly.
@@ -17,15 +17,15 @@ EX_USAGE = 64
         pytest.param({"PORT": "6006"}, {}, "TensorBoard", id="port-of-tensorboard"),
         pytest.param({"RPORT": "6006"}, {}, "TensorBoard", id="rport-of-tensorboard"),
         pytest.param({"PORT": "eight"}, {}, "'eight', which is no port", id="port-no-number"),
+        pytest.param({"JUPYTER_PORT": "0"}, {}, "JUPYTER_PORT is '0'", id="port-of-jupyter"),
         pytest.param({}, {"user": "0"}, "root", id="root"),
         pytest.param({"JUPYTER_TOKEN": ""}, {}, "let everybody in", id="empty-token"),
+        pytest.param({"JUPYTER_TOKEN_FILE": "/none"}, {}, "cannot read", id="token-file"),
     ],
 )
-def test_refuses(
-    fleet: Fleet, lab_name: str, environment: Mapping[str, str], options: Mapping[str, object], reason: str
-) -> None:
+def test_refuses(fleet: Fleet, lab_name: str, environment: Mapping[str, str], options: Options, reason: str) -> None:
     """What would be unsafe or in nobody's interest ends at once, with the reason in one line."""
-    ended = fleet.refuse(lab_name, {"JUPYTER_TOKEN": "unused", **environment}, **options)
+    ended = fleet.finish(lab_name, {"JUPYTER_TOKEN": "unused", **environment}, **options)
     assert (ended.status, ended.stdout) == (EX_USAGE, "")
     assert len(ended.stderr.splitlines()) == 1
     assert reason in ended.stderr

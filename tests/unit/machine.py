@@ -46,6 +46,7 @@ DEBS = {
     "base-files": "13",
     "ca-certificates": "2025",
     "libc6": "2.41-12",
+    "libnss-extrausers": "0.6-6",
     "locales": "2.41-12",
     "python3": "3.13.5-1",
     "python3-venv": "3.13.5-1",

@@ -20,6 +20,7 @@ AVAILABLE: dict[tuple[str, str, str], str] = {
     ("curl", "8.14.1-2", "amd64"): "c1",
     ("curl", "8.15.0-1", "amd64"): "c2",
     ("libc6", "2.41-12", "amd64"): "c3",
+    ("libnss-extrausers", "0.6-6", "amd64"): "cb",
     ("locales", "2.41-12", "all"): "c4",
     ("r-base-core", "4.5.0-3", "amd64"): "c5",
     ("r-bioc-limma", "3.64-1", "amd64"): "c6",

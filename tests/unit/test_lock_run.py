@@ -37,7 +37,13 @@ def test_a_first_lock_has_each_package_where_it_belongs(own: Project) -> None:
             "python3 3.13.5-1*",
             "python3-venv 3.13.5-1*",
         ],
-        "pyrlab-base": ["curl 8.14*", "libcurl 8.14", "locales 2.41-12*", "tini 1:0.19.0-2*"],
+        "pyrlab-base": [
+            "curl 8.14*",
+            "libcurl 8.14",
+            "libnss-extrausers 0.6-6*",
+            "locales 2.41-12*",
+            "tini 1:0.19.0-2*",
+        ],
         "rlab-base": ["r-base-core 4.5.0-3*"],
     }
     assert list(changed) == list(LOCKS)
@@ -260,7 +266,7 @@ def test_apt_is_asked_for_each_image_with_a_list(own: Project) -> None:
     preferences = request.pop("preferences")
     assert request == {
         "images": "pyrlab-base -\nrlab-base pyrlab-base\n",
-        "debs.pyrlab-base": "ca-certificates\nlocales\ntini=1:0.19.0-2\n",
+        "debs.pyrlab-base": "ca-certificates\nlibnss-extrausers\nlocales\ntini=1:0.19.0-2\n",
         "debs.rlab-base": "python3\nr-base-core\n",
         "r": "rlab rlab-base\n",
         "names": "irkernel\n",
@@ -279,6 +285,7 @@ def test_apt_is_told_to_keep_the_roots_packages_and_earlier_pins(own: Project) -
         "base-files",
         "ca-certificates",
         "libc6",
+        "libnss-extrausers",
         "locales",
         "python3",
         "python3-venv",

@@ -123,7 +123,7 @@ def pinned(*names: str) -> list[DebPin]:
     return [DebPin(name, "1", "amd64", "a" * 64) for name in names]
 
 
-REQUIRED = ("ca-certificates", "locales", "tini", "r-base-core")
+REQUIRED = ("ca-certificates", "libnss-extrausers", "locales", "tini", "r-base-core")
 
 
 def test_a_lock_of_these_lists_passes(read_lists: ReadLists) -> None:
