@@ -73,13 +73,43 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def serve(session: nox.Session) -> None:
-    """Open a lab: `-- pylab` or `-- rlab`, with `--port`, `--notebooks`, `--no-browser`."""
+    """Open a lab: `-- pylab` or `-- rlab`, with `--port`, `--notebooks`, `--name` and more; bare, list the labs."""
     pyrlab(session, "serve", *session.posargs)
+
+
+@nox.session(name="list")
+def list_(session: nox.Session) -> None:
+    """List what runs: since when, port, image, memory, kernels; `-- --json`."""
+    pyrlab(session, "list", *session.posargs)
+
+
+@nox.session(name="open")
+def open_(session: nox.Session) -> None:
+    """Print the link of a lab that runs, and open it: `-- pylab`."""
+    pyrlab(session, "open", *session.posargs)
+
+
+@nox.session
+def logs(session: nox.Session) -> None:
+    """Show a lab's log: `-- pylab`; with `-f` what comes, too."""
+    pyrlab(session, "logs", *session.posargs)
+
+
+@nox.session
+def shell(session: nox.Session) -> None:
+    """Open a shell in a lab: `-- pylab`."""
+    pyrlab(session, "shell", *session.posargs)
+
+
+@nox.session
+def restart(session: nox.Session) -> None:
+    """Stop a lab, and start it from the present image with the same link: `-- pylab`."""
+    pyrlab(session, "restart", *session.posargs)
 
 
 @nox.session
 def stop(session: nox.Session) -> None:
-    """Stop a lab: `-- pylab`."""
+    """Stop a lab: `-- pylab`. Notebooks, settings and link stay."""
     pyrlab(session, "stop", *session.posargs)
 
 

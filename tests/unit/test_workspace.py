@@ -47,7 +47,8 @@ def test_two_projects_and_two_users_share_nothing() -> None:
     for other in others:
         assert other.tag("pylab") != mine.tag("pylab")
         assert other.container("pylab") != mine.container("pylab")
-        assert other.lab_labels("pylab") != mine.lab_labels("pylab")
+        assert other.lab_labels("pylab", "a") != mine.lab_labels("pylab", "a")
+        assert other.home("pylab", 1000) != mine.home("pylab", 1000)
 
 
 def test_a_variant_touches_nothing_of_the_project() -> None:
