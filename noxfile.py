@@ -114,6 +114,12 @@ def stop(session: nox.Session) -> None:
 
 
 @nox.session
+def clean(session: nox.Session) -> None:
+    """Show what is of no use any more, and what it frees; `-- --yes` removes it."""
+    pyrlab(session, "clean", *session.posargs)
+
+
+@nox.session
 def upgrade(session: nox.Session) -> None:
     """Move everything to the newest versions that keep the labs proved: `-- python`, `--dry-run`, `--strict`."""
     pyrlab(session, "upgrade", *session.posargs)

@@ -19,6 +19,7 @@ from docker.models.containers import Container
 from pyrlab.adapters.docker import engine, tags
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model.settings import Settings
+from pyrlab.steps import generations
 
 
 @dataclass(frozen=True)
@@ -201,3 +202,33 @@ def test_gpus_that_are_not_there_leave_nothing_behind(day: Day) -> None:
     outcome = day.project.run("serve", "pylab", *options, "--gpus", "all")
     assert (outcome.status, "install NVIDIA's container toolkit" in outcome.output) == (9, True), outcome.output
     assert [row["name"] for row in json.loads(day.project.succeed("list", "--json"))] == ["pylab"]
+
+
+def test_clean_takes_what_is_of_no_use_and_nothing_else(day: Day, tmp_path: Path) -> None:
+    """A candidate and an image that has lost its tag go; what runs, what is present and what rollback needs stay."""
+    settings, client = day.settings, engine.client()
+    candidate = settings.of_variant("candidate").tag("pyrlab-base")
+    name, _, tag = candidate.rpartition(":")
+    empty = client.containers.create(settings.tag("pyrlab-base"), labels=settings.workspace.labels)
+    try:
+        replaced = str(empty.commit(message="replaced").id)
+        empty.commit(name, tag, message="candidate")
+    finally:
+        empty.remove(force=True)
+    kept = generations.keep(settings, summary="a test")
+    # The store is another one: the real one is not this test's to clean.
+    elsewhere = {"XDG_CACHE_HOME": str(tmp_path)}
+    try:
+        shown = day.project.succeed("clean", **elsewhere)
+        assert f"image {candidate}" in shown
+        assert "1 image that later builds replaced" in shown
+        assert (tags.image_of(candidate) is None, tags.image_of(replaced)) == (False, replaced)
+        assert "are free again." in day.project.succeed("clean", "--yes", **elsewhere)
+        assert (tags.image_of(candidate), tags.image_of(replaced)) == (None, None)
+        previous = settings.of_variant(kept.variant)
+        assert all(tags.image_of(previous.tag(image)) == id_ for image, id_ in kept.images.items())
+        assert all(tags.image_of(settings.tag(image)) for image in settings.graph.images)
+        assert "Nothing to remove." in day.project.succeed("clean", **elsewhere)
+        assert day.status() == 200
+    finally:
+        generations.forget(settings, kept)

@@ -21,7 +21,7 @@ from pyrlab.commands import serve as serving
 from pyrlab.errors import LabError, UsageError
 from pyrlab.model.serving import Request
 from pyrlab.model.settings import Settings
-from pyrlab.steps import labs
+from pyrlab.steps import lab_runs
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_an_engine_on_another_machine_is_served_with_advice(mine: Settings, monk
     with socket.socket() as tunnel, contextlib.suppress(LabError):
         tunnel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         tunnel.bind(("127.0.0.1", 18901))
-        monkeypatch.setattr(labs, "START_TIMEOUT", 0.0)
+        monkeypatch.setattr(lab_runs, "START_TIMEOUT", 0.0)
         serve_quietly(mine, 18901, say=said.append)
     assert said[0] == (
         f"the Docker engine is on build.example: the lab will work in {mine.notebooks} of that machine and answer on "

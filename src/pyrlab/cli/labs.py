@@ -16,6 +16,8 @@ from pyrlab.cli import report_labs
 from pyrlab.cli.display import Display
 from pyrlab.cli.sessions import Session
 from pyrlab.cli.terminal import err, out
+from pyrlab.cli.working import working
+from pyrlab.commands import clean as cleaning
 from pyrlab.commands import labs as daily
 from pyrlab.commands import serve as serving
 from pyrlab.commands.build import build as build_images
@@ -191,4 +193,20 @@ def shell(lab: str) -> None:
     process.hand_over(daily.shell_command(_settings(), lab))
 
 
-VERBS = (serve, list_labs, stop, restart, logs, open_lab, shell)
+@click.command("clean", cls=Session, examples=("", "--yes"))
+@click.option("--yes", is_flag=True, help="Remove it. Without this, nothing is changed.")
+def clean(yes: bool) -> None:  # noqa: FBT001
+    """Show what this project has left and nothing needs any more, with what it frees; `--yes` removes it.
+
+    Images of candidates and of earlier builds, roots and other parts of the work folder, and files of the store that no
+    lock names and no build has. Never a running lab, never what `rollback` brings back.
+    """
+    current = _settings()
+    with working(current, "clean"):
+        garbage = cleaning.find(current)
+        out.print(report_labs.garbage(garbage, current.project))
+        if yes and garbage:
+            out.print(f"Removed: {report_labs.size(cleaning.clean(current, garbage))} are free again.")
+
+
+VERBS = (serve, list_labs, stop, restart, logs, open_lab, shell, clean)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from pyrlab.cli import report
 from pyrlab.cli.terminal import err
+from pyrlab.commands.clean import Garbage
 from pyrlab.commands.labs import Choice, Row
 from pyrlab.model.changes import Change
 
@@ -42,6 +44,38 @@ def rows(found: Sequence[Row]) -> RenderableType:
     ]
     notes += [f"{row.name} does not run: nox -s restart -- {row.name}" for row in found if row.status != "running"]
     return Group(table, *map(Text, notes))
+
+
+def garbage(found: Garbage, project: Path) -> RenderableType:
+    """Return a table of what `clean` removes, with the bytes that each part frees, and what it leaves alone."""
+    notes = []
+    if found.build_cache:
+        notes.append(
+            f"The engine's build cache, {size(found.build_cache)}, is of all projects together, and stays: "
+            "docker builder prune empties it."
+        )
+    if not found:
+        return Text("\n".join(["Nothing to remove.", *notes]))
+    table = _table("what", "frees")
+    tagged = [stale for stale in found.images if stale.tags]
+    for stale in tagged:
+        table.add_row(f"image {', '.join(stale.tags)}", _at_least(stale.freed))
+    bare = [stale for stale in found.images if not stale.tags]
+    if bare:
+        images = "image" if len(bare) == 1 else "images"
+        table.add_row(f"{len(bare)} {images} that later builds replaced", _at_least(sum(one.freed for one in bare)))
+    for folder, freed in found.folders.items():
+        table.add_row(f"folder {folder.relative_to(project)}", size(freed))
+    if found.files:
+        files = f"{len(found.files)} {'file' if len(found.files) == 1 else 'files'} of the store"
+        table.add_row(f"{files} that nobody used for a day", size(sum(found.files.values())))
+    total = f"In all {_at_least(found.freed)}: nox -s clean -- --yes removes it."
+    return Group(table, *map(Text, [total, *notes]))
+
+
+def _at_least(freed: int) -> str:
+    """Return what images free: layers that only they share are not counted before they are gone."""
+    return f"{size(freed)} or more"
 
 
 def _table(*headings: str) -> Table:

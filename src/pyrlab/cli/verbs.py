@@ -16,6 +16,7 @@ from pyrlab.cli import labs, report, report_labs
 from pyrlab.cli.display import say
 from pyrlab.cli.sessions import Session
 from pyrlab.cli.terminal import out
+from pyrlab.cli.working import working
 from pyrlab.commands import changes as comparing
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
@@ -28,21 +29,10 @@ from pyrlab.commands.build import build as build_images
 from pyrlab.errors import HeldError, UsageError
 from pyrlab.model import settings
 from pyrlab.model.wish import KINDS, Wish
-from pyrlab.steps import generations
-from pyrlab.steps.workspace import busy
 
 
 def _settings() -> settings.Settings:
     return read_settings(Path.cwd(), os.environ)
-
-
-@contextlib.contextmanager
-def _busy(current: settings.Settings, what: str) -> Iterator[None]:
-    """Be the only run in the project, which is whole: what a killed upgrade began to replace is replaced first."""
-    with busy(current.workspace, what, say=say):
-        if generations.finish(current):
-            say("finished what an earlier run, which was killed, had begun to replace")
-        yield
 
 
 class _Verbs(click.Group):
@@ -81,7 +71,7 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
         return
     held = held_file.read_holds(current).below if upgrade else {}
     wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages), held, current.upgrade.min_age)
-    with _busy(current, "lock"), _locks_all_or_none(current.project):
+    with working(current, "lock"), _locks_all_or_none(current.project):
         changes = locking.lock(current, wish, say=say)
     out.print(report.changes(changes))
 
@@ -110,7 +100,7 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
     current = _settings()
-    with _busy(current, "build"):
+    with working(current, "build"):
         build_images(current, images, locked=locked, say=say, warn=report_labs.warn)
 
 
@@ -140,7 +130,7 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
         upgrade_packages=frozenset(upgrade_packages),
         min_age=current.upgrade.min_age,
     )
-    with _busy(current, "upgrade"):
+    with working(current, "upgrade"):
         done = upgrading.upgrade(current, wish, dry_run=dry_run, say=say)
     for line in report.upgraded(done, dry_run=dry_run):
         out.print(line)
@@ -155,7 +145,7 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
 def rollback() -> None:
     """Bring back the locks and images of before the latest upgrade."""
     current = _settings()
-    with _busy(current, "rollback"):
+    with working(current, "rollback"):
         generation = rolling.rollback(current, say=say)
     out.print(f"Back at {report.generation(generation)}.")
 
@@ -171,7 +161,7 @@ def history() -> None:
 def import_file(file: Path) -> None:
     """Take over what FILE names into the list of R packages: a DESCRIPTION, an renv.lock or a lock of pak."""
     current = _settings()
-    with _busy(current, "import"):
+    with working(current, "import"):
         outcome = importing.import_file(current, file)
     out.print(report.imported(outcome))
 
@@ -208,7 +198,7 @@ def changes(commit: str) -> None:
 def propose(merge_request: str) -> None:
     """Push changed locks and held.toml as the branch pyrlab/upgrade of origin. Your own branch stays as it is."""
     current = _settings()
-    with _busy(current, "propose"):
+    with working(current, "propose"):
         proposal = proposing.propose(current, merge_request=merge_request)
     out.print(report.proposed(proposal))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pyrlab.adapters.docker import containers, engine
 from pyrlab.errors import LabError
 from pyrlab.model.settings import Settings
-from pyrlab.steps import labs
+from pyrlab.steps import lab_runs, labs
 from pyrlab.steps.labs import Running
 from pyrlab.steps.workspace import busy
 
@@ -97,7 +97,7 @@ def stop(current: Settings, name: str) -> bool:
     lab = labs.find_known(current, name)
     if lab is None:
         return False
-    labs.stop(current, lab)
+    lab_runs.stop(current, lab)
     return True
 
 
@@ -116,8 +116,8 @@ def restart(current: Settings, name: str, *, say: Say) -> str:
                 f"there is no image for {name} any more", remedy=f"nox -s build -- {lab.request.lab}; then restart it"
             )
         say(f"stopping {name}")
-        labs.stop(current, lab)
-        return labs.link_of(current, labs.start(current, lab.request, say=say))
+        lab_runs.stop(current, lab)
+        return labs.link_of(current, lab_runs.start(current, lab.request, say=say))
 
 
 def logs(current: Settings, name: str, *, follow: bool) -> Iterator[str]:
@@ -133,7 +133,7 @@ def open_page(current: Settings, name: str) -> Opened:
     """Return a lab that runs, once it answers, and write its page. Raises LabError when it does not."""
     engine.find()
     lab = labs.need_running(current, name)
-    labs.wait(current, lab)
+    lab_runs.wait(current, lab)
     return Opened(lab, labs.link_of(current, lab), labs.page_of(current, lab))
 
 

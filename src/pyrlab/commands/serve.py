@@ -11,7 +11,7 @@ from pyrlab.errors import UsageError
 from pyrlab.model.serving import Request, Tunnel, next_free
 from pyrlab.model.settings import Settings
 from pyrlab.model.workspace import LAB_LABEL, NAME_LABEL, PROJECT_LABEL, USER_LABEL
-from pyrlab.steps import generations, labs
+from pyrlab.steps import generations, lab_runs, labs
 from pyrlab.steps.labs import Running
 from pyrlab.steps.notebooks import open_folder
 from pyrlab.steps.workspace import busy
@@ -60,14 +60,14 @@ def _find_running(current: Settings, request: Request, *, say: Say) -> Served | 
     say(f"{request.name} runs already; stop it first if it should change: nox -s stop -- {request.name}")
     if not labs.is_current(current, lab):
         say(f"{request.name} runs from an older image than the present one: nox -s restart -- {request.name}")
-    labs.wait(current, lab)
+    lab_runs.wait(current, lab)
     return Served(lab, labs.link_of(current, lab), started=False)
 
 
 def _start(current: Settings, request: Request, *, build: Callable[[], None], say: Say) -> Served:
     # What cannot be is said before a build that takes minutes.
     folder = open_folder(request.notebooks, rootless=engine.is_rootless())
-    labs.read_environment(request)
+    lab_runs.read_environment(request)
     elsewhere = engine.other_machine(engine.address())
     if elsewhere:
         say(
@@ -76,11 +76,11 @@ def _start(current: Settings, request: Request, *, build: Callable[[], None], sa
             f"another terminal: {Tunnel(elsewhere).command(request)}"
         )
     _need_free(request, variable=current.graph.labs[request.lab].port_variable, here=not elsewhere)
-    warning = labs.warn_of_address(request)
+    warning = lab_runs.warn_of_address(request)
     if warning:
         say(warning)
     build()
-    lab = labs.start(current, request, say=say)
+    lab = lab_runs.start(current, request, say=say)
     return Served(lab, labs.link_of(current, lab), started=True)
 
 
