@@ -1,6 +1,9 @@
 """Sessions: each installs the pinned toolkit and calls `python -m pyrlab VERB`, or one tool."""
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
@@ -20,6 +23,7 @@ nox.options.reuse_venv = "yes"
 nox.options.stop_on_first_error = True
 nox.options.sessions = ["lint", "types", "unit"]
 
+HELP = {"-h", "--help"}
 TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke")
 SCRIPT_FOLDERS = (
     ".ci",
@@ -46,11 +50,24 @@ def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
     session.run("python", "-m", "pyrlab", verb, *arguments, interrupt_timeout=60, terminate_timeout=30)
 
 
+def with_help(run: Callable[[nox.Session], None]) -> Callable[[nox.Session], None]:
+    """Let ``-- --help`` show a session's docstring, where no program behind it has a help of its own."""
+
+    @functools.wraps(run)
+    def session_or_help(session: nox.Session) -> None:
+        if HELP & set(session.posargs):
+            session.log(inspect.getdoc(run))
+        else:
+            run(session)
+
+    return session_or_help
+
+
 @nox.session
 def engine(session: nox.Session) -> None:
     """Make sure that a Docker engine answers; on Debian or Ubuntu as root, install and start one."""
     # `nox -s engine serve -- pylab` gives the lab's arguments to both sessions.
-    pyrlab(session, "engine", *(argument for argument in session.posargs if argument == "--debug"))
+    pyrlab(session, "engine", *(argument for argument in session.posargs if argument in {"--debug", *HELP}))
 
 
 @nox.session
@@ -168,6 +185,7 @@ def import_(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def lint(session: nox.Session) -> None:
     """Check the style of Python, Dockerfile and shell scripts."""
     toolkit(session)
@@ -189,6 +207,7 @@ def shell_scripts() -> list[str]:
 
 
 @nox.session
+@with_help
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     toolkit(session)
@@ -204,13 +223,15 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def unit(session: nox.Session) -> None:
-    """Run the quick tests: no Docker, no network."""
+    """Run the quick tests: no Docker, no network. What follows `--` goes to pytest: `-- -k workspace`."""
     toolkit(session)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
 @nox.session
+@with_help
 def integration(session: nox.Session) -> None:
     """Run the tests of pyrlab itself on a real engine, with small projects: `-- -m nightly` the slow ones."""
     toolkit(session)
@@ -219,6 +240,7 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def tests(session: nox.Session) -> None:
     """Run everything: lint, types, unit, integration, a build of all images, smoke, and a short benchmark."""
     for name in ("lint", "types", "unit", "integration", "build", "smoke"):
@@ -227,8 +249,9 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+@with_help
 def mutants(session: nox.Session) -> None:
-    """Break the code in a thousand places, and tell which ones no quick test notices."""
+    """Break the code in a thousand places, and tell which ones no quick test notices: `-- --sample 0` tries all."""
     toolkit(session)
     # A tool of its own with much beside it, that no other session needs.
     session.install("mutmut==3.8.1")
@@ -237,6 +260,7 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+@with_help
 def relock(session: nox.Session) -> None:
     """Pin the toolkit's own dependencies anew, and the tools that lock and install inside the images."""
     toolkit(session)
@@ -246,8 +270,9 @@ def relock(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def bench(session: nox.Session) -> None:
-    """Measure what the documentation claims, and print it; `-- upgrade` runs a hundred random upgrades."""
+    """Measure what the documentation claims: `-- --quick`; `-- upgrade` runs a hundred random upgrades."""
     toolkit(session)
     if session.posargs[:1] == ["upgrade"]:
         session.run("python", "tests/bench_upgrade.py", *session.posargs[1:])

@@ -41,20 +41,46 @@ def _settings() -> Settings:
     ),
 )
 @click.argument("lab", required=False)
-@click.option("--name", default="", help="What this lab is known by, where one image is served several times.")
-@click.option("--port", type=int, help="The port on this machine; never 6006.")
-@click.option("--address", default=LOOPBACK, show_default=True, help="Where to listen; another one lets others try.")
-@click.option("--notebooks", type=click.Path(path_type=Path), help="The folder to work in; made if it is missing.")
-@click.option("--mount", "mounts", multiple=True, metavar="MOUNT", help="More to see: src=/data,dst=/data,readonly.")
-@click.option("--env-file", type=click.Path(path_type=Path), help="Variables for the lab: NAME=VALUE lines.")
-@click.option("--gpus", default="", help="As docker run has it: all, a number, or device=0,1.")
-@click.option("--memory", default="", help="The most memory that the lab may use, such as 8g.")
-@click.option("--cpus", type=float, default=0.0, help="The most cores that the lab may use, such as 2.5.")
+@click.option(
+    "--name", default="", metavar="NAME", help="What this lab is known by, where one image is served several times."
+)
+@click.option("--port", type=int, metavar="PORT", help="The port on this machine; never 6006.")
+@click.option(
+    "--address",
+    default=LOOPBACK,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen. Whoever reaches another address may try to get in.",
+)
+@click.option(
+    "--notebooks",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="The folder to work in; made if it is missing.",
+)
+@click.option(
+    "--mount",
+    "mounts",
+    multiple=True,
+    metavar="MOUNT",
+    help="One more folder, as docker run has it: src=/data,dst=/data,readonly.",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Variables for the lab, NAME=VALUE a line. docker inspect shows them.",
+)
+@click.option("--gpus", default="", metavar="GPUS", help="As docker run has it: all, a number, or device=0,1.")
+@click.option("--memory", default="", metavar="SIZE", help="The most memory that the lab may use, such as 8g.")
+@click.option(
+    "--cpus", type=float, default=0.0, metavar="CORES", help="The most cores that the lab may use, such as 2.5."
+)
 @click.option("--read-only", is_flag=True, help="Let nothing be written but notebooks, the home folder and /tmp.")
 @click.option("--remote", default="", metavar="HOST", help="Print the ssh line to get there from another computer.")
 @click.option("--foreground", is_flag=True, help="Show the log; the lab stops when this command ends.")
 @click.option("--no-browser", is_flag=True, help="Only print the link.")
-@click.option("--locked", is_flag=True, help="As in build.")
+@click.option("--locked", is_flag=True, help="Fail when the archive has dropped a pinned package.")
 def serve(  # noqa: PLR0913, PLR0917 - the options of one command
     lab: str | None,
     name: str,

@@ -22,4 +22,4 @@ class Session(click.Command):
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
-                    formatter.write_text(f"nox -s {self.name} -- {example}")
+                    formatter.write_text(f"nox -s {self.name} -- {example}" if example else f"nox -s {self.name}")

@@ -41,7 +41,7 @@ class _Verbs(click.Group):
     command_class = Session
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """Four package lists in, four verified JupyterLab images out."""
 
@@ -52,7 +52,7 @@ def engine() -> None:
     out.print(engine_install.ensure())
 
 
-@cli.command()
+@cli.command(examples=("", "python", "--upgrade", "--upgrade-package numpy", "--check"))
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 @click.option("--upgrade", is_flag=True, help="Move every pin to the newest version that the lists allow.")
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
@@ -92,7 +92,7 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in project.glob("*.lock") if path.is_file()}
 
 
-@cli.command()
+@cli.command(examples=("", "rlab", "--locked"))
 @click.argument("images", nargs=-1)
 @click.option(
     "--locked", is_flag=True, help="Fail when the archive has dropped a pinned package, instead of relocking."
@@ -104,10 +104,13 @@ def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
         build_images(current, images, locked=locked, say=say, warn=report_labs.warn)
 
 
-@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@cli.command(
+    examples=("", "rlab", "rlab -k notebooks -x"),
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def smoke(arguments: Sequence[str]) -> None:
-    """Prove both labs, or those named first; the rest goes to pytest."""
+    """Prove both labs, or those named first in ARGUMENTS; the rest goes to pytest."""
     if {"-h", "--help"} & set(arguments):
         click.echo(click.get_current_context().get_help())
         return
@@ -116,7 +119,7 @@ def smoke(arguments: Sequence[str]) -> None:
     sys.exit(smoke_labs(_settings(), arguments))
 
 
-@cli.command()
+@cli.command(examples=("", "--dry-run", "python", "--upgrade-package numpy"))
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
 @click.option("--dry-run", is_flag=True, help="Only show what is newer. Builds and changes nothing.")
@@ -156,7 +159,7 @@ def history() -> None:
     out.print(report.generations(rolling.history(_settings())))
 
 
-@cli.command("import")
+@cli.command("import", examples=("renv.lock", "DESCRIPTION"))
 @click.argument("file", type=click.Path(path_type=Path))
 def import_file(file: Path) -> None:
     """Take over what FILE names into the list of R packages: a DESCRIPTION, an renv.lock or a lock of pak."""
@@ -166,7 +169,7 @@ def import_file(file: Path) -> None:
     out.print(report.imported(outcome))
 
 
-@cli.command()
+@cli.command(examples=("", "--all", "--json"))
 @click.option("--all", "all_rows", is_flag=True, help="Show what is up to date, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a name.")
 def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
@@ -179,21 +182,21 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
         out.print(report.outdated(shown, of=rows))
 
 
-@cli.command()
+@cli.command(examples=("numpy",))
 @click.argument("name")
 def why(name: str) -> None:
     """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
     out.print(report.why(explaining.why(_settings(), name, say=say)))
 
 
-@cli.command()
+@cli.command(examples=("main",))
 @click.argument("commit")
 def changes(commit: str) -> None:
     """Show what changed in the locks since COMMIT. The same is in .pyrlab/changes.md, for a review."""
     out.print(report.changes(comparing.changes(_settings(), commit)))
 
 
-@cli.command()
+@cli.command(examples=("", "--merge-request main"))
 @click.option("--merge-request", metavar="BRANCH", default="", help="Let GitLab open or update one into BRANCH.")
 def propose(merge_request: str) -> None:
     """Push changed locks and held.toml as the branch pyrlab/upgrade of origin. Your own branch stays as it is."""
