@@ -183,6 +183,26 @@ def test_every_limit_reaches_the_engine(played: Engine, run: Callable[..., str],
     assert {**again, "labels": None} == {**given, "labels": None}
 
 
+@pytest.mark.parametrize("lost", ["environment", "image", "folder"])
+def test_a_restart_that_cannot_be_leaves_the_lab_running(
+    played: Engine, run: Callable[..., str], command_line: CommandLine, settings: Settings, tmp_path: Path, lost: str
+) -> None:
+    env_file = tmp_path / "x.env"
+    env_file.touch()
+    run("serve", "pylab", "--env-file", str(env_file))
+    if lost == "environment":
+        env_file.unlink()
+    elif lost == "image":
+        played.images_by_tag.clear()
+    else:
+        settings.notebooks.rmdir()
+        settings.notebooks.touch()
+    status, _, told = command_line("restart", "pylab")
+    assert status in {2, 9}
+    assert told.splitlines()[-1].startswith("  try: ")
+    assert [lab.status for lab in played.made] == ["running"]
+
+
 @pytest.mark.parametrize(("said", "count"), [("all", -1), ("2", 2)])
 def test_gpus_are_asked_for_as_docker_run_does(played: Engine, run: Callable[..., str], said: str, count: int) -> None:
     run("serve", "pylab", "--gpus", said)

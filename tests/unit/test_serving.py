@@ -95,6 +95,7 @@ def test_an_environment_file_cannot_take_the_lab_apart(text: str, says: str) -> 
         ({"gpus": "some"}, "--gpus 'some' cannot be read"),
         ({"gpus": "0"}, "--gpus '0' cannot be read"),
         ({"cpus": -1.0}, "--cpus is -1.0"),
+        ({"address": "localhost"}, "--address 'localhost' is no IP address"),
     ],
 )
 def test_an_option_that_cannot_be_is_an_error(load_settings: Load, options: dict[str, object], says: str) -> None:
@@ -137,6 +138,10 @@ def test_the_line_for_ssh_is_exact(remote: str, connection: str, command: str | 
     tunnel = Tunnel.find(remote, connection, "me")
     line = tunnel.command(REQUEST) if tunnel else None
     assert line == (command and f"ssh -N -L 8888:127.0.0.1:8888 {command}")
+
+
+def test_a_user_without_a_name_is_left_to_ssh() -> None:
+    assert Tunnel.find("", "192.0.2.7 50000 198.51.100.2 22", "") == Tunnel("198.51.100.2")
 
 
 @pytest.mark.parametrize(

@@ -137,10 +137,18 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of one command
 
 def _show_way(lab: Running, remote: str) -> None:
     """Print how to get to a lab from another computer, where somebody sits at one."""
-    tunnel = Tunnel.find(remote, os.environ.get("SSH_CONNECTION", ""), getpass.getuser())
+    tunnel = Tunnel.find(remote, os.environ.get("SSH_CONNECTION", ""), _user())
     if tunnel:
         err.print("from your own computer, keep this running, and then open the link there:", markup=False)
         err.print(f"  {tunnel.command(lab.request)}", markup=False)
+
+
+def _user() -> str:
+    """Return the name of this user; nothing for one without an entry in the user database."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 @contextlib.contextmanager

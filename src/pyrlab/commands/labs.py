@@ -115,6 +115,7 @@ def restart(current: Settings, name: str, *, say: Say) -> str:
             raise LabError(
                 f"there is no image for {name} any more", remedy=f"nox -s build -- {lab.request.lab}; then restart it"
             )
+        lab_runs.check(lab.request)
         say(f"stopping {name}")
         lab_runs.stop(current, lab)
         return labs.link_of(current, lab_runs.start(current, lab.request, say=say))

@@ -13,7 +13,6 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.workspace import LAB_LABEL, NAME_LABEL, PROJECT_LABEL, USER_LABEL
 from pyrlab.steps import generations, lab_runs, labs
 from pyrlab.steps.labs import Running
-from pyrlab.steps.notebooks import open_folder
 from pyrlab.steps.workspace import busy
 
 Say = Callable[[str], None]
@@ -65,9 +64,7 @@ def _find_running(current: Settings, request: Request, *, say: Say) -> Served | 
 
 
 def _start(current: Settings, request: Request, *, build: Callable[[], None], say: Say) -> Served:
-    # What cannot be is said before a build that takes minutes.
-    folder = open_folder(request.notebooks, rootless=engine.is_rootless())
-    lab_runs.read_environment(request)
+    folder, _ = lab_runs.check(request)
     elsewhere = engine.other_machine(engine.address())
     if elsewhere:
         say(

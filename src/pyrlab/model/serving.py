@@ -1,6 +1,7 @@
 """What one lab is asked to be: its name, port, folder and limits, checked; and the words that say how to reach it."""
 
 import csv
+import ipaddress
 import json
 import re
 import shlex
@@ -108,6 +109,10 @@ class Request:
             raise UsageError(f"--name {name} is an image's own name", remedy="choose another, such as thesis")
         if made.gpus and not _GPUS.fullmatch(made.gpus):
             raise UsageError(f"--gpus {made.gpus!r} cannot be read", remedy="use all, a number, or device=0,1")
+        if not _is_address(made.address):
+            raise UsageError(
+                f"--address {made.address!r} is no IP address", remedy="use one of this machine's, such as 127.0.0.1"
+            )
         if made.cpus < 0:
             raise UsageError(f"--cpus is {made.cpus}", remedy="use a number of cores, such as 1.5")
         return made
@@ -141,6 +146,14 @@ class Request:
     def moved(self, port: int) -> Self:
         """Return the same request on another port."""
         return replace(self, port=port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_memory(text: str) -> int:
@@ -198,7 +211,7 @@ class Tunnel:
         parts = connection.split()
         if len(parts) != 4 or not parts[3].isdecimal():  # noqa: PLR2004 - two addresses with their ports
             return None
-        return cls(f"{user}@{parts[2]}", int(parts[3]))
+        return cls(f"{user}@{parts[2]}" if user else parts[2], int(parts[3]))
 
     def command(self, request: Request) -> str:
         """Return the line to enter at the other computer."""

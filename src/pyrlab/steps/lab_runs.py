@@ -18,7 +18,7 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.workspace import REQUEST_LABEL, RUN_LABEL
 from pyrlab.steps import labs
 from pyrlab.steps.labs import Running
-from pyrlab.steps.notebooks import open_folder
+from pyrlab.steps.notebooks import Folder, open_folder
 
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 10
@@ -28,14 +28,21 @@ _TOKEN_BYTES = 24
 Say = Callable[[str], None]
 
 
+def check(request: Request) -> tuple[Folder, dict[str, str]]:
+    """Return the notebooks' folder of a request, and what its environment file says.
+
+    Raises UsageError for those that will not do: before a build that takes minutes, and before a lab is stopped.
+    """
+    return open_folder(request.notebooks, rootless=engine.is_rootless()), read_environment(request)
+
+
 def start(settings: Settings, request: Request, *, say: Say) -> Running:
     """Start a lab from the project's present image, in the place of one of its name that does not run; wait for it.
 
     Raises UsageError for a folder or an environment file that will not do, and LabError when the lab does not answer:
     its container is removed then.
     """
-    folder = open_folder(request.notebooks, rootless=engine.is_rootless())
-    environment = read_environment(request)
+    folder, environment = check(request)
     earlier = labs.find(settings, request.name)
     if earlier is not None:
         say(f"removing the {request.name} of before, which does not run")
