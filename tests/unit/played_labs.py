@@ -133,7 +133,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(engine, "address", lambda: "")
     monkeypatch.setattr(engine, "client", lambda: client)
 
-    def get(_: requests.Session, url: str, *, headers: Mapping[str, str], timeout: float) -> SimpleNamespace:
+    def get(session: requests.Session, url: str, *, headers: Mapping[str, str], timeout: float) -> SimpleNamespace:
+        assert not session.trust_env, "a proxy must not come between this machine and itself"
         assert timeout > 0
         return played.answer(url, headers)
 

@@ -51,6 +51,13 @@ def test_two_projects_and_two_users_share_nothing() -> None:
         assert other.home("pylab", 1000) != mine.home("pylab", 1000)
 
 
+def test_what_one_user_id_has_made_is_in_no_other_ones_home() -> None:
+    """A lab runs as the owner of the notebooks, who may be another one tomorrow."""
+    mine = workspace(Path("/home/me/analysis"))
+    assert mine.home("pylab", 1000) == "pyrlab-analysis-d7188823-pylab-home-1000"
+    assert len({mine.home("pylab", 1000), mine.home("pylab", 1001), mine.home("thesis", 1000)}) == 3
+
+
 def test_a_variant_touches_nothing_of_the_project() -> None:
     """Its images, labs and files are its own; lists, locks and cache are the project's."""
     mine = workspace(Path("/home/me/analysis"))
