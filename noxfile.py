@@ -1,6 +1,9 @@
 """Sessions: each installs the pinned toolkit and calls `python -m pyrlab VERB`, or one tool."""
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
@@ -20,6 +23,7 @@ nox.options.reuse_venv = "yes"
 nox.options.stop_on_first_error = True
 nox.options.sessions = ["lint", "types", "unit"]
 
+HELP = {"-h", "--help"}
 TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke")
 SCRIPT_FOLDERS = (
     ".ci",
@@ -46,11 +50,24 @@ def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
     session.run("python", "-m", "pyrlab", verb, *arguments, interrupt_timeout=60, terminate_timeout=30)
 
 
+def with_help(run: Callable[[nox.Session], None]) -> Callable[[nox.Session], None]:
+    """Let ``-- --help`` show a session's docstring, where no program behind it has a help of its own."""
+
+    @functools.wraps(run)
+    def session_or_help(session: nox.Session) -> None:
+        if HELP & set(session.posargs):
+            session.log(inspect.getdoc(run))
+        else:
+            run(session)
+
+    return session_or_help
+
+
 @nox.session
 def engine(session: nox.Session) -> None:
     """Make sure that a Docker engine answers; on Debian or Ubuntu as root, install and start one."""
     # `nox -s engine serve -- pylab` gives the lab's arguments to both sessions.
-    pyrlab(session, "engine", *(argument for argument in session.posargs if argument == "--debug"))
+    pyrlab(session, "engine", *(argument for argument in session.posargs if argument in {"--debug", *HELP}))
 
 
 @nox.session
@@ -73,14 +90,50 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def serve(session: nox.Session) -> None:
-    """Open a lab: `-- pylab` or `-- rlab`, with `--port`, `--notebooks`, `--no-browser`."""
+    """Open a lab: `-- pylab` or `-- rlab`, with `--port`, `--notebooks`, `--name` and more; bare, list the labs."""
     pyrlab(session, "serve", *session.posargs)
+
+
+@nox.session(name="list")
+def list_(session: nox.Session) -> None:
+    """List what runs: since when, port, image, memory, kernels; `-- --json`."""
+    pyrlab(session, "list", *session.posargs)
+
+
+@nox.session(name="open")
+def open_(session: nox.Session) -> None:
+    """Print the link of a lab that runs, and open it: `-- pylab`."""
+    pyrlab(session, "open", *session.posargs)
+
+
+@nox.session
+def logs(session: nox.Session) -> None:
+    """Show a lab's log: `-- pylab`; with `-f` what comes, too."""
+    pyrlab(session, "logs", *session.posargs)
+
+
+@nox.session
+def shell(session: nox.Session) -> None:
+    """Open a shell in a lab: `-- pylab`."""
+    pyrlab(session, "shell", *session.posargs)
+
+
+@nox.session
+def restart(session: nox.Session) -> None:
+    """Stop a lab, and start it from the present image with the same link: `-- pylab`."""
+    pyrlab(session, "restart", *session.posargs)
 
 
 @nox.session
 def stop(session: nox.Session) -> None:
-    """Stop a lab: `-- pylab`."""
+    """Stop a lab: `-- pylab`. Notebooks, settings and link stay."""
     pyrlab(session, "stop", *session.posargs)
+
+
+@nox.session
+def clean(session: nox.Session) -> None:
+    """Show what is of no use any more, and what it frees; `-- --yes` removes it."""
+    pyrlab(session, "clean", *session.posargs)
 
 
 @nox.session
@@ -132,6 +185,7 @@ def import_(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def lint(session: nox.Session) -> None:
     """Check the style of Python, Dockerfile and shell scripts."""
     toolkit(session)
@@ -153,6 +207,7 @@ def shell_scripts() -> list[str]:
 
 
 @nox.session
+@with_help
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     toolkit(session)
@@ -166,13 +221,15 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def unit(session: nox.Session) -> None:
-    """Run the quick tests: no Docker, no network."""
+    """Run the quick tests: no Docker, no network. What follows `--` goes to pytest: `-- -k workspace`."""
     toolkit(session)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
 @nox.session
+@with_help
 def integration(session: nox.Session) -> None:
     """Run the tests of pyrlab itself on a real engine, with small projects: `-- -m nightly` the slow ones."""
     toolkit(session)
@@ -181,6 +238,7 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def tests(session: nox.Session) -> None:
     """Run everything: lint, types, unit, integration, a build of all images, smoke, and a short benchmark."""
     for name in ("lint", "types", "unit", "integration", "build", "smoke"):
@@ -189,8 +247,9 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+@with_help
 def mutants(session: nox.Session) -> None:
-    """Break the code in a thousand places, and tell which ones no quick test notices."""
+    """Break the code in a thousand places, and tell which ones no quick test notices: `-- --sample 0` tries all."""
     toolkit(session)
     # A tool of its own with much beside it, that no other session needs.
     session.install("mutmut==3.8.1")
@@ -199,6 +258,7 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+@with_help
 def relock(session: nox.Session) -> None:
     """Pin the toolkit's own dependencies anew, and the tools that lock and install inside the images."""
     toolkit(session)
@@ -208,8 +268,9 @@ def relock(session: nox.Session) -> None:
 
 
 @nox.session
+@with_help
 def bench(session: nox.Session) -> None:
-    """Measure what the documentation claims, and print it; `-- upgrade` runs a hundred random upgrades."""
+    """Measure what the documentation claims: `-- --quick`; `-- upgrade` runs a hundred random upgrades."""
     toolkit(session)
     if session.posargs[:1] == ["upgrade"]:
         session.run("python", "tests/bench_upgrade.py", *session.posargs[1:])

@@ -7,7 +7,7 @@ pyrlab itself; 130 after Ctrl-C, SIGTERM or SIGHUP; 1 for what the operating sys
 
 from collections.abc import Sequence
 
-MAKE_ROOM = "make room: docker system df, docker builder prune"
+MAKE_ROOM = "make room: nox -s clean, docker builder prune"
 
 
 class PyrlabError(Exception):

@@ -1,5 +1,6 @@
 """A small project of its own for each test: real lists, a real engine, real archives, but little to install."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from pyrlab.adapters.docker import engine
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.model.settings import Settings
 
 SOURCE = Path(__file__).parents[2]
 LOCKS = ("debs.lock", "r_packages.lock", "requirements.lock")
@@ -25,6 +28,8 @@ LISTS = {
     "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n',
 }
 TIMEOUT = 900.0
+# What would let a lab of the tests be another one than on any machine.
+NOT_INHERITED = {"PORT", "RPORT", "FILES", "SSH_CONNECTION"}
 # Of its build cache the engine keeps so much from one file of tests to the next, oldest first out: what they share is
 # in use, and what only one of them built is of no use to the others. A whole run leaves 20 GB otherwise.
 KEPT_CACHE = "10GB"
@@ -118,9 +123,29 @@ def make_project(path: Path, **environment: str) -> Project:
     shutil.copytree(SOURCE / "docker", path / "docker")
     for name, text in LISTS.items():
         (path / name).write_text(text, encoding="utf-8")
-    inherited = {name: value for name, value in os.environ.items() if name not in {"PORT", "RPORT", "FILES"}}
-    environment = {"PYTHONPATH": str(SOURCE / "src"), "COLUMNS": "200", **environment}
+    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    state = str(path.with_name(f"{path.name}-state"))
+    environment = {"PYTHONPATH": str(SOURCE / "src"), "COLUMNS": "200", "XDG_STATE_HOME": state, **environment}
     return Project(path, {**inherited, **environment})
+
+
+@contextlib.contextmanager
+def forget_labs(project: Project) -> Iterator[None]:
+    """Remove, at the end, all labs of a project with the volumes of their home folders."""
+    try:
+        yield
+    finally:
+        forget_labs_of(read_settings(project.path, project.environment))
+
+
+def forget_labs_of(settings: Settings) -> None:
+    """Remove all labs of a project with the volumes of their home folders."""
+    client = engine.client()
+    labels: list[str] = [f"{name}={value}" for name, value in settings.workspace.labels.items()]
+    for container in client.containers.list(all=True, filters={"label": labels}):
+        container.remove(force=True)
+    for volume in client.volumes.list(filters={"label": labels}):
+        volume.remove(force=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

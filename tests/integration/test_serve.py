@@ -7,24 +7,28 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import requests
-from conftest import Project
+from conftest import Project, forget_labs, forget_labs_of
 from docker.models.containers import Container
 
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.commands import labs as daily
 from pyrlab.commands import serve as serving
 from pyrlab.errors import LabError, UsageError
+from pyrlab.model.serving import Request
 from pyrlab.model.settings import Settings
+from pyrlab.steps import lab_runs
 
 
 @pytest.fixture
 def stopped(built_project: Project) -> Iterator[Project]:
-    """Return the built project, and stop its lab afterwards."""
-    yield built_project
-    built_project.succeed("stop", "pylab")
+    """Return the built project, and remove its labs afterwards."""
+    with forget_labs(built_project):
+        yield built_project
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_stop_ends_the_lab_and_leaves_the_notebooks(
         os.chown(tmp_path, 12345, 12345)
     stopped.succeed("serve", "pylab", "--no-browser", "--port", str(free_port), FILES=str(tmp_path))
     mounts = engine.client().containers.get(name).attrs["Mounts"]
-    assert [mount["Source"] for mount in mounts] == [str(tmp_path)]
+    assert [mount["Source"] for mount in mounts if mount["Type"] == "bind"] == [str(tmp_path)]
     assert stopped.succeed("stop", "pylab") == "pylab is stopped.\n"
     assert stopped.succeed("stop", "pylab") == "pylab was not running.\n"
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
@@ -96,12 +100,14 @@ Serve = Callable[[Settings, int], str]
 
 
 @pytest.fixture
-def mine(built_project: Project, tmp_path: Path) -> Settings:
+def mine(built_project: Project, tmp_path: Path) -> Iterator[Settings]:
     """Return settings of a project of its own that has the built project's images."""
     (tmp_path / "notebooks").mkdir(mode=0o777)
     (tmp_path / "notebooks").chmod(0o777)
     settings = read_settings(built_project.path, built_project.environment)
-    return dataclasses.replace(settings, project=tmp_path / "mine", notebooks=tmp_path / "notebooks")
+    own = dataclasses.replace(settings, project=tmp_path / "mine", notebooks=tmp_path / "notebooks")
+    yield own
+    forget_labs_of(own)
 
 
 @pytest.fixture
@@ -119,12 +125,18 @@ def serve() -> Iterator[Serve]:
 
     def start(settings: Settings, port: int) -> str:
         asked.append(settings)
-        chosen = settings.serving("pylab", port=port, notebooks=None)
-        return serving.serve(chosen, "pylab", build=lambda: None, say=lambda _: None)
+        return serve_quietly(settings, port)
 
     yield start
     for settings in asked:
-        serving.stop(settings, "pylab")
+        forget_labs_of(settings)
+
+
+def serve_quietly(settings: Settings, port: int, *, say: Callable[[str], object] = lambda _: None) -> str:
+    """Serve pylab, build nothing, and return its link."""
+    chosen = settings.serving("pylab", port=port, notebooks=None)
+    request = Request.of(chosen, "pylab")
+    return serving.serve(chosen, request, build=lambda: None, say=lambda line: cast("None", say(line))).link
 
 
 def container_of(settings: Settings) -> Container:
@@ -139,9 +151,9 @@ def test_two_labs_at_once_know_nothing_of_each_other(mine: Settings, theirs: Set
     assert first.split("token=")[1] != second.split("token=")[1]
     assert serve(mine, 18901) == first  # runs already, and is its own
     assert container_of(mine).labels["io.pyrlab.user"] == str(mine.owner)
-    assert serving.stop(theirs, "pylab")
+    assert daily.stop(theirs, "pylab")
     assert container_of(mine).status == "running"
-    assert not serving.stop(theirs, "pylab")
+    assert not daily.stop(theirs, "pylab")
     assert container_of(mine).status == "running"
 
 
@@ -156,7 +168,7 @@ def test_another_ones_port_is_refused_with_who_has_it(mine: Settings, theirs: Se
         f"port 18901 has the pylab of project {workspace.identity}, user {workspace.owner}: "
         f"container {workspace.container('pylab')}"
     )
-    assert caught.value.remedy == "choose another by --port or PORT"
+    assert caught.value.remedy == "--port 18902 is free; or choose another by --port or PORT"
     assert token not in f"{caught.value}{caught.value.detail}"
     assert container_of(theirs).status == "running"
 
@@ -167,9 +179,8 @@ def test_a_lab_that_cannot_be_made_removes_no_other_one(mine: Settings) -> None:
         mine.tag("pylab"), name=mine.workspace.container("pylab"), labels={"io.pyrlab.lab": "pylab"}
     )
     try:
-        chosen = mine.serving("pylab", port=18901, notebooks=None)
         with pytest.raises(LabError, match=r"^pylab could not be started$") as caught:
-            serving.serve(chosen, "pylab", build=lambda: None, say=lambda _: None)
+            serve_quietly(mine, 18901)
         assert "already in use" in caught.value.detail
         assert engine.client().containers.get(str(older.id)).id == older.id
     finally:
@@ -187,9 +198,7 @@ def test_an_interrupt_while_the_engine_makes_a_lab_leaves_none(mine: Settings, m
 
     monkeypatch.setattr(collection, "create", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        serving.serve(
-            mine.serving("pylab", port=18901, notebooks=None), "pylab", build=lambda: None, say=lambda _: None
-        )
+        serve_quietly(mine, 18901)
     assert engine.client().containers.list(all=True, filters={"name": mine.workspace.container("pylab")}) == []
 
 
@@ -200,11 +209,10 @@ def test_an_engine_on_another_machine_is_served_with_advice(mine: Settings, monk
     with socket.socket() as tunnel, contextlib.suppress(LabError):
         tunnel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         tunnel.bind(("127.0.0.1", 18901))
-        chosen = mine.serving("pylab", port=18901, notebooks=None)
-        monkeypatch.setattr(serving, "START_TIMEOUT", 0.0)
-        serving.serve(chosen, "pylab", build=lambda: None, say=said.append)
+        monkeypatch.setattr(lab_runs, "START_TIMEOUT", 0.0)
+        serve_quietly(mine, 18901, say=said.append)
     assert said[0] == (
         f"the Docker engine is on build.example: the lab will work in {mine.notebooks} of that machine and answer on "
         "its 127.0.0.1:18901, while serve waits on this machine's. Bring the port over, in another terminal: "
-        "ssh -NL 18901:127.0.0.1:18901 build.example"
+        "ssh -N -L 18901:127.0.0.1:18901 build.example"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import SOURCE, Project, make_project
+from conftest import SOURCE, Project, forget_labs, make_project
 from docker.models.containers import Container
 
 from pyrlab.adapters.docker import engine
@@ -70,8 +70,8 @@ def five(project: Project) -> Iterator[Project]:
     project.write("dash_debs.txt", "less\n")
     project.write("dash.in", "xlrd\n")
     project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/five-"\ntag = "latest"\n')
-    yield project
-    project.run("stop", "dashlab")
+    with forget_labs(project):
+        yield project
     remove_images(project)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import LISTS, SOURCE, Project, make_project
+from conftest import LISTS, SOURCE, Project, forget_labs, make_project
 from cran_server import CranServer, put, tarball
 from deb_archive import deb, publish
 from index_server import served, source_distribution, wheel
@@ -143,10 +143,10 @@ def lab(origin: Project, shelf: Shelf, tmp_path: Path) -> Project:
 def served_lab(lab: Project, free_port: int, tmp_path: Path) -> Iterator[str]:
     """Serve pylab, and return a link that it answers."""
     options = ["--no-browser", "--port", str(free_port), "--notebooks", str(tmp_path / "notebooks")]
-    printed = lab.succeed("serve", "pylab", *options)
-    link = printed.split("pylab is ready: ")[1].split()[0]
-    yield link.replace("/lab?", "/api/status?")
-    lab.succeed("stop", "pylab")
+    with forget_labs(lab):
+        printed = lab.succeed("serve", "pylab", *options)
+        link = printed.split("pylab is ready: ")[1].split()[0]
+        yield link.replace("/lab?", "/api/status?")
 
 
 def notebook(kernel: str, language: str, *sources: str) -> str:

@@ -57,7 +57,7 @@ def failed(*lines: str, status: int = 1) -> str:
             ["dpkg: error: cannot copy extracted data: failed to write (No space left on device)"],
             NoRoomError,
             "the Docker engine's disk is full",
-            "make room: docker system df, docker builder prune",
+            "make room: nox -s clean, docker builder prune",
             id="a-full-disk",
         ),
         pytest.param(

@@ -117,7 +117,7 @@ def test_a_full_disk_without_a_place_is_told_with_a_way_on(run: Run, monkeypatch
         1,
         [
             "error: [Errno 28] No space left on device",
-            "  try: make room: docker system df, docker builder prune; then run the same again",
+            "  try: make room: nox -s clean, docker builder prune; then run the same again",
         ],
     )
 

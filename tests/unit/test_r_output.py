@@ -76,7 +76,7 @@ COMPILE_REMEDY = "the last lines say why; what is missing may be a Debian packag
             ["pyrlab-r full", "pyrlab-r failed curl 6.4.0"],
             BuildError,
             "the Docker engine's disk is full",
-            "make room: docker system df, docker builder prune",
+            "make room: nox -s clean, docker builder prune",
             id="full-disk-before-what-it-broke",
         ),
         pytest.param(

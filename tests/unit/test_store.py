@@ -255,14 +255,26 @@ def test_use_does_not_look_like_a_change(store: Store, tmp_path: Path) -> None:
     assert path.stat().st_atime > time.time() - 60
 
 
-def test_pruning_takes_what_is_unused_for_longest(store: Store, folder: Path) -> None:
-    """Files of 100 bytes, unused for 1.5 to 4.5 days."""
+def test_pruning_takes_what_is_unused(store: Store, folder: Path) -> None:
+    """Files of 100 bytes, unused for 0.9 to 3.9 days, one of which a lock names."""
     files = [keep(store, b"%d" % number * 100) for number in range(4)]
     for days, path in enumerate(files):
-        make_older(path, days + 1.5)
-    assert store.prune(250) == 200
-    assert names(folder) == sorted(path.name for path in files[:2])
-    assert store.prune(250) == 0
+        make_older(path, days + 0.9)
+    kept = {files[3].name}
+    assert store.unused(kept) == {files[1]: 100, files[2]: 100}
+    assert store.prune(kept) == 200
+    assert names(folder) == sorted([files[0].name, files[3].name])
+    assert store.prune(kept) == 0
+
+
+def test_a_file_of_a_folder_that_is_about_to_go_is_unused(store: Store, tmp_path: Path) -> None:
+    path = keep(store, DATA)
+    for name in ("one", "two"):
+        store.link(SHA256, tmp_path / name)
+    make_older(path, 5)
+    inode = (path.stat().st_dev, path.stat().st_ino)
+    assert store.unused(released={inode: 1}) == {}
+    assert store.unused(released={inode: 2}) == {path: len(DATA)}
 
 
 @pytest.mark.parametrize("spared", ["recent", "used", "in-a-workspace"])
@@ -274,7 +286,7 @@ def test_pruning_spares_what_is_in_use(store: Store, folder: Path, tmp_path: Pat
         make_older(path, 5)
     if spared == "used":
         store.get(SHA256)
-    assert store.prune(0) == 0
+    assert store.prune() == 0
     assert names(folder) == [SHA256]
 
 
@@ -282,8 +294,8 @@ def test_pruning_may_spare_less(store: Store, folder: Path) -> None:
     """What is unused for an hour is in use by nobody who needs it for seconds."""
     for data, days in ((b"new", 0.5 / 24), (b"old", 2 / 24)):
         make_older(keep(store, data), days)
-    assert store.prune(0) == 0
-    assert store.prune(0, idle=3600) == len(b"old")
+    assert store.prune() == 0
+    assert store.prune(idle=3600) == len(b"old")
     assert names(folder) == [hashlib.sha256(b"new").hexdigest()]
 
 
@@ -295,7 +307,7 @@ def test_what_is_asked_for_is_not_pruned_while_it_is_hashed(
     make_older(path, 5)
 
     def prune(file: BufferedReader, algorithm: str) -> object:
-        assert Store(folder).prune(0) == 0
+        assert Store(folder).prune() == 0
         return real(file, algorithm)
 
     real = hashlib.file_digest
@@ -344,12 +356,12 @@ def test_pruning_meets_other_processes(store: Store, folder: Path, monkeypatch: 
         return sorted(*arguments, **options)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr("pyrlab.adapters.store.sorted", at_once, raising=False)
-    assert store.prune(0) == len(b"idle")
+    assert store.prune() == len(b"idle")
     assert names(folder) == [taken.name]
 
 
 def test_nothing_to_prune_is_nothing(store: Store) -> None:
-    assert store.prune(0) == 0
+    assert store.prune() == 0
 
 
 def sweep_by_adding(store: Store) -> None:
@@ -357,7 +369,7 @@ def sweep_by_adding(store: Store) -> None:
 
 
 def sweep_by_pruning(store: Store) -> None:
-    store.prune(10**9)
+    store.prune()
 
 
 @pytest.mark.parametrize("work", [sweep_by_adding, sweep_by_pruning])

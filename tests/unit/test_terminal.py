@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine_install
-from pyrlab.cli import report, verbs
+from pyrlab.cli import report
+from pyrlab.cli.display import say
 from pyrlab.cli.terminal import HarmlessConsole, harmless
 from pyrlab.errors import BuildError
 from pyrlab.model.changes import Change
@@ -58,7 +59,7 @@ def test_the_command_line_shows_it_so(command_line: CommandLine, monkeypatch: py
     """In its steps and in its error, and with --debug in all that programs print."""
 
     def ensure() -> str:
-        verbs._say("compiled \x1b[2Jzoo")  # noqa: SLF001 - what every step is told to
+        say("compiled \x1b[2Jzoo")
         process.run([sys.executable, "-c", "print('\\x1b]0;title\\x07loud')"], timeout=30)
         raise BuildError("failed\x1b[1A", remedy="look", detail="a\x1bcb")
 

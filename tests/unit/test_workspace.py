@@ -47,7 +47,15 @@ def test_two_projects_and_two_users_share_nothing() -> None:
     for other in others:
         assert other.tag("pylab") != mine.tag("pylab")
         assert other.container("pylab") != mine.container("pylab")
-        assert other.lab_labels("pylab") != mine.lab_labels("pylab")
+        assert other.lab_labels("pylab", "a") != mine.lab_labels("pylab", "a")
+        assert other.home("pylab", 1000) != mine.home("pylab", 1000)
+
+
+def test_what_one_user_id_has_made_is_in_no_other_ones_home() -> None:
+    """A lab runs as the owner of the notebooks, who may be another one tomorrow."""
+    mine = workspace(Path("/home/me/analysis"))
+    assert mine.home("pylab", 1000) == "pyrlab-analysis-d7188823-pylab-home-1000"
+    assert len({mine.home("pylab", 1000), mine.home("pylab", 1001), mine.home("thesis", 1000)}) == 3
 
 
 def test_a_variant_touches_nothing_of_the_project() -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
+from typing import NoReturn
 
 from pyrlab.errors import PyrlabError
 
@@ -96,6 +97,18 @@ def run(
     if status:
         raise CommandError(command, f"ended with status {status}", "".join(output), status)
     return "".join(output)
+
+
+def hand_over(command: Sequence[str]) -> NoReturn:
+    """Become ``command``, with this run's own terminal: for what the user works in, which has no time limit.
+
+    Raises MissingProgramError when there is no such program.
+    """
+    log.debug("$ %s", shlex.join(command))
+    try:
+        os.execvp(command[0], list(command))  # noqa: S606 - a list built here, never a shell's text
+    except FileNotFoundError as error:
+        raise MissingProgramError(command[0]) from error
 
 
 class _Event(Enum):

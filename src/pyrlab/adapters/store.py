@@ -7,8 +7,9 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pyrlab.adapters.files import filling
 from pyrlab.errors import HashMismatchError
@@ -16,6 +17,8 @@ from pyrlab.errors import HashMismatchError
 # What a killed run left half written, in seconds: no download takes that long.
 STALE = 86400.0
 _PART = ".part"
+# A file system's device, and the number of a file on it.
+Inode = tuple[int, int]
 
 
 class Store:
@@ -101,19 +104,35 @@ class Store:
         finally:
             part.unlink(missing_ok=True)
 
-    def prune(self, limit: int, *, idle: float = STALE) -> int:
-        """Remove files unused for longest until ``limit`` bytes are left; return the bytes that went.
+    def unused(
+        self,
+        kept: Collection[str] = (),
+        released: Mapping[Inode, int] = MappingProxyType({}),
+        *,
+        idle: float = STALE,
+    ) -> dict[Path, int]:
+        """Return the files that nobody has used for ``idle`` seconds, and no work folder links to, with their bytes.
 
-        Files used within ``idle`` seconds, and those that a work folder links to, stay.
+        The one unused for longest comes first. ``kept`` are hashes of files that stay all the same, ``released`` how many
+        links of each inode are about to go.
         """
         self._sweep()
         files = {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
-        total, freed = sum(status.st_size for status in files.values()), 0
-        for path in sorted(files, key=lambda path: files[path].st_atime):
+        return {
+            path: files[path].st_size
+            for path in sorted(files, key=lambda path: files[path].st_atime)
+            if path.name not in kept
+            and _is_unused(files[path], idle, released.get((files[path].st_dev, files[path].st_ino), 0))
+        }
+
+    def prune(self, kept: Collection[str] = (), *, limit: int = 0, idle: float = STALE) -> int:
+        """Remove unused files until ``limit`` bytes of such are left, and return the bytes that went."""
+        unused, freed = self.unused(kept, idle=idle), 0
+        total = sum(unused.values())
+        for path in unused:
             # Looked at again: another process may have taken, or removed, it in the meantime.
             status = _status(path)
-            unused = status and status.st_nlink == 1 and status.st_atime < time.time() - idle
-            if status and unused and total - freed > limit:
+            if status and _is_unused(status, idle, 0) and total - freed > limit:
                 path.unlink(missing_ok=True)
                 freed += status.st_size
         return freed
@@ -127,6 +146,10 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - STALE:
                     path.unlink()
+
+
+def _is_unused(status: os.stat_result, idle: float, released: int) -> bool:
+    return status.st_nlink - released == 1 and status.st_atime < time.time() - idle
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sys
-import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,44 +12,36 @@ import click
 from pyrlab.adapters import held_file
 from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
-from pyrlab.cli import report
-from pyrlab.cli.terminal import err, out
+from pyrlab.cli import labs, report, report_labs
+from pyrlab.cli.display import say
+from pyrlab.cli.sessions import Session
+from pyrlab.cli.terminal import out
+from pyrlab.cli.working import working
 from pyrlab.commands import changes as comparing
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
 from pyrlab.commands import propose as proposing
 from pyrlab.commands import rollback as rolling
-from pyrlab.commands import serve as serving
 from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import HeldError, UsageError
 from pyrlab.model import settings
-from pyrlab.model.changes import Change
 from pyrlab.model.wish import KINDS, Wish
-from pyrlab.steps import generations
-from pyrlab.steps.workspace import busy
-
-
-def _say(step: str) -> None:
-    err.print(f"· {step}", style="dim", markup=False)
 
 
 def _settings() -> settings.Settings:
     return read_settings(Path.cwd(), os.environ)
 
 
-@contextlib.contextmanager
-def _busy(current: settings.Settings, what: str) -> Iterator[None]:
-    """Be the only run in the project, which is whole: what a killed upgrade began to replace is replaced first."""
-    with busy(current.workspace, what, say=_say):
-        if generations.finish(current):
-            _say("finished what an earlier run, which was killed, had begun to replace")
-        yield
+class _Verbs(click.Group):
+    """The verbs, each of which tells how it is called as a session."""
+
+    command_class = Session
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """Four package lists in, four verified JupyterLab images out."""
 
@@ -61,7 +52,7 @@ def engine() -> None:
     out.print(engine_install.ensure())
 
 
-@cli.command()
+@cli.command(examples=("", "python", "--upgrade", "--upgrade-package numpy", "--check"))
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 @click.option("--upgrade", is_flag=True, help="Move every pin to the newest version that the lists allow.")
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
@@ -80,8 +71,8 @@ def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], c
         return
     held = held_file.read_holds(current).below if upgrade else {}
     wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages), held, current.upgrade.min_age)
-    with _busy(current, "lock"), _locks_all_or_none(current.project):
-        changes = locking.lock(current, wish, say=_say)
+    with working(current, "lock"), _locks_all_or_none(current.project):
+        changes = locking.lock(current, wish, say=say)
     out.print(report.changes(changes))
 
 
@@ -101,7 +92,7 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in project.glob("*.lock") if path.is_file()}
 
 
-@cli.command()
+@cli.command(examples=("", "rlab", "--locked"))
 @click.argument("images", nargs=-1)
 @click.option(
     "--locked", is_flag=True, help="Fail when the archive has dropped a pinned package, instead of relocking."
@@ -109,39 +100,26 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
     current = _settings()
-    with _busy(current, "build"):
-        build_images(current, images, locked=locked, say=_say, warn=_warn)
+    with working(current, "build"):
+        build_images(current, images, locked=locked, say=say, warn=report_labs.warn)
 
 
-@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@cli.command(
+    examples=("", "rlab", "rlab -k notebooks -x"),
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def smoke(arguments: Sequence[str]) -> None:
-    """Prove both labs, or those named first; the rest goes to pytest."""
+    """Prove both labs, or those named first in ARGUMENTS; the rest goes to pytest."""
+    if {"-h", "--help"} & set(arguments):
+        click.echo(click.get_current_context().get_help())
+        return
     from pyrlab.commands.smoke import smoke as smoke_labs  # noqa: PLC0415 - pytest is slow to import, and only this needs it
 
     sys.exit(smoke_labs(_settings(), arguments))
 
 
-@cli.command()
-@click.argument("lab")
-@click.option("--port", type=int, help="The port on this machine; never 6006.")
-@click.option("--notebooks", type=click.Path(path_type=Path), help="The folder to work in; made if it is missing.")
-@click.option("--no-browser", is_flag=True, help="Only print the link.")
-@click.option("--locked", is_flag=True, help="As in build.")
-def serve(lab: str, port: int | None, notebooks: Path | None, no_browser: bool, locked: bool) -> None:  # noqa: FBT001
-    """Start LAB (pylab or rlab) in the background and open it; build it first if need be."""
-    current = _settings().serving(lab, port=port, notebooks=notebooks)
-
-    def build_lab() -> None:
-        build_images(current, [lab], locked=locked, say=_say, warn=_warn)
-
-    link = serving.serve(current, lab, build=build_lab, say=_say)
-    out.print(f"{lab} is ready: {link}")
-    if not no_browser and serving.has_display():
-        webbrowser.open(link)
-
-
-@cli.command()
+@cli.command(examples=("", "--dry-run", "python", "--upgrade-package numpy"))
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
 @click.option("--dry-run", is_flag=True, help="Only show what is newer. Builds and changes nothing.")
@@ -155,8 +133,8 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
         upgrade_packages=frozenset(upgrade_packages),
         min_age=current.upgrade.min_age,
     )
-    with _busy(current, "upgrade"):
-        done = upgrading.upgrade(current, wish, dry_run=dry_run, say=_say)
+    with working(current, "upgrade"):
+        done = upgrading.upgrade(current, wish, dry_run=dry_run, say=say)
     for line in report.upgraded(done, dry_run=dry_run):
         out.print(line)
     if strict and done.held:
@@ -170,8 +148,8 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
 def rollback() -> None:
     """Bring back the locks and images of before the latest upgrade."""
     current = _settings()
-    with _busy(current, "rollback"):
-        generation = rolling.rollback(current, say=_say)
+    with working(current, "rollback"):
+        generation = rolling.rollback(current, say=say)
     out.print(f"Back at {report.generation(generation)}.")
 
 
@@ -181,29 +159,22 @@ def history() -> None:
     out.print(report.generations(rolling.history(_settings())))
 
 
-@cli.command()
-@click.argument("lab")
-def stop(lab: str) -> None:
-    """Stop LAB. Its notebooks stay."""
-    out.print(f"{lab} is stopped." if serving.stop(_settings(), lab) else f"{lab} was not running.")
-
-
-@cli.command("import")
+@cli.command("import", examples=("renv.lock", "DESCRIPTION"))
 @click.argument("file", type=click.Path(path_type=Path))
 def import_file(file: Path) -> None:
     """Take over what FILE names into the list of R packages: a DESCRIPTION, an renv.lock or a lock of pak."""
     current = _settings()
-    with _busy(current, "import"):
+    with working(current, "import"):
         outcome = importing.import_file(current, file)
     out.print(report.imported(outcome))
 
 
-@cli.command()
+@cli.command(examples=("", "--all", "--json"))
 @click.option("--all", "all_rows", is_flag=True, help="Show what is up to date, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a name.")
 def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
     """Show which packages of the lists are newer than the locks, and what holds them. Changes nothing."""
-    rows = looking.outdated(_settings(), say=_say)
+    rows = looking.outdated(_settings(), say=say)
     shown = rows if all_rows else [row for row in rows if row.behind or not (row.locked and row.newest)]
     if as_json:
         out.print_json(json.dumps([row.table() for row in shown]))
@@ -211,31 +182,29 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
         out.print(report.outdated(shown, of=rows))
 
 
-@cli.command()
+@cli.command(examples=("numpy",))
 @click.argument("name")
 def why(name: str) -> None:
     """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
-    out.print(report.why(explaining.why(_settings(), name, say=_say)))
+    out.print(report.why(explaining.why(_settings(), name, say=say)))
 
 
-@cli.command()
+@cli.command(examples=("main",))
 @click.argument("commit")
 def changes(commit: str) -> None:
     """Show what changed in the locks since COMMIT. The same is in .pyrlab/changes.md, for a review."""
     out.print(report.changes(comparing.changes(_settings(), commit)))
 
 
-@cli.command()
+@cli.command(examples=("", "--merge-request main"))
 @click.option("--merge-request", metavar="BRANCH", default="", help="Let GitLab open or update one into BRANCH.")
 def propose(merge_request: str) -> None:
     """Push changed locks and held.toml as the branch pyrlab/upgrade of origin. Your own branch stays as it is."""
     current = _settings()
-    with _busy(current, "propose"):
+    with working(current, "propose"):
         proposal = proposing.propose(current, merge_request=merge_request)
     out.print(report.proposed(proposal))
 
 
-def _warn(changes: dict[str, list[Change]]) -> None:
-    err.print("WARNING: the archive has dropped pinned packages. These were locked anew:", style="bold yellow")
-    err.print(report.changes({file: rows for file, rows in changes.items() if rows}))
-    err.print("Commit the changed locks; build with --locked to make this an error.", style="bold yellow")
+for verb in labs.VERBS:
+    cli.add_command(verb)

@@ -1,277 +1,119 @@
-"""The use cases `serve` and `stop`: one container a lab, on the engine's loopback only, with a random token.
+"""The use case `serve`: one container a lab, found again where it runs, behind a token that stays the same."""
 
-A lab is known by its labels, which say whose it is. What another project or user runs is never looked into, stopped
-or removed.
-"""
-
-import contextlib
 import os
-import secrets
-import socket
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import requests
-from docker.errors import APIError
-from docker.models.containers import Container
-from docker.types import Mount
-
-from pyrlab.adapters.docker import engine
-from pyrlab.errors import LabError, UsageError
-from pyrlab.model.graph import Lab
+from pyrlab.adapters import ports
+from pyrlab.adapters.docker import containers, engine
+from pyrlab.errors import UsageError
+from pyrlab.model.serving import Request, Tunnel, next_free
 from pyrlab.model.settings import Settings
-from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL, RUN_LABEL, USER_LABEL, Workspace
-from pyrlab.steps import generations
+from pyrlab.model.workspace import LAB_LABEL, NAME_LABEL, PROJECT_LABEL, USER_LABEL
+from pyrlab.steps import generations, lab_runs, labs
+from pyrlab.steps.labs import Running
 from pyrlab.steps.workspace import busy
 
-INSIDE = "/home/notebook/notebooks"
-# The image's own user, for a folder that belongs to root: a lab never runs as root.
-NOTEBOOK_ID = 1000
-START_TIMEOUT = 90.0
-STOP_TIMEOUT = 10
-# Seconds in which an engine that was interrupted in making a container may still finish it.
-CREATE_REST = 2.0
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """The notebooks' folder on this machine, and the user and group that a lab on it runs as."""
+class Served:
+    """A lab that answers, its link, and whether this run has started it."""
 
-    path: Path
-    uid: int
-    gid: int
+    lab: Running
+    link: str
+    started: bool
 
 
-def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) -> str:
-    """Start a lab in the background, wait until it answers, and return its link.
+def serve(current: Settings, request: Request, *, build: Callable[[], None], say: Say) -> Served:
+    """Start a lab in the background, and wait until it answers.
 
     ``build`` is called to make sure of the image once all else is checked, while this run has the workspace for itself.
     A lab that runs already stays as it is, also one that another run has started in the meantime.
-    Raises UsageError for a port or a folder that will not do, and LabError when the lab does not answer: its container
-    is removed then.
+    Raises UsageError for a name, a port or a folder that will not do, and LabError when the lab does not answer: its
+    container is removed then.
     """
-    lab = current.graph.find_lab(name)
     engine.find()
     # Nobody need wait for a build to get the link of what runs.
-    running = _link_of_running(current.workspace, lab, say=say)
-    if running:
-        return running
-    with busy(current.workspace, f"serve {name}", say=say):
+    found = _find_running(current, request, say=say)
+    if found:
+        return found
+    with busy(current.workspace, f"serve {request.name}", say=say):
         # What a killed upgrade began to replace is whole before anything is built of it.
         generations.finish(current)
-        return _link_of_running(current.workspace, lab, say=say) or _start(current, lab, build=build, say=say)
+        return _find_running(current, request, say=say) or _start(current, request, build=build, say=say)
 
 
-def _link_of_running(workspace: Workspace, lab: Lab, *, say: Say) -> str:
-    """Return the link of a lab that runs, when it answers; nothing where none runs."""
-    container = _find(workspace, lab)
-    if container is None or container.status != "running":
-        return ""
-    say(f"{lab.image} runs already; stop it first if it should change: nox -s stop -- {lab.image}")
-    _wait(container, lab)
-    return _link_of(container)
+def _find_running(current: Settings, request: Request, *, say: Say) -> Served | None:
+    """Return a lab that runs and answers; None where none runs. Raises UsageError for another image under its name."""
+    lab = labs.find(current, request.name)
+    if lab is None or not lab.runs:
+        return None
+    if lab.request.lab != request.lab:
+        raise UsageError(
+            f"{request.name} is a {lab.request.lab}, and runs already",
+            remedy=f"choose another --name, or stop that one: nox -s stop -- {request.name}",
+        )
+    say(f"{request.name} runs already; stop it first if it should change: nox -s stop -- {request.name}")
+    if not labs.is_current(current, lab):
+        say(f"{request.name} runs from an older image than the present one: nox -s restart -- {request.name}")
+    lab_runs.wait(current, lab)
+    return Served(lab, labs.link_of(current, lab), started=False)
 
 
-def _start(current: Settings, lab: Lab, *, build: Callable[[], None], say: Say) -> str:
-    port = current.ports[lab.image]
-    folder = _folder(current.notebooks, rootless=engine.is_rootless())
+def _start(current: Settings, request: Request, *, build: Callable[[], None], say: Say) -> Served:
+    folder, _ = lab_runs.check(request)
     elsewhere = engine.other_machine(engine.address())
     if elsewhere:
-        say(_advice(elsewhere, port, folder))
-    _need_free(port, lab, here=not elsewhere)
+        say(
+            f"the Docker engine is on {elsewhere}: the lab will work in {folder.path} of that machine and answer on "
+            f"its {request.address}:{request.port}, while serve waits on this machine's. Bring the port over, in "
+            f"another terminal: {Tunnel(elsewhere).command(request)}"
+        )
+    _need_free(request, variable=current.graph.labs[request.lab].port_variable, here=not elsewhere)
+    warning = lab_runs.warn_of_address(request)
+    if warning:
+        say(warning)
     build()
-    earlier = _find(current.workspace, lab)
-    if earlier is not None:
-        say(f"removing the {lab.image} of before, which does not run")
-        earlier.remove(force=True)
-    say(f"starting {lab.image}")
-    with _started(current, lab, port, folder) as container:
-        _wait(container, lab, elsewhere=elsewhere)
-        return _link_of(container)
+    lab = lab_runs.start(current, request, say=say)
+    return Served(lab, labs.link_of(current, lab), started=True)
 
 
-def _advice(machine: str, port: int, folder: Folder) -> str:
-    """Return what to do when the engine is on another machine: its loopback is not this one's."""
-    return (
-        f"the Docker engine is on {machine}: the lab will work in {folder.path} of that machine and answer on its "
-        f"127.0.0.1:{port}, while serve waits on this machine's. Bring the port over, in another terminal: "
-        f"ssh -NL {port}:127.0.0.1:{port} {machine}"
-    )
-
-
-def stop(current: Settings, name: str) -> bool:
-    """Stop a lab and remove its container; the notebooks stay. Returns whether it was there."""
-    lab = current.graph.find_lab(name)
-    engine.find()
-    container = _find(current.workspace, lab)
-    if container is None:
-        return False
-    container.stop(timeout=STOP_TIMEOUT)
-    container.remove(force=True)
-    return True
-
-
-def _find(workspace: Workspace, lab: Lab) -> Container | None:
-    found = _labelled(workspace.lab_labels(lab.image))
-    return found[0] if found else None
-
-
-def _labelled(labels: Mapping[str, str]) -> list[Container]:
-    """Return the containers, stopped ones too, that carry all these labels."""
-    wanted = [f"{name}={value}" for name, value in labels.items()]
-    found: list[Container] = engine.client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
-    return found
-
-
-def _folder(path: Path, *, rootless: bool) -> Folder:
-    """Make the notebooks' folder if it is missing, and decide whose files the lab will write: its owner's."""
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"the notebooks folder {path} is a file", remedy="name a folder by --notebooks or FILES")
-    try:
-        if not path.exists():
-            path.mkdir(parents=True)
-            path.chmod(0o755)  # a umask of 077 says nothing about a folder to share with a lab
-            if os.geteuid() == 0:
-                os.chown(path, NOTEBOOK_ID, NOTEBOOK_ID)
-        status = path.stat()
-    except OSError as error:
-        raise UsageError(
-            f"the notebooks folder {path} cannot be used: {error.strerror}",
-            remedy="name another by --notebooks or FILES",
-        ) from error
-    if rootless and not status.st_mode & 0o002:
-        # In its containers this user is root, which a lab never is; everybody else there is a stranger to the folder:
-        # see the chapter on rootless mode in Docker's manual.
-        raise UsageError(
-            f"the Docker engine is rootless, and its labs could not write in the notebooks folder {path}",
-            remedy=f"chmod -R o+rwX {path}, or name another folder by --notebooks or FILES",
-        )
-    if status.st_uid != 0:
-        return Folder(path, status.st_uid, status.st_gid)
-    if not status.st_mode & 0o002:
-        raise UsageError(
-            f"the notebooks folder {path} belongs to root, and a lab never runs as root",
-            remedy=f"chown -R {NOTEBOOK_ID}:{NOTEBOOK_ID} {path}, or name another folder by --notebooks or FILES",
-        )
-    return Folder(path, NOTEBOOK_ID, NOTEBOOK_ID)
-
-
-def _need_free(port: int, lab: Lab, *, here: bool) -> None:
+def _need_free(request: Request, *, variable: str, here: bool) -> None:
     """Raise UsageError when somebody has the port; ``here`` says that the engine is on this machine."""
-    remedy = f"choose another by --port or {lab.port_variable}"
-    for container in engine.client().containers.list(filters={"label": LAB_LABEL}, ignore_removed=True):
-        if port in _published(container):
-            raise UsageError(f"port {port} has {_whose(container)}", remedy=remedy)
-    if not here:
-        return  # this machine's port may well be the tunnel to the lab
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UsageError(f"port {port} cannot be had: {error.strerror}", remedy=remedy) from error
+    taken = {port: container for container in containers.running() for port in containers.published(container)}
+
+    def why_not(port: int) -> str:
+        # This machine's port may well be the tunnel to a lab elsewhere.
+        return ports.why_not(request.address, port) if here else ""
+
+    if request.port in taken:
+        problem = f"port {request.port} has {_whose(taken[request.port].labels, taken[request.port].name or '')}"
+    elif reason := why_not(request.port):
+        holder = ports.holder(request.port)
+        problem = f"port {request.port} has {holder}" if holder else f"port {request.port} cannot be had: {reason}"
+    else:
+        return
+    free = next_free(request.port, lambda port: port not in taken and not why_not(port))
+    offer = f"--port {free} is free; or " if free else ""
+    raise UsageError(problem, remedy=f"{offer}choose another by --port or {variable}")
 
 
-def _published(container: Container) -> set[int]:
-    """Return the ports of the engine's machine that a running container has."""
-    ports = container.attrs["NetworkSettings"]["Ports"] or {}
-    return {int(binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
-
-
-def _whose(container: Container) -> str:
-    """Return a running lab and its owner, as a message says it. Nothing of it but labels and name is looked at."""
-    labels = container.labels
+def _whose(labels: dict[str, str], container: str) -> str:
+    """Return who has a port, as a message says it. Nothing of it but labels and name is looked at."""
+    if LAB_LABEL not in labels:
+        return f"the container {container}"
+    lab = labels.get(NAME_LABEL, labels[LAB_LABEL])
     return (
-        f"the {labels[LAB_LABEL]} of project {labels.get(PROJECT_LABEL, '?')}, user {labels.get(USER_LABEL, '?')}: "
-        f"container {container.name}"
+        f"the {lab} of project {labels.get(PROJECT_LABEL, '?')}, user {labels.get(USER_LABEL, '?')}: "
+        f"container {container}"
     )
-
-
-@contextlib.contextmanager
-def _started(current: Settings, lab: Lab, port: int, folder: Folder) -> Iterator[Container]:
-    """Start a lab's container, and remove it again when what follows fails."""
-    workspace = current.workspace
-    run = secrets.token_hex(8)
-    answered = False
-    try:
-        container = engine.client().containers.create(
-            current.tag(lab.image),
-            name=workspace.container(lab.image),
-            labels={**workspace.lab_labels(lab.image), RUN_LABEL: run},
-            environment={"PORT": str(port), "JUPYTER_TOKEN": secrets.token_hex(24)},
-            ports={f"{port}/tcp": ("127.0.0.1", port)},
-            mounts=[Mount(INSIDE, str(folder.path), type="bind")],
-            user=f"{folder.uid}:{folder.gid}",
-        )
-        answered = True
-        container.start()
-        yield container
-    except BaseException as error:
-        _remove_run(run, surely_there=answered, surely_not=not answered and isinstance(error, APIError))
-        if isinstance(error, APIError):
-            raise LabError(
-                f"{lab.image} could not be started", remedy="the engine's words say why", detail=error.explanation or ""
-            ) from error
-        raise
-
-
-def _remove_run(run: str, *, surely_there: bool, surely_not: bool) -> None:
-    """Remove the container that this very run has made, and never another one.
-
-    An interrupt can come before ``create`` has answered; the engine may then still be making it.
-    """
-    deadline = time.monotonic() + (0 if surely_there or surely_not else CREATE_REST)
-    while True:
-        found = _labelled({RUN_LABEL: run})
-        for container in found:
-            container.remove(force=True)
-        if found or time.monotonic() >= deadline:
-            return
-        time.sleep(0.1)
-
-
-def _wait(container: Container, lab: Lab, *, elsewhere: str = "") -> None:
-    """Poll ``/api/status`` with the token until it answers 200: then the server is up and the link's token is right."""
-    address, token = _address(container), _token(container)
-    session = requests.Session()
-    session.trust_env = False  # a proxy must not come between this machine and itself
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        with contextlib.suppress(requests.RequestException):
-            answer = session.get(f"{address}/api/status", headers={"Authorization": f"token {token}"}, timeout=5)
-            if answer.ok:
-                return
-        container.reload()
-        if container.status != "running":
-            break
-        time.sleep(0.1)
-    raise LabError(
-        f"{lab.image} did not answer on {address}",
-        remedy=f"bring the port over from {elsewhere}, as said above" if elsewhere else "the end of its log says why",
-        detail=container.logs(tail=30).decode(errors="replace").replace(token, "…"),
-    )
-
-
-def _environment(container: Container) -> dict[str, str]:
-    return dict(entry.split("=", 1) for entry in container.attrs["Config"]["Env"])
-
-
-def _token(container: Container) -> str:
-    return _environment(container)["JUPYTER_TOKEN"]
-
-
-def _address(container: Container) -> str:
-    return f"http://127.0.0.1:{_environment(container)['PORT']}"
-
-
-def _link_of(container: Container) -> str:
-    return f"{_address(container)}/lab?token={_token(container)}"
 
 
 def has_display() -> bool:
-    """Tell whether a browser can open a window here."""
+    """Tell whether a browser can open a window here: not at the other end of ssh."""
+    if os.environ.get("SSH_CONNECTION"):
+        return False
     return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

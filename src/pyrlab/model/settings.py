@@ -57,11 +57,15 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name."""
+    """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name.
+
+    ``state`` is this user's folder for what outlives a cache.
+    """
 
     project: Path
     graph: Graph
     cache: Path
+    state: Path
     source: str
     suite: str
     apt_sources: tuple[str, ...]
@@ -104,6 +108,11 @@ class Settings:
             fixed_tag=self.image_tag,
         )
         return own.variant(self.variant) if self.variant else own
+
+    @property
+    def tokens(self) -> Path:
+        """The folder of the labs' tokens. Raises UsageError where this user has no home folder."""
+        return _expanded(self.state, "XDG_STATE_HOME") / "tokens"
 
     def of_variant(self, name: str) -> Self:
         """Return the settings of a variant of the project, such as ``candidate``; empty for the project itself."""
@@ -152,6 +161,7 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         project=project,
         graph=graph,
         cache=_cache(environment),
+        state=_state(environment),
         source=base["source"],
         suite=base["suite"],
         apt_sources=tuple(base["apt_sources"]),
@@ -185,6 +195,13 @@ def _cache(environment: Mapping[str, str]) -> Path:
     """Return this user's cache folder. A relative one is no one: the XDG base directory specification ignores it."""
     said = Path(environment.get("XDG_CACHE_HOME") or "")
     return (said if said.is_absolute() else _expanded(Path("~/.cache"), "XDG_CACHE_HOME")) / "pyrlab"
+
+
+def _state(environment: Mapping[str, str]) -> Path:
+    """Return this user's folder for what outlives a cache. Only a lab needs it, so one without a home may stay."""
+    said = Path(environment.get("XDG_STATE_HOME") or "")
+    home = Path(os.path.expanduser("~/.local/state"))  # noqa: PTH111 - this one never fails
+    return (said if said.is_absolute() else home) / "pyrlab"
 
 
 def _expanded(path: Path, variable: str) -> Path:

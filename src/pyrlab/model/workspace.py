@@ -10,10 +10,13 @@ from typing import Self
 
 from pyrlab.errors import UsageError
 
-# The labels of containers and images: whose they are, which lab, and which run of pyrlab made them.
+# The labels of containers and images: whose they are, which lab by which name, and which run of pyrlab made them from
+# which request.
 PROJECT_LABEL = "io.pyrlab.project"
 USER_LABEL = "io.pyrlab.user"
 LAB_LABEL = "io.pyrlab.lab"
+NAME_LABEL = "io.pyrlab.name"
+REQUEST_LABEL = "io.pyrlab.request"
 RUN_LABEL = "io.pyrlab.run"
 WORK = ".pyrlab"
 # Long enough to know the project again, short enough for a table of containers; the identity tells namesakes apart.
@@ -83,18 +86,25 @@ class Workspace:
         """Return the full name of an image, such as ``team/pylab:analysis-3f2a91b0``."""
         return f"{self.prefix}{image}:{self.tag_name}"
 
-    def container(self, lab: str) -> str:
+    def container(self, name: str) -> str:
         """Return the name of a lab's container, such as ``pyrlab-analysis-3f2a91b0-pylab``."""
-        return f"pyrlab-{self.slug}-{self.key}-{lab}"
+        return f"pyrlab-{self.slug}-{self.key}-{name}"
+
+    def home(self, name: str, uid: int) -> str:
+        """Return the name of the volume with the home folder of a lab that runs as ``uid``.
+
+        What one user id has made, such as ~/.jupyter, another one could not even read.
+        """
+        return f"{self.container(name)}-home-{uid}"
 
     @property
     def labels(self) -> dict[str, str]:
         """The labels by which images and containers are known as this workspace's."""
         return {PROJECT_LABEL: self.key, USER_LABEL: str(self.owner)}
 
-    def lab_labels(self, lab: str) -> dict[str, str]:
-        """Return the labels by which a container is known as this workspace's own lab."""
-        return {**self.labels, LAB_LABEL: lab}
+    def lab_labels(self, lab: str, name: str) -> dict[str, str]:
+        """Return the labels by which a container is known as this workspace's own lab, by this name."""
+        return {**self.labels, LAB_LABEL: lab, NAME_LABEL: name}
 
 
 def check_prefix(prefix: str, origin: str) -> str:

@@ -1,14 +1,13 @@
 """What a build is given, in the work folder: the root's tar, the recipe, and the sections of the locks."""
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pyrlab.adapters import context, recipe, temporary
+from pyrlab.adapters import context, private_file, recipe
 from pyrlab.adapters.debian import root_cache, rootfs
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
@@ -107,25 +106,7 @@ class Materials:
 
 def seal(settings: Settings) -> str:
     """Return this user's key that seals compiled packages in the builder's cache; made when it is first asked for."""
-    path = settings.cache / "seal"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        with temporary.folder(path.parent) as folder:
-            own = folder / path.name
-            own.touch(mode=0o600)
-            with own.open("w", encoding="utf-8") as file:
-                file.write(secrets.token_hex(32))
-                file.flush()
-                os.fsync(file.fileno())
-            # Of two runs that are the first ones, both take what one of them made.
-            try:
-                os.link(own, path)
-            except FileExistsError:
-                pass
-            except OSError:
-                # A file system without hard links.
-                own.replace(path)
-    return path.read_text(encoding="utf-8")
+    return private_file.ensure(settings.cache / "seal", lambda: secrets.token_hex(32))
 
 
 def cache_id(settings: Settings, architecture: str) -> str:

@@ -13,8 +13,7 @@ from pyrlab.adapters import files
 from pyrlab.adapters.debian import rootfs
 from pyrlab.adapters.store import Store, is_file_of
 
-# In bytes: three roots of 150 MB, such as a project's, its candidate's, and one of another suite. What a work folder
-# links to stays beside them, as it takes no room here.
+# In bytes, of roots that no work folder links to: three of 150 MB, such as those of other suites, or of last week.
 ROOM = 500_000_000
 # In seconds: whoever asked for a root earlier has linked it by now.
 IDLE = 600.0
@@ -36,7 +35,7 @@ def ensure_tar(debs: Mapping[Path, str], target: Path, *, extra_files: Mapping[s
         _, sha256 = store.add(rootfs.tar_chunks(debs, extra_files=extra_files))
     store.link(sha256, target)
     files.write(dict.fromkeys((shared, own), f"{_KEY} {digest} {sha256}\n"))
-    store.prune(ROOM, idle=IDLE)
+    store.prune(limit=ROOM, idle=IDLE)
 
 
 def _digest(debs: Mapping[Path, str], extra_files: Mapping[str, bytes]) -> str:

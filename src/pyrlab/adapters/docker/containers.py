@@ -1,0 +1,142 @@
+"""Containers: found by their labels, made with as few rights as a lab needs, and asked what they use."""
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, cast
+
+from docker.models.containers import Container
+from docker.types import DeviceRequest, Mount
+
+from pyrlab.adapters.docker import engine
+from pyrlab.model.serving import HOME, INSIDE, Bind, Request
+
+# Enough for dozens of kernels with a thread a core each, and an end to a fork bomb.
+_PIDS = 8192
+_TOKEN = ".lab-token"  # noqa: S105 - the name of a file
+TOKEN_FILE = f"{HOME}/{_TOKEN}"
+# Compilers and R's packages start programs there; Docker's default for a tmpfs is noexec.
+_TMPFS = {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}  # noqa: S108 - inside the container
+
+
+def labelled(labels: Mapping[str, str]) -> list[Container]:
+    """Return the containers, stopped ones too, that carry all these labels; with an empty value, any of that name."""
+    wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+    found: list[Container] = engine.client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
+    return found
+
+
+def running() -> list[Container]:
+    """Return all containers of the engine that run."""
+    found: list[Container] = engine.client().containers.list(ignore_removed=True)
+    return found
+
+
+def published(container: Container) -> set[int]:
+    """Return the ports of the engine's machine that a running container has."""
+    ports = container.attrs["NetworkSettings"]["Ports"] or {}
+    return {int(binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
+
+
+def create(  # noqa: PLR0913 - what a container is made of
+    image: str,
+    request: Request,
+    *,
+    name: str,
+    home: str,
+    user: tuple[int, int],
+    environment: Mapping[str, str],
+    labels: Mapping[str, str],
+    notes: Mapping[str, str],
+) -> Container:
+    """Make a lab's container, which does not run yet; ``home`` is the volume of its home folder.
+
+    It has no capability, can get none, and publishes its one port where the request says. ``labels`` are whose it is,
+    also of the volume, and ``notes`` more labels. Raises docker's APIError.
+    """
+    volume = Mount(HOME, home, type="volume", labels=dict(labels))
+    notebooks = Mount(INSIDE, str(request.notebooks), type="bind")
+    # Typed by hand: the SDK's own types know neither tmpfs nor nano_cpus as keywords of this call.
+    options: dict[str, Any] = {
+        "mounts": [volume, notebooks, *map(_mount, request.mounts)],
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": _PIDS,
+        "read_only": request.read_only,
+        "tmpfs": _TMPFS if request.read_only else {},
+        "device_requests": _gpus(request.gpus),
+    }
+    if request.memory:
+        options["mem_limit"] = request.memory
+    if request.cpus:
+        options["nano_cpus"] = int(request.cpus * 10**9)
+    return engine.client().containers.create(
+        image,
+        name=name,
+        labels={**labels, **notes},
+        # R writes its history where it is started, which is the notebooks' folder.
+        environment={
+            "R_HISTFILE": f"{HOME}/.Rhistory",
+            **environment,
+            "PORT": str(request.port),
+            "JUPYTER_TOKEN_FILE": TOKEN_FILE,
+        },
+        ports={f"{request.port}/tcp": (request.address, request.port)},
+        user="{}:{}".format(*user),
+        **options,
+    )
+
+
+def _mount(bind: Bind) -> Mount:
+    kind = cast("Literal['bind', 'volume']", bind.kind)
+    return Mount(bind.target, bind.source, type=kind, read_only=bind.read_only)
+
+
+def _gpus(text: str) -> list[DeviceRequest]:
+    """Return what ``docker run --gpus`` asks the engine for."""
+    if not text:
+        return []
+    gpu = [["gpu"]]
+    if text.startswith("device="):
+        return [DeviceRequest(device_ids=text.removeprefix("device=").split(","), capabilities=gpu)]
+    return [DeviceRequest(count=-1 if text == "all" else int(text), capabilities=gpu)]
+
+
+def give_token(container: Container, token: str, user: tuple[int, int]) -> None:
+    """Put the token into a container's home folder, as a file that the lab's user alone can read.
+
+    So it is in no environment that `docker inspect` shows, and needs no file of this machine that another id may read.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo(_TOKEN)
+        member.size, member.mode = len(token), 0o400
+        member.uid, member.gid = user
+        archive.addfile(member, io.BytesIO(token.encode()))
+    container.put_archive(HOME, packed.getvalue())
+
+
+def environment(container: Container) -> dict[str, str]:
+    """Return the environment that a container was given."""
+    return dict(entry.split("=", 1) for entry in container.attrs["Config"]["Env"] if "=" in entry)
+
+
+def log_lines(container: Container, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a container's log, without their ends; with ``follow`` also those to come, until it ends."""
+    rest = b""
+    for chunk in container.logs(stream=True, follow=follow):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def memory(container: Container) -> tuple[int, int]:
+    """Return the bytes that a running container uses, and its limit: this machine's memory where it has none.
+
+    As `docker stats` counts: without files that are only cached. Source: docker stats' manual, "Description".
+    """
+    found = cast("dict[str, Any]", container.stats(stream=False, one_shot=True))["memory_stats"]
+    details = found.get("stats", {})
+    cached = details.get("inactive_file", details.get("total_inactive_file", 0))
+    return int(found.get("usage", 0)) - int(cached), int(found.get("limit", 0))

@@ -1,0 +1,170 @@
+"""Starting and stopping labs: one container each, with as few rights as it needs, which answers or is removed again."""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+import requests
+from docker.errors import APIError
+from docker.models.containers import Container
+
+from pyrlab.adapters import files, private_file
+from pyrlab.adapters.docker import containers, engine
+from pyrlab.errors import LabError, UsageError
+from pyrlab.model.serving import LOOPBACK, Request, parse_environment
+from pyrlab.model.settings import Settings
+from pyrlab.model.workspace import REQUEST_LABEL, RUN_LABEL
+from pyrlab.steps import labs
+from pyrlab.steps.labs import Running
+from pyrlab.steps.notebooks import Folder, open_folder
+
+START_TIMEOUT = 90.0
+STOP_TIMEOUT = 10
+# Seconds in which an engine that was interrupted in making a container may still finish it.
+CREATE_REST = 2.0
+_TOKEN_BYTES = 24
+Say = Callable[[str], None]
+
+
+def check(request: Request) -> tuple[Folder, dict[str, str]]:
+    """Return the notebooks' folder of a request, and what its environment file says.
+
+    Raises UsageError for those that will not do: before a build that takes minutes, and before a lab is stopped.
+    """
+    return open_folder(request.notebooks, rootless=engine.is_rootless()), read_environment(request)
+
+
+def start(settings: Settings, request: Request, *, say: Say) -> Running:
+    """Start a lab from the project's present image, in the place of one of its name that does not run; wait for it.
+
+    Raises UsageError for a folder or an environment file that will not do, and LabError when the lab does not answer:
+    its container is removed then.
+    """
+    folder, environment = check(request)
+    earlier = labs.find(settings, request.name)
+    if earlier is not None:
+        say(f"removing the {request.name} of before, which does not run")
+        earlier.container.remove(force=True)
+    say(f"starting {request.name}")
+    with _started(settings, request, folder.user, environment) as container:
+        lab = Running(container, request)
+        wait(settings, lab)
+        return lab
+
+
+def read_environment(request: Request) -> dict[str, str]:
+    """Return what a request's environment file says. Raises UsageError."""
+    path = request.env_file
+    if path is None:
+        return {}
+    try:
+        text = files.read_bytes(path).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(
+            f"--env-file {path} cannot be read: {reason}", remedy="name a file of NAME=VALUE lines"
+        ) from error
+    return parse_environment(text, os.environ, where=str(path))
+
+
+@contextlib.contextmanager
+def _started(
+    settings: Settings, request: Request, user: tuple[int, int], environment: dict[str, str]
+) -> Iterator[Container]:
+    """Start a lab's container, and remove it again when what follows fails."""
+    workspace = settings.workspace
+    token = private_file.ensure(
+        labs.token_path(workspace, settings.tokens, request.name), lambda: secrets.token_hex(_TOKEN_BYTES)
+    )
+    run = secrets.token_hex(8)
+    answered = False
+    try:
+        container = containers.create(
+            settings.tag(request.lab),
+            request,
+            name=workspace.container(request.name),
+            home=workspace.home(request.name, user[0]),
+            user=user,
+            environment=environment,
+            labels=workspace.lab_labels(request.lab, request.name),
+            notes={REQUEST_LABEL: request.note(), RUN_LABEL: run},
+        )
+        answered = True
+        containers.give_token(container, token, user)
+        container.start()
+        # What the engine said of it before the start is old.
+        container.reload()
+        yield container
+    except BaseException as error:
+        _remove_run(run, surely_there=answered, surely_not=not answered and isinstance(error, APIError))
+        if isinstance(error, APIError):
+            raise _not_started(request, error) from error
+        raise
+
+
+def _not_started(request: Request, error: APIError) -> LabError:
+    said = error.explanation or ""
+    remedy = "the engine's words say why"
+    if request.gpus and "device driver" in said:
+        remedy = "install NVIDIA's container toolkit on the engine's machine, or leave out --gpus"
+    return LabError(f"{request.name} could not be started", remedy=remedy, detail=said)
+
+
+def _remove_run(run: str, *, surely_there: bool, surely_not: bool) -> None:
+    """Remove the container that this very run has made, and never another one.
+
+    An interrupt can come before ``create`` has answered; the engine may then still be making it.
+    """
+    deadline = time.monotonic() + (0 if surely_there or surely_not else CREATE_REST)
+    while True:
+        found = containers.labelled({RUN_LABEL: run})
+        for container in found:
+            container.remove(force=True)
+        if found or time.monotonic() >= deadline:
+            return
+        time.sleep(0.1)
+
+
+def stop(settings: Settings, lab: Running) -> None:
+    """Stop a lab and remove its container; notebooks, settings and token stay."""
+    lab.container.stop(timeout=STOP_TIMEOUT)
+    lab.container.remove(force=True)
+    labs.page_path(settings, lab.name).unlink(missing_ok=True)
+
+
+def wait(settings: Settings, lab: Running) -> None:
+    """Poll ``/api/status`` with the token until it answers 200: then the server is up and the link's token is right.
+
+    Raises LabError with the end of the log.
+    """
+    token = labs.token_of(settings, lab)
+    elsewhere = engine.other_machine(engine.address())
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        status, _ = labs.ask(lab, "status", token)
+        if status == requests.codes.ok:
+            return
+        if status == requests.codes.forbidden:
+            # A server that answers has its token already, and it is another one.
+            break
+        lab.container.reload()
+        if not lab.runs:
+            break
+        time.sleep(0.1)
+    raise LabError(
+        f"{lab.name} did not answer on {lab.request.url}",
+        remedy=f"bring the port over from {elsewhere}, as said above" if elsewhere else "the end of its log says why",
+        detail=lab.container.logs(tail=30).decode(errors="replace").replace(token, "…"),
+    )
+
+
+def warn_of_address(request: Request) -> str:
+    """Return the warning for a lab that listens beyond this machine, or nothing."""
+    if request.address in {LOOPBACK, "::1"}:
+        return ""
+    return (
+        f"WARNING: {request.name} answers on {request.address}: whoever reaches that address may try to get in, and "
+        "what is sent is not encrypted. Without --address, reach it by ssh."
+    )
