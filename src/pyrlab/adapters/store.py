@@ -113,8 +113,8 @@ class Store:
     ) -> dict[Path, int]:
         """Return the files that nobody has used for ``idle`` seconds, and no work folder links to, with their bytes.
 
-        The one unused for longest comes first. ``kept`` are hashes of files that stay all the same, ``released`` how many
-        links of each inode are about to go.
+        The one unused for longest comes first. ``kept`` are hashes of files that stay all the same, ``released`` how
+        many links of each inode are about to go.
         """
         self._sweep()
         files = {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
