@@ -36,7 +36,7 @@ class Container:
         """Start it."""
         if self._engine.refuses:
             raise APIError("refused", explanation=self._engine.refuses)
-        self.status = "running"
+        self.status = "exited" if self._engine.dies else "running"
 
     def stop(self, *, timeout: int) -> None:
         """Stop it."""
@@ -54,7 +54,9 @@ class Container:
     def logs(self, *, tail: int = 0, stream: bool = False, follow: bool = False) -> bytes | Iterator[bytes]:
         """Return the end of its log, or yield it in pieces."""
         del follow
-        return iter([b"one\ntw", b"o\nthree"]) if stream else b"x" * min(tail, 1)
+        if stream:
+            return iter([b"one\ntw", b"o\nthree"])
+        return f"the end of {tail} lines, token={self.token()}".encode()
 
     def stats(self, *, stream: bool, one_shot: bool) -> dict[str, Any]:
         """Return what it uses."""
@@ -77,12 +79,16 @@ class Container:
 
 
 class Engine:
-    """An engine: it refuses a second container of the same name, as Docker does. ``refuses`` is why it starts none."""
+    """An engine: it refuses a second container of the same name, as Docker does.
+
+    ``refuses`` is why it starts none; with ``dies`` each ends as soon as it has started.
+    """
 
     def __init__(self) -> None:
         self.made: list[Container] = []
         self.images_by_tag: dict[str, str] = {}
         self.refuses = ""
+        self.dies = False
 
     def create(self, image: str, **given: Any) -> Container:  # noqa: ANN401 - as Docker's SDK
         """Make a container."""
@@ -112,7 +118,10 @@ class Engine:
     def answer(self, url: str, headers: Mapping[str, str]) -> SimpleNamespace:
         """Answer as the lab's server on that port does."""
         port, _, path = url.removeprefix("http://").partition(":")[2].partition("/api/")
-        [lab] = [one for one in self.made if one.status == "running" and f"{port}/tcp" in one.given["ports"]]
+        found = [one for one in self.made if one.status == "running" and f"{port}/tcp" in one.given["ports"]]
+        if not found:
+            raise requests.ConnectionError(url)
+        [lab] = found
         if lab.files and headers["Authorization"] != f"token {lab.token()}":
             return SimpleNamespace(status_code=403, json=dict)
         return SimpleNamespace(status_code=200, json=lambda: [{}, {}] if path == "kernels" else {})

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import stat
+import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -288,17 +289,39 @@ def test_a_lost_token_file_is_made_anew_by_a_restart(
     assert link_in(run(verb, "pylab")) != before
 
 
+def test_a_lab_that_ends_at_once_is_told_by_its_log_without_its_token(
+    played: Engine, settings: Settings, command_line: CommandLine
+) -> None:
+    played.dies = True
+    status, _, told = command_line("serve", "pylab")
+    assert (status, played.made) == (9, [])
+    assert "the end of 30 lines, token=…" in told
+    assert next(settings.tokens.iterdir()).read_text(encoding="utf-8") not in told
+
+
+def test_a_lab_that_has_another_token_is_told_at_once(
+    run: Callable[..., str], settings: Settings, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("serve", "pylab")
+    next(settings.tokens.iterdir()).write_text("another", encoding="utf-8")
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits for what cannot come"))
+    status, _, told = command_line("open", "pylab")
+    assert status == 9
+    assert "error: pylab did not answer on http://127.0.0.1:" in told
+
+
 def test_a_port_of_another_lab_or_container_is_told_with_the_next_free_one(
     played: Engine, settings: Settings, command_line: CommandLine, port: int
 ) -> None:
     del settings
     labels = {"io.pyrlab.name": "thesis", "io.pyrlab.project": "0a", "io.pyrlab.user": "7"}
     played.stranger("theirs", port, **labels)
+    played.stranger("next", port + 1)
     status, _, told = command_line("serve", "pylab")
     assert status == 2
     assert f"error: port {port} has the thesis of project 0a, user 7: container theirs" in told
     [free] = re.findall(r"try: --port (\d+) is free; or choose another by --port or PORT", told)
-    assert int(free) > port
+    assert int(free) > port + 1
 
     played.made.clear()
     played.stranger("postgres", port)
