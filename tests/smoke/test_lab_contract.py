@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from docker.types import Mount
-from labs import LABEL, NOTEBOOKS, Fleet, Options, RunningLab, docker_client
+from labs import LABEL, NOTEBOOKS, Fleet, Options, RunningLab, docker_client, wait_for
 
 # Nobody's in any image, and nobody's on most machines.
 STRANGER = "54321:65432"
@@ -42,7 +42,8 @@ def ask(path, method="GET", body=None, token=server["token"], **form):
 HOOKS = {
     "10-certificate": """
         #!/bin/sh
-        openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=lab -keyout /tmp/key.pem -out /tmp/cert.pem 2>/dev/null
+        set -- -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=lab
+        openssl req -x509 "$@" -keyout /tmp/key.pem -out /tmp/cert.pem 2>/dev/null
         echo "a certificate is made in $PWD"
         """,
     "20-broken": """
@@ -160,8 +161,10 @@ def test_serves_by_https_below_a_prefix(fleet: Fleet, lab_name: str) -> None:
             ask("api/kernels", "POST", body={{"name": {lab.kernel("python")!r}}})
         """
         assert lab.run("python", "-c", CLIENT + textwrap.dedent(script)) == "200\n"
-        environments = lab.run("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | sort -u")
-        assert "TENSORBOARD_PROXY_URL=/deep/er/proxy/%PORT%/" in environments.splitlines()
+        told = "TENSORBOARD_PROXY_URL=/deep/er/proxy/%PORT%/"
+        show = ["sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"]
+        # A kernel's process may just be beginning.
+        wait_for("the kernel to be told of TensorBoard", lambda: told in lab.attempt(*show).stdout, timeout=30)
 
 
 def test_is_a_base_for_other_images(fleet: Fleet, lab_name: str) -> None:

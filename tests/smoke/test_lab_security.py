@@ -4,13 +4,15 @@ import http.client
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 import requests
-from labs import OWNER, Fleet, Options, RunningLab, wait_for
+from docker.types import Mount
+from labs import LABEL, OWNER, Fleet, Options, RunningLab, docker_client, wait_for
 
 STRANGE = "https://elsewhere.example"
 GUESSES = 300
@@ -100,6 +102,22 @@ def test_answers_on_ipv6_too(hardened: Callable[[str], RunningLab], lab_name: st
     request = "import http.client as h; c = h.HTTPConnection('::1', 7777); c.request('GET', '/api')"
     if not lab.attempt("grep", "-q", " lo$", "/proc/net/if_inet6").status:
         assert lab.run("python", "-c", f"{request}; print(c.getresponse().status)") == "200\n"
+
+
+def test_ends_logins_with_their_token(fleet: Fleet, lab_name: str) -> None:
+    """In a new container with the old home folder, a browser is let in as before, until the token is another."""
+    with requests.Session() as browser:
+        browser.trust_env = False
+        # The port is a part of the cookies' names, and the engine gives each container another one.
+        browser.headers["Host"] = "127.0.0.1:8888"
+        with _home() as home:
+            statuses: list[int] = []
+            for token in ("first", "first", "second"):
+                with fleet.another(lab_name, {"JUPYTER_TOKEN": token}, mounts=[home]) as lab:
+                    if not statuses:
+                        browser.get(f"{lab.url}/lab?token={token}", timeout=30).raise_for_status()
+                    statuses.append(browser.get(f"{lab.url}/api/status", timeout=30).status_code)
+    assert statuses == [200, 200, 403]
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong"], ids=["no", "empty", "wrong"])
@@ -232,6 +250,18 @@ def test_calls_nobody_at_its_start(hardened: Callable[[str], RunningLab], lab_na
     routes, _, names, _ = map(int, lab.run("python", "-c", COUNTERS).split())
     assert routes > 0
     assert names > 0
+
+
+@contextmanager
+def _home() -> Iterator[Mount]:
+    """Return a mount of a new volume as home folder, which the engine fills from the image."""
+    client = docker_client()
+    volume = client.volumes.create(labels={LABEL: "home"})
+    try:
+        yield Mount("/home/notebook", volume.name, type="volume")
+    finally:
+        volume.remove(force=True)
+        client.close()
 
 
 def _write(lab: RunningLab, name: str, text: str) -> None:

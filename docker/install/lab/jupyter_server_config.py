@@ -4,6 +4,7 @@ Every Jupyter server of the image reads this, whatever starts it. What is said o
 hold is checked at its start, when all is known.
 """
 
+import hmac
 import ipaddress
 import os
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.auth.identity import PasswordIdentityProvider
 from jupyter_server.base.handlers import FileFindHandler, JupyterHandler
 from jupyter_server.serverapp import ServerApp
@@ -22,6 +24,11 @@ TENSORBOARD_PORT = 6006
 
 class LabIdentityProvider(PasswordIdentityProvider):
     """Jupyter's own token and password. It is asked for its opinion right before the server begins to listen."""
+
+    def cookie_secret_hook(self, h: hmac.HMAC) -> hmac.HMAC:
+        """Bind logins to the token, so that a new one ends those that the old one let in."""
+        h.update(self.token.encode())
+        return super().cookie_secret_hook(h)
 
     def validate_security(self, app: ServerApp, ssl_options: dict[str, Any] | None = None) -> None:
         """Refuse what would let everybody in, or save nothing; then make link and TensorBoard fit all options."""
@@ -81,6 +88,11 @@ if os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
     os.environ["TENSORBOARD_PROXY_URL"] = os.environ["JUPYTERHUB_SERVICE_PREFIX"] + "proxy/%PORT%/"
 else:
     c.ServerApp.allow_remote_access = False
+
+# Runtime files are the container's. With the home folder, logins outlive it.
+_DATA = Path(jupyter_data_dir())
+_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+c.ServerApp.cookie_secret_file = str(_DATA / "cookie_secret")
 
 # The trash would be a hidden folder among the notebooks that nobody empties. JupyterLab asks before it deletes.
 c.FileContentsManager.delete_to_trash = False
