@@ -41,6 +41,10 @@ def toolkit(session: nox.Session) -> None:
     session.install("--quiet", "--require-hashes", "-r", "toolkit.lock")
     # In full, as some of what runs here starts programs in other folders.
     session.env["PYTHONPATH"] = str(Path("src").resolve())
+    # Many containers forbid Python to keep what it compiles, and uv compiles nothing: each start would take a second
+    # more, and the unit tests start a hundred programs. Here it is kept, out of everybody's sight.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
+    session.env["PYTHONPYCACHEPREFIX"] = str(Path(session.virtualenv.location, "bytecode").resolve())
 
 
 def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:

@@ -42,6 +42,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "unit"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def disk_in_time() -> Iterator[None]:
+    """Let nobody wait for the disk: no test cuts the power, and a disk that others use takes seconds to be sure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a project whose four lists are empty, with the image graph."""

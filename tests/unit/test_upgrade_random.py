@@ -1,6 +1,5 @@
 """Random upgrades from end to end: a few of those of `nox -s bench -- upgrade`."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,7 @@ SEEDS = {
 
 
 @pytest.mark.parametrize("seed", SEEDS.values(), ids=SEEDS)
-def test_the_end_is_green_and_no_more_is_held_than_must_be(
-    seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A disk that is asked to be sure takes most of the time, and is not what is tried.
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+def test_the_end_is_green_and_no_more_is_held_than_must_be(seed: str, tmp_path: Path) -> None:
     end = play(a_random_upgrade(seed), tmp_path)
     assert not end.faults
     assert end.held == end.fewest

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from pyrlab.commands.build import build
 from pyrlab.commands.rollback import history, rollback
 from pyrlab.commands.upgrade import Upgrade, upgrade
 from pyrlab.errors import LabError, NoRoomError, UsageError
+from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking, proof
@@ -39,7 +41,11 @@ PLOT, MODEL, TABLE = (
 
 def versions_of(settings: Settings) -> dict[str, str]:
     """Return the version of each package in the locks of a workspace: R's packages by their names, too."""
-    locks = read_locks(settings)
+    return versions_in(read_locks(settings))
+
+
+def versions_in(locks: Locks) -> dict[str, str]:
+    """Return the version of each package in locks."""
     found = {pin.name: pin.version for pin in locks.debs.pins()}
     if locks.r:
         found |= {pin.name: pin.version for pin in locks.r.debs} | {pin.name: pin.version for pin in locks.r.packages}
@@ -61,15 +67,16 @@ class World:
     def prove(self, settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
         """Take the place of ``proof.prove``: the images must be there, and those of the locks of the workspace."""
         self.runs.append((settings.variant, tuple(sorted(tests))))
-        plan = Plan(settings, read_locks(settings))
+        locks = read_locks(settings)
+        plan, versions = Plan(settings, locks), versions_in(locks)
         outcomes = {}
         for test in self.prints if tests == [OWN] else sorted(tests) or self.tests:
             lab = re.findall(r"\[(\w+)", test)[0]
             assert plan.is_current(lab), f"{lab} is not built for {test}"
-            why = self.tests[test](versions_of(settings))
+            why = self.tests[test](versions)
             if test in self.by_files and self.by_files[test](settings):
                 why = "Error: other files"
-            output = self._execute(test, versions_of(settings), outputs) if test in self.prints else ""
+            output = self._execute(test, versions, outputs) if test in self.prints else ""
             outcomes[test] = Outcome(test, FAILED if why else PASSED, text=why, output=output)
         return Proof(outcomes, outputs)
 
@@ -138,9 +145,40 @@ def run(lab: Project, *kinds: str, dry_run: bool = False, packages: str = "") ->
 
 def state(lab: Project) -> dict[str, object]:
     """Return all that an upgrade replaces: files, and the images by tag."""
-    files = {name: lab.read(name) for name in LOCKS if (lab.folder / name).exists()}
-    images = {lab.settings.tag(name): lab.machine.get(lab.settings.tag(name)).id for name in lab.settings.graph.images}
-    return {**files, **images}
+    settings = lab.settings
+    images = {settings.tag(name): lab.machine.get(settings.tag(name)).id for name in settings.graph.images}
+    return {**files_of(lab), **images}
+
+
+def files_of(lab: Project) -> dict[str, str]:
+    """Return the files that an upgrade replaces."""
+    return {name: lab.read(name) for name in LOCKS if (lab.folder / name).exists()}
+
+
+@dataclass(frozen=True)
+class Present:
+    """What a project has at some time: a copy of its work folder, what an upgrade replaces of its files, its images."""
+
+    work: Path | None
+    files: Mapping[str, str]
+    images: Mapping[str, Mapping[str, str]]
+
+    def restore(self, lab: Project) -> None:
+        """Have the project as it was; with an empty work folder, where none was copied."""
+        shutil.rmtree(lab.folder / ".pyrlab")
+        if self.work:
+            shutil.copytree(self.work, lab.folder / ".pyrlab", symlinks=True)
+        for name in LOCKS:
+            (lab.folder / name).unlink(missing_ok=True)
+        for name, text in self.files.items():
+            (lab.folder / name).write_text(text, encoding="utf-8")
+        lab.machine.images.clear()
+        lab.machine.images.update(self.images)
+
+
+def present(lab: Project, work: Path | None = None) -> Present:
+    """Return what the project has now."""
+    return Present(work, files_of(lab), dict(lab.machine.images))
 
 
 LOCKS = ("debs.lock", "requirements.lock", "r_packages.lock", "held.toml")
@@ -279,12 +317,12 @@ def with_notebook(lab: Project, world: World, prints: Callable[[Versions], str],
 
 def test_a_number_that_changes_is_told_or_held_back(lab: Project, world: World) -> None:
     with_notebook(lab, world, lambda versions: f"mean {42 if versions['gamma'] == '1.0' else 41}", numbers="may change")
-    before, images = state(lab), dict(lab.machine.images)
+    before = present(lab)
     done = run(lab)
     assert done.report
     assert [(one.was, one.now) for notebook in done.report.notebooks for one in notebook.differences] == [("42", "41")]
     assert held(done) == {}
-    _reset(lab, before, images)
+    before.restore(lab)
     lab.toml = lab.toml.replace("may change", "must not change")
     assert held(run(lab)) == {"gamma": "2.0"}
 
@@ -353,7 +391,7 @@ def test_what_a_killed_run_found_out_holds_for_the_same_tests_only(lab: Project,
     own = lab.folder / "tests/smoke/test_own.py"
     own.parent.mkdir(parents=True)
     own.write_text("first", encoding="utf-8")
-    old, images = state(lab), dict(lab.machine.images)
+    old = present(lab)
     seen: list[str] = []
 
     def fails(versions: Versions) -> str:
@@ -377,7 +415,7 @@ def test_what_a_killed_run_found_out_holds_for_the_same_tests_only(lab: Project,
         return world.trials
 
     same = trials()
-    _reset(lab, old, images)
+    old.restore(lab)
     own.write_text("second", encoding="utf-8")
     assert trials() > same
 
@@ -512,32 +550,47 @@ class KilledError(BaseException):
 
 
 @dataclass
-class Killer:
-    """Ends a run at its n-th step that changes something. ``proved`` is the last step that was a proof."""
+class Watch:
+    """Sees each step of a run that changes something, and keeps what SIGKILL would leave right before some of them.
 
-    at: int
+    ``count`` is the last step, ``proved`` the last one that was a proof. ``left`` are by step a copy of the work
+    folder, and all that an upgrade replaces.
+    """
+
+    lab: Project
+    copies: Path
+    kept: Collection[int] = ()
     count: int = 0
     proved: int = 0
+    left: dict[int, Present] = field(default_factory=dict)
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, name: str) -> None:
-        """Count a step, and kill."""
-        self.count += 1
-        if name == "prove" and not self.at:
-            self.proved = self.count
-        if self.count == self.at:
-            raise KilledError
+        """Count a step. While something is copied, the threads that fetch wait, each before its own next step."""
+        with self.turn:
+            self.count += 1
+            if name == "prove":
+                self.proved = self.count
+            if self.count in self.kept:
+                copy = self.copies / str(self.count)
+                shutil.copytree(self.lab.folder / ".pyrlab", copy, symlinks=True)
+                self.left[self.count] = present(self.lab, copy)
+
+    def begin(self, kept: Collection[int] = ()) -> None:
+        """Count from the start, and keep what is there before these steps."""
+        self.count, self.kept = 0, kept
 
 
 @pytest.fixture
-def steps(lab: Project, world: World, monkeypatch: pytest.MonkeyPatch) -> Killer:
-    """Return a killer that sees each bake, each proof, each file that is replaced, and each tag."""
-    killer = Killer(at=0)
+def watch(lab: Project, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watch:
+    """Return what sees each bake, each proof, each file that is replaced, and each tag."""
+    watch = Watch(lab, tmp_path / "copies")
 
     def watched(owner: object, name: str) -> None:
         original = getattr(owner, name)
 
         def call(*arguments: object, **options: object) -> object:
-            killer.step(name)
+            watch.step(name)
             return original(*arguments, **options)
 
         monkeypatch.setattr(owner, name, call)
@@ -549,42 +602,33 @@ def steps(lab: Project, world: World, monkeypatch: pytest.MonkeyPatch) -> Killer
     watched(Path, "unlink")
     watched(Machine, "_bake")
     watched(proof, "prove")
-    del lab, world
-    return killer
+    del world
+    return watch
 
 
 def test_killed_anywhere_all_is_old_or_all_is_new_and_the_next_run_comes_to_the_same_end(
-    lab: Project, world: World, steps: Killer
+    lab: Project, world: World, watch: Watch
 ) -> None:
-    """Every step of replacing, and some of those before it."""
+    """Before every step of replacing, and some of those before it: what is there then is what the next run finds."""
     world.tests[PLOT] = newer(gamma="2.0")
-    old, images = state(lab), dict(lab.machine.images)
+    old, before = state(lab), present(lab)
     run(lab)
     new = state(lab)
     assert new != old
-    # Once more, as the first run also fetched.
-    _reset(lab, old, images)
-    steps.count = 0
+    # Once more, as the first run also fetched; and again, now that the steps are known.
+    before.restore(lab)
+    watch.begin()
     run(lab)
-    last = steps.count
-    for at in [*range(1, steps.proved, 50), *range(steps.proved, last + 1)]:
-        _reset(lab, old, images)
-        steps.at, steps.count = at, 0
-        with pytest.raises(KilledError):
-            run(lab)
-        steps.at = 0
+    last, proved = watch.count, watch.proved
+    kept = [*range(1, proved, 50), *range(proved, last + 1)]
+    before.restore(lab)
+    watch.begin(kept)
+    run(lab)
+    watch.begin()
+    assert list(watch.left) == kept
+    for at, left in watch.left.items():
+        left.restore(lab)
         generations.finish(lab.settings)
         assert state(lab) in (old, new), f"killed at step {at} of {last}"
         run(lab)
         assert state(lab) == new, f"killed at step {at} of {last}"
-
-
-def _reset(lab: Project, old: dict[str, object], images: Mapping[str, Mapping[str, str]]) -> None:
-    """Have the project as it was before all upgrades."""
-    shutil.rmtree(lab.folder / ".pyrlab")
-    for name in LOCKS:
-        (lab.folder / name).unlink(missing_ok=True)
-        if name in old:
-            (lab.folder / name).write_text(str(old[name]), encoding="utf-8")
-    lab.machine.images.clear()
-    lab.machine.images.update(images)

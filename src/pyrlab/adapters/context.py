@@ -1,11 +1,13 @@
 """Build contexts: folders that hold exactly what is wanted, each file whole, with fixed modes and times."""
 
+import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 # No file of a context is younger, in seconds: 2025-01-01. Some of these files go into the images.
 EPOCH = 1735689600
@@ -21,16 +23,18 @@ def fill(folder: Path, contents: Mapping[str, bytes], files: Mapping[str, str], 
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     wanted = {*contents, *files}
+    folders = {str(parent) for name in wanted for parent in PurePath(name).parents} - {"."}
     for path in sorted(folder.rglob("*"), reverse=True):
         name = str(path.relative_to(folder))
         if path.is_dir() and not path.is_symlink():
-            if not any(other.startswith(f"{name}/") for other in wanted):
+            if name not in folders:
                 shutil.rmtree(path)
         elif name not in wanted:
             path.unlink()
-    for parent in sorted({parent for name in wanted for parent in (folder / name).parents if folder in parent.parents}):
-        parent.mkdir(exist_ok=True)
-        parent.chmod(0o755)
+    # The outer ones first.
+    for name in sorted(folders):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name).chmod(0o755)
     for name, content in contents.items():
         _write(folder / name, content)
     for name, sha256 in files.items():
@@ -46,19 +50,17 @@ def moment(content: bytes) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
-    mode = 0o755 if content.startswith(b"#!") else 0o644
-    if (
-        path.is_file()
-        and not path.is_symlink()
-        and path.read_bytes() == content
-        and (path.stat().st_mode & 0o777, int(path.stat().st_mtime)) == (mode, moment(content))
-    ):
-        return
+    mode, time = 0o755 if content.startswith(b"#!") else 0o644, moment(content)
+    with contextlib.suppress(FileNotFoundError):
+        found = path.lstat()
+        is_right = (found.st_mode, int(found.st_mtime)) == (stat.S_IFREG | mode, time)
+        if is_right and path.read_bytes() == content:
+            return
     half = path.with_name(f".{uuid.uuid4().hex}.half")
     try:
         half.write_bytes(content)
         half.chmod(mode)
-        os.utime(half, (moment(content), moment(content)))
+        os.utime(half, (time, time))
         half.replace(path)
     finally:
         half.unlink(missing_ok=True)
