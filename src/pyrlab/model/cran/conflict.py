@@ -188,7 +188,7 @@ class Conflict:
         yield from (f"{one} ({source.name})" for one in current if one not in useless)
         yield from (f"{one} ({source.name}, archived)" for one in old[:_SHOWN])
         if len(old) > _SHOWN:
-            yield f"older ones ({source.name}, archived)"
+            yield f"older ones down to {old[-1]} ({source.name}, archived)"
 
     def _remedy(
         self,

@@ -42,7 +42,8 @@ def check_known(request: RRequest, universe: Universe, archives: Archives) -> No
         elsewhere = request.repository not in {"", source.name}
         message = f"{where}: {source.name} archived {name}"
         if request.operator == "==" and not elsewhere:
-            there = ", ".join([*versions[:_SHOWN], *(["older ones"] if len(versions) > _SHOWN else [])])
+            older = [f"older ones down to {versions[-1]}"] if len(versions) > _SHOWN else []
+            there = ", ".join([*versions[:_SHOWN], *older])
             message += f", and there is no {request.version} of it, only {there}"
         else:
             message += ": it is not among its current packages any more"
