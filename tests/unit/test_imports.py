@@ -65,7 +65,7 @@ PAK: dict[str, Any] = {
 DESCRIPTION = """\
 Package: compendium
 Version: 0.0.1
-Depends: R (>= 4.1), methods
+Depends: R (>= 4.1), R (>= r51951), methods
 Imports:
     dplyr (>= 1.1.0),
     dplyr (< 2.0),

@@ -1,1 +1,1 @@
-"""What R itself defines, without network or files: versions and their order."""
+"""R packages as repositories describe them: versions and bounds, what fits together, and why when nothing does."""

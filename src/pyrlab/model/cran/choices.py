@@ -131,6 +131,13 @@ class Choices:
             package.unfit.append((candidate, unfit))
         return None if unfit else candidate
 
+    def restricting(self, name: str) -> list[Requirement]:
+        """Return the lines of the list for which archives of a package were not looked at: they name a repository."""
+        package = self.packages[name]
+        if not package.opened or len(package.repositories) == len(self.universe.sources):
+            return []
+        return [line for line in self._roots.get(name, ()) if line.where and line.repository]
+
     def knows(self, name: str) -> bool:
         """Tell whether any version of a package can be had; where no index has it, in an archive."""
         if name not in self._known:

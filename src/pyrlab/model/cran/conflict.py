@@ -21,33 +21,28 @@ class Ring:
 
     names: tuple[str, ...]
 
-    def error(self) -> ListError:
-        """Return the error for packages of which none can be installed first."""
-        return ListError(
-            f"these R packages need each other, so none can be installed first: {' → '.join(self.names)}",
-            remedy="ask for another version of one of them, or leave them out of r_packages.txt",
-        )
-
 
 def explain(proof: Incompatibility, choices: Choices) -> ListError:
     """Return why there is no solution.
 
-    The shortest reason first: what is wanted of a package none of whose versions will do. Then packages that need each
-    other; and then all that takes part in the proof.
+    The shortest reason first: what is wanted of a package none of whose versions will do. Of several such packages, one
+    that the fewest other lines of the list have to do with. Then packages that need each other; and then all that takes
+    part in the proof.
     """
     reasons = [reason for rule in proof.told() for reason in rule.why]
     wanted: dict[str, list[Requirement]] = {}
     for reason in reasons:
         if isinstance(reason, Requirement):
             wanted.setdefault(reason.wanted.name, []).append(reason)
-    conflict = Conflict(choices, wanted)
     for name, wishes in wanted.items():
-        if _is_clash(wishes, choices.packages[name].values):
-            return conflict.about(wishes)
+        wishes += [line for line in choices.restricting(name) if line not in wishes]
+    conflict = Conflict(choices, wanted)
+    clashes = [wishes for name, wishes in wanted.items() if _is_clash(wishes, choices.packages[name].values)]
+    if clashes:
+        return conflict.about(min(clashes, key=lambda wishes: len(conflict.besides(wishes))))
+    causes = [wish for wishes in wanted.values() for wish in wishes]
     rings = [reason for reason in reasons if isinstance(reason, Ring)]
-    if rings:
-        return rings[0].error()
-    return conflict.among([wish for wishes in wanted.values() for wish in wishes])
+    return conflict.around(rings[0], causes) if rings else conflict.among(causes)
 
 
 def _is_clash(wishes: Sequence[Requirement], values: Iterable[object]) -> bool:
@@ -78,6 +73,7 @@ class Conflict:
 
     def about(self, causes: Collection[Requirement]) -> ListError:
         """Return the error for wishes that no version of a package grants: who wants what, and what there is."""
+        besides = self.besides(causes)
         wishes = _newest_of_each(causes)
         names = sorted({wish.wanted.name for wish in wishes})
         chains = sorted({" → ".join(map(str, self._way(wish))) for wish in wishes})
@@ -96,7 +92,20 @@ class Conflict:
             if self._packages[name].cut:
                 count = self._packages[name].looked_at
                 message += f"; of {name} the newest {count} archived versions were looked at"
-        return ListError(message, remedy=self._remedy(wishes, unfit, usable=not reasons) + self._hint(wishes))
+        if besides:
+            message += f"; other versions do not go with {', '.join(_some(besides))}"
+        remedy = self._remedy([*wishes, *besides], unfit, usable=not reasons)
+        return ListError(message, remedy=remedy + self._hint(wishes))
+
+    def besides(self, causes: Collection[Requirement]) -> list[Requirement]:
+        """Return the lines of the list that take part in the proof, and that nothing leads from to these wishes.
+
+        They are why older or newer versions of the packages on the way will not do.
+        """
+        told = {self._way(wish)[0] for wish in _newest_of_each(causes)}
+        names = {line.wanted.name for line in told}
+        lines = {wish for wishes in self._proof.values() for wish in wishes if not wish.parent} - told
+        return sorted((line for line in lines if _is_choosy(line) or line.wanted.name not in names), key=str)
 
     def _hint(self, wishes: Sequence[Requirement]) -> str:
         """Return what helps with bounds from above, where a repository does not show what old versions it has."""
@@ -109,19 +118,26 @@ class Conflict:
 
     def among(self, causes: Collection[Requirement]) -> ListError:
         """Return the error for packages of which each has versions, but no versions of all go together."""
-        roots = [wish for wish in causes if wish.suggested or not wish.parent]
-        lines = sorted(" → ".join(map(str, self._way(root))) for root in roots)
         names = sorted({wish.wanted.name for wish in causes})
         newest = sorted(str(wish) for wish in _newest_of_each(causes) if wish.parent and not wish.suggested)
-        if len(newest) > _SHOWN:
-            newest = [*newest[:_SHOWN], f"and {len(newest) - _SHOWN} more"]
-        message = (
-            f"{', and '.join(lines)} cannot be had{' together' if len(lines) > 1 else ''}: "
-            f"no versions of {', '.join(names)} go together"
-        )
+        message = f"{self._lines(causes)}: no versions of {', '.join(names)} go together"
         if newest:
-            message += f"; of the newest, {', '.join(newest)}"
-        return ListError(message, remedy=self._remedy(roots, [], usable=True))
+            message += f"; of the newest, {', '.join(_some(newest))}"
+        return ListError(message, remedy=self._remedy(_roots(causes), [], usable=True, moved=causes))
+
+    def around(self, ring: Ring, causes: Collection[Requirement]) -> ListError:
+        """Return the error for packages of which none can be installed first."""
+        names = " → ".join(ring.names)
+        drop = " or ".join(sorted({self._way(root)[0].wanted.name for root in _roots(causes)}))
+        return ListError(
+            f"{self._lines(causes)}: these packages need each other, so none can be installed first: {names}",
+            remedy=f"ask for another version of one of them in {advice.LIST}, or drop {drop} from it",
+        )
+
+    def _lines(self, causes: Collection[Requirement]) -> str:
+        """Return that what the list and suggestions want among these causes cannot be had, each with its way."""
+        lines = sorted(" → ".join(map(str, self._way(root))) for root in _roots(causes))
+        return f"{', and '.join(lines)} cannot be had{' together' if len(lines) > 1 else ''}"
 
     def _newest_unfit(self, name: str, wishes: Sequence[Requirement]) -> list[tuple[str, Unfit]]:
         """Return why versions that are asked for are of no use: of each repository the newest speaks for all."""
@@ -172,17 +188,27 @@ class Conflict:
         yield from (f"{one} ({source.name})" for one in current if one not in useless)
         yield from (f"{one} ({source.name}, archived)" for one in old[:_SHOWN])
         if len(old) > _SHOWN:
-            yield f"older ones ({source.name}, archived)"
+            yield f"older ones down to {old[-1]} ({source.name}, archived)"
 
-    def _remedy(self, wishes: Sequence[Requirement], unfit: Sequence[tuple[str, Unfit]], *, usable: bool) -> str:
-        """Return what to do; ``usable`` tells whether all that is asked for could be used."""
+    def _remedy(
+        self,
+        wishes: Sequence[Requirement],
+        unfit: Sequence[tuple[str, Unfit]],
+        *,
+        usable: bool,
+        moved: Collection[Requirement] = (),
+    ) -> str:
+        """Return what to do; ``usable`` tells whether all that is asked for could be used.
+
+        ``moved`` is what packages want beside these wishes.
+        """
         lacking = sorted({name for _, found in unfit for name in found.lacking})
         if lacking:
             return advice.another_repository(self._universe, lacking)
         gates = [(repository, found.gate) for repository, found in unfit if found.gate]
         if gates:
             return advice.another_r(self._universe, gates)
-        snapshot = self._snapshot(wishes)
+        snapshot = self._snapshot([*wishes, *moved])
         if snapshot:
             return f"{advice.ANOTHER_VERSION}; or take all packages {snapshot}"
         ways = [self._way(wish) for wish in wishes]
@@ -203,11 +229,13 @@ class Conflict:
         """
         lines = [wish for wish in wishes if not wish.parent]
         moved = [wish for wish in wishes if wish.parent]
-        if not moved or not any(line.wanted.operator in UPPER_BOUNDS for line in lines):
+        bounded = {line.wanted.name for line in lines if line.wanted.operator}
+        if not moved or len(bounded) != 1 or not any(line.wanted.operator in UPPER_BOUNDS for line in lines):
             return ""
-        if any(self._way(wish)[0].wanted.operator for wish in moved):
+        (name,) = bounded
+        if any(first.wanted.operator and first.wanted.name != name for first, *_ in map(self._way, moved)):
             return ""
-        name = lines[0].wanted.name
+        lines = [line for line in lines if line.wanted.name == name]
         for source in self._universe.sources:
             if any(wish.parent and wish.parent.repository != source.name for wish in moved):
                 continue
@@ -220,15 +248,31 @@ class Conflict:
         return ""
 
 
+def _roots(causes: Iterable[Requirement]) -> list[Requirement]:
+    """Return what the list and suggestions want."""
+    return [wish for wish in causes if wish.suggested or not wish.parent]
+
+
+def _is_choosy(wish: Requirement) -> bool:
+    """Tell whether not any version from anywhere will do."""
+    return bool(wish.wanted.operator or wish.repository)
+
+
+def _some(wishes: Iterable[object]) -> list[str]:
+    """Return as many of them as a reader can use, as text."""
+    texts = [str(wish) for wish in wishes]
+    return texts if len(texts) <= _SHOWN else [*texts[:_SHOWN], f"and {len(texts) - _SHOWN} more"]
+
+
 def _newest_of_each(causes: Collection[Requirement]) -> list[Requirement]:
     """Return the causes, without what older versions of a package want of another when a newer one wants that too.
 
     Who takes any version of a package is no cause beside others who do not.
     """
     newest: dict[tuple[str, str], Requirement] = {}
-    choosy = {one.wanted.name for one in causes if one.wanted.operator or one.repository}
+    choosy = {one.wanted.name for one in causes if _is_choosy(one)}
     for one in sorted(causes, key=str):
-        if one.wanted.name in choosy and not (one.wanted.operator or one.repository):
+        if one.wanted.name in choosy and not _is_choosy(one):
             continue
         key = (one.parent.name if one.parent else str(one), one.wanted.name)
         held = newest.get(key)

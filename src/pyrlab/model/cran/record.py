@@ -120,11 +120,11 @@ def runs_on(system: str) -> bool:
 
 
 def parse_field(text: str) -> list[Dependency]:
-    """Parse a dependency field: entries between commas, over any number of lines, empty ones left out.
+    """Parse a dependency field: entries between commas, over any number of lines.
 
-    Raises ValueError for an entry that R could not read either.
+    Empty ones are left out, and gates that every R meets. Raises ValueError for an entry that R could not read either.
     """
-    return [Dependency.parse(entry) for entry in _split(text)]
+    return [Dependency.parse(entry) for entry in _split(text) if not _is_met(entry)]
 
 
 def _split(text: str) -> list[str]:
@@ -140,10 +140,9 @@ def _version(text: str) -> RVersion:
 
 
 def _entries(fields: Mapping[str, str], key: str) -> list[Dependency]:
-    """Return the dependencies in a field, without gates that every R meets. Raises ValueError that names the field."""
-    entries = [entry for entry in _split(fields.get(key, "")) if not _is_met(entry)]
+    """Return the dependencies in a field. Raises ValueError that names the field."""
     try:
-        return [Dependency.parse(entry) for entry in entries]
+        return parse_field(fields.get(key, ""))
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from error
 

@@ -1,5 +1,7 @@
 """The lines of the list, looked at one by one: what can be said before any search."""
 
+from dataclasses import replace
+
 from pyrlab.errors import ListError
 from pyrlab.model.cran import advice
 from pyrlab.model.cran.archives import Archives
@@ -40,12 +42,17 @@ def check_known(request: RRequest, universe: Universe, archives: Archives) -> No
         elsewhere = request.repository not in {"", source.name}
         message = f"{where}: {source.name} archived {name}"
         if request.operator == "==" and not elsewhere:
-            there = ", ".join([*versions[:_SHOWN], *(["older ones"] if len(versions) > _SHOWN else [])])
+            older = [f"older ones down to {versions[-1]}"] if len(versions) > _SHOWN else []
+            there = ", ".join([*versions[:_SHOWN], *older])
             message += f", and there is no {request.version} of it, only {there}"
         else:
             message += ": it is not among its current packages any more"
-        line = f"{name} == {versions[0]}{f' @ {source.name}' if elsewhere else ''}"
-        raise ListError(message, remedy=f"{line} takes the last version")
+        allowed = [version for version in versions if request.wanted.allows(RVersion.parse(version))]
+        version = (allowed or versions)[0]
+        place = source.name if elsewhere else request.repository
+        line = replace(request, operator="==", version=version, repository=place)
+        bound = "" if version == versions[0] else f" {request.operator} {request.version}"
+        raise ListError(message, remedy=f"{line} takes the last version{bound}")
     nobody = f"{repositories[0]} has no" if len(repositories) == 1 else "no repository has an"
     raise _unknown(f"{where}: {nobody} R package {name!r}", name, universe)
 
