@@ -334,7 +334,7 @@ def test_binaries_are_taken_where_they_fit_and_sources_where_not(
         pytest.param("alpha == 7.0", 3, "r_packages.txt:1: alpha == 7.0 cannot be had", "another version", id="pin"),
         pytest.param("alpha @ cran", 3, "no repository called 'cran'", "debian, lab", id="repository"),
         pytest.param("modern", 3, "modern 1.0 of lab needs R >= 99.0", "newer R", id="newer-r"),
-        pytest.param("ring", 3, "need each other", "leave them out", id="ring"),
+        pytest.param("ring", 3, "need each other", "drop ring from it", id="ring"),
         pytest.param("gapped", 3, "gapped 1.0 of lab needs nowhere.to.be.found", "add a repository", id="missing"),
         pytest.param(
             "alpha < 1.1\nupper", 3, "r_packages.txt:2: upper → upper 1.0 wants alpha >= 1.1", "other", id="chain"
