@@ -21,6 +21,10 @@ class IndexHandler(http.server.BaseHTTPRequestHandler):
 
     packages: dict[str, dict[str, bytes]]
 
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the content: uv asks how long a wheel is, before it reads its end."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         """Answer with a page, a file or a redirection."""
         kind, name, *rest = self.path.strip("/").split("/")
@@ -35,7 +39,8 @@ class IndexHandler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html" if kind == "simple" else "application/octet-stream")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
