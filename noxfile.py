@@ -54,6 +54,12 @@ def engine(session: nox.Session) -> None:
 
 
 @nox.session
+def doctor(session: nox.Session) -> None:
+    """Tell whether this machine, its engine and its network will do: `--json`, `--fix`."""
+    pyrlab(session, "doctor", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Pin every list. `-- python`, `r` or `debs`; `--upgrade`, `--upgrade-package NAME`, `--check`."""
     pyrlab(session, "lock", *session.posargs)

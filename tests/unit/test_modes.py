@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pyrlab.adapters import files, temporary
-from pyrlab.commands import serve
 from pyrlab.errors import UsageError
+from pyrlab.steps import labs
 
 
 @pytest.fixture(params=[0o077, 0o002, 0o022], ids=oct)
@@ -42,14 +42,14 @@ def test_a_temporary_folder_is_for_its_user_alone(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("umask")
 def test_a_lab_can_enter_the_folder_that_serve_makes(tmp_path: Path) -> None:
     """It may run as another user than the one who makes it."""
-    made = serve._folder(tmp_path / "notebooks", rootless=False)  # noqa: SLF001 - what `serve` does first
+    made = labs.folder(tmp_path / "notebooks", rootless=False)
     assert mode(made.path) == "0o755"
 
 
 def test_a_lab_of_a_rootless_engine_is_refused_a_folder_that_it_could_not_write(tmp_path: Path) -> None:
     """There the owner of the folder is another user inside the lab."""
     with pytest.raises(UsageError, match=r"^the Docker engine is rootless, and its labs could not write") as caught:
-        serve._folder(tmp_path, rootless=True)  # noqa: SLF001 - there is no such engine to try
+        labs.folder(tmp_path, rootless=True)
     assert caught.value.remedy.startswith(f"chmod -R o+rwX {tmp_path}, or ")
     tmp_path.chmod(0o777)
-    serve._folder(tmp_path, rootless=True)  # noqa: SLF001 - as above
+    labs.folder(tmp_path, rootless=True)

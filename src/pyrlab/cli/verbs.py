@@ -16,6 +16,7 @@ from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
 from pyrlab.cli.terminal import err, out
 from pyrlab.commands import changes as comparing
+from pyrlab.commands import doctor as examining
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
@@ -25,7 +26,8 @@ from pyrlab.commands import serve as serving
 from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import HeldError, UsageError
+from pyrlab.errors import HeldError, NotWellError, UsageError
+from pyrlab.model import doctor as findings
 from pyrlab.model import settings
 from pyrlab.model.changes import Change
 from pyrlab.model.wish import KINDS, Wish
@@ -59,6 +61,31 @@ def cli() -> None:
 def engine() -> None:
     """Make sure that a Docker engine with BuildKit answers."""
     out.print(engine_install.ensure())
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a line.")
+@click.option("--fix", is_flag=True, help="Start an engine, and remove what killed runs left, first.")
+def doctor(as_json: bool, fix: bool) -> None:  # noqa: FBT001
+    """Tell whether this machine, its engine and its network will do; each line that says no has a remedy."""
+    current = _settings()
+    if fix:
+        examining.fix(current, say=_say)
+    found = examining.examine(current, say=_say)
+    if as_json:
+        out.print_json(json.dumps([check.table() for check in found.checks]))
+    else:
+        out.print(report.doctor(found.checks))
+    names = findings.not_well(found.checks)
+    error = NotWellError(f"not well: {', '.join(names)}", remedy="their lines say what to do") if names else None
+    if error and found.overdue:
+        # Somebody's thread still waits for an answer, and Python would wait for it.
+        report.failure(err, error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.exit_code)
+    if error:
+        raise error
 
 
 @cli.command()

@@ -7,12 +7,9 @@ or removed.
 import contextlib
 import os
 import secrets
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import requests
 from docker.errors import APIError
@@ -20,30 +17,19 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from pyrlab.adapters.docker import engine
-from pyrlab.errors import LabError, UsageError
+from pyrlab.errors import LabError
 from pyrlab.model.graph import Lab
 from pyrlab.model.settings import Settings
-from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL, RUN_LABEL, USER_LABEL, Workspace
-from pyrlab.steps import generations
+from pyrlab.model.workspace import RUN_LABEL, Workspace
+from pyrlab.steps import generations, labs
 from pyrlab.steps.workspace import busy
 
 INSIDE = "/home/notebook/notebooks"
-# The image's own user, for a folder that belongs to root: a lab never runs as root.
-NOTEBOOK_ID = 1000
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 10
 # Seconds in which an engine that was interrupted in making a container may still finish it.
 CREATE_REST = 2.0
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """The notebooks' folder on this machine, and the user and group that a lab on it runs as."""
-
-    path: Path
-    uid: int
-    gid: int
 
 
 def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) -> str:
@@ -68,7 +54,7 @@ def serve(current: Settings, name: str, *, build: Callable[[], None], say: Say) 
 
 def _link_of_running(workspace: Workspace, lab: Lab, *, say: Say) -> str:
     """Return the link of a lab that runs, when it answers; nothing where none runs."""
-    container = _find(workspace, lab)
+    container = labs.find(workspace, lab)
     if container is None or container.status != "running":
         return ""
     say(f"{lab.image} runs already; stop it first if it should change: nox -s stop -- {lab.image}")
@@ -78,13 +64,13 @@ def _link_of_running(workspace: Workspace, lab: Lab, *, say: Say) -> str:
 
 def _start(current: Settings, lab: Lab, *, build: Callable[[], None], say: Say) -> str:
     port = current.ports[lab.image]
-    folder = _folder(current.notebooks, rootless=engine.is_rootless())
+    folder = labs.folder(current.notebooks, rootless=engine.is_rootless())
     elsewhere = engine.other_machine(engine.address())
     if elsewhere:
         say(_advice(elsewhere, port, folder))
-    _need_free(port, lab, here=not elsewhere)
+    labs.need_free(port, lab, here=not elsewhere)
     build()
-    earlier = _find(current.workspace, lab)
+    earlier = labs.find(current.workspace, lab)
     if earlier is not None:
         say(f"removing the {lab.image} of before, which does not run")
         earlier.remove(force=True)
@@ -94,7 +80,7 @@ def _start(current: Settings, lab: Lab, *, build: Callable[[], None], say: Say) 
         return _link_of(container)
 
 
-def _advice(machine: str, port: int, folder: Folder) -> str:
+def _advice(machine: str, port: int, folder: labs.Folder) -> str:
     """Return what to do when the engine is on another machine: its loopback is not this one's."""
     return (
         f"the Docker engine is on {machine}: the lab will work in {folder.path} of that machine and answer on its "
@@ -107,7 +93,7 @@ def stop(current: Settings, name: str) -> bool:
     """Stop a lab and remove its container; the notebooks stay. Returns whether it was there."""
     lab = current.graph.find_lab(name)
     engine.find()
-    container = _find(current.workspace, lab)
+    container = labs.find(current.workspace, lab)
     if container is None:
         return False
     container.stop(timeout=STOP_TIMEOUT)
@@ -115,84 +101,8 @@ def stop(current: Settings, name: str) -> bool:
     return True
 
 
-def _find(workspace: Workspace, lab: Lab) -> Container | None:
-    found = _labelled(workspace.lab_labels(lab.image))
-    return found[0] if found else None
-
-
-def _labelled(labels: Mapping[str, str]) -> list[Container]:
-    """Return the containers, stopped ones too, that carry all these labels."""
-    wanted = [f"{name}={value}" for name, value in labels.items()]
-    found: list[Container] = engine.client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
-    return found
-
-
-def _folder(path: Path, *, rootless: bool) -> Folder:
-    """Make the notebooks' folder if it is missing, and decide whose files the lab will write: its owner's."""
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"the notebooks folder {path} is a file", remedy="name a folder by --notebooks or FILES")
-    try:
-        if not path.exists():
-            path.mkdir(parents=True)
-            path.chmod(0o755)  # a umask of 077 says nothing about a folder to share with a lab
-            if os.geteuid() == 0:
-                os.chown(path, NOTEBOOK_ID, NOTEBOOK_ID)
-        status = path.stat()
-    except OSError as error:
-        raise UsageError(
-            f"the notebooks folder {path} cannot be used: {error.strerror}",
-            remedy="name another by --notebooks or FILES",
-        ) from error
-    if rootless and not status.st_mode & 0o002:
-        # In its containers this user is root, which a lab never is; everybody else there is a stranger to the folder:
-        # see the chapter on rootless mode in Docker's manual.
-        raise UsageError(
-            f"the Docker engine is rootless, and its labs could not write in the notebooks folder {path}",
-            remedy=f"chmod -R o+rwX {path}, or name another folder by --notebooks or FILES",
-        )
-    if status.st_uid != 0:
-        return Folder(path, status.st_uid, status.st_gid)
-    if not status.st_mode & 0o002:
-        raise UsageError(
-            f"the notebooks folder {path} belongs to root, and a lab never runs as root",
-            remedy=f"chown -R {NOTEBOOK_ID}:{NOTEBOOK_ID} {path}, or name another folder by --notebooks or FILES",
-        )
-    return Folder(path, NOTEBOOK_ID, NOTEBOOK_ID)
-
-
-def _need_free(port: int, lab: Lab, *, here: bool) -> None:
-    """Raise UsageError when somebody has the port; ``here`` says that the engine is on this machine."""
-    remedy = f"choose another by --port or {lab.port_variable}"
-    for container in engine.client().containers.list(filters={"label": LAB_LABEL}, ignore_removed=True):
-        if port in _published(container):
-            raise UsageError(f"port {port} has {_whose(container)}", remedy=remedy)
-    if not here:
-        return  # this machine's port may well be the tunnel to the lab
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UsageError(f"port {port} cannot be had: {error.strerror}", remedy=remedy) from error
-
-
-def _published(container: Container) -> set[int]:
-    """Return the ports of the engine's machine that a running container has."""
-    ports = container.attrs["NetworkSettings"]["Ports"] or {}
-    return {int(binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
-
-
-def _whose(container: Container) -> str:
-    """Return a running lab and its owner, as a message says it. Nothing of it but labels and name is looked at."""
-    labels = container.labels
-    return (
-        f"the {labels[LAB_LABEL]} of project {labels.get(PROJECT_LABEL, '?')}, user {labels.get(USER_LABEL, '?')}: "
-        f"container {container.name}"
-    )
-
-
 @contextlib.contextmanager
-def _started(current: Settings, lab: Lab, port: int, folder: Folder) -> Iterator[Container]:
+def _started(current: Settings, lab: Lab, port: int, folder: labs.Folder) -> Iterator[Container]:
     """Start a lab's container, and remove it again when what follows fails."""
     workspace = current.workspace
     run = secrets.token_hex(8)
@@ -226,7 +136,7 @@ def _remove_run(run: str, *, surely_there: bool, surely_not: bool) -> None:
     """
     deadline = time.monotonic() + (0 if surely_there or surely_not else CREATE_REST)
     while True:
-        found = _labelled({RUN_LABEL: run})
+        found = labs.labelled({RUN_LABEL: run})
         for container in found:
             container.remove(force=True)
         if found or time.monotonic() >= deadline:
