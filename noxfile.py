@@ -1,6 +1,7 @@
 """Sessions: each installs the pinned toolkit and calls `python -m pyrlab VERB`, or one tool."""
 
 import os
+import sys
 from pathlib import Path
 
 import nox
@@ -34,7 +35,10 @@ SCRIPT_FOLDERS = (
 
 def toolkit(session: nox.Session) -> None:
     """Install what toolkit.lock pins, by hash, and pyrlab itself from src/."""
-    session.install("--quiet", "--require-hashes", "-r", "toolkit.lock")
+    # What unbundle has brought: on its machine there is no index.
+    bundled = Path(".pyrlab/toolkit")
+    offline = ["--no-index", "--find-links", str(bundled)] if bundled.is_dir() else []
+    session.install("--quiet", *offline, "--require-hashes", "-r", "toolkit.lock")
     # In full, as some of what runs here starts programs in other folders.
     session.env["PYTHONPATH"] = str(Path("src").resolve())
 
@@ -105,6 +109,18 @@ def rollback(session: nox.Session) -> None:
 def history(session: nox.Session) -> None:
     """List what each upgrade replaced, and rollback brings back."""
     pyrlab(session, "history", *session.posargs)
+
+
+@nox.session
+def bundle(session: nox.Session) -> None:
+    """Write images, lists, locks and settings into one archive: `-- FILE`, `--sources` to build again from it."""
+    pyrlab(session, "bundle", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def unbundle(session: nox.Session) -> None:
+    """Verify an archive, load its images, and write its project: `-- FILE`. Needs no network, and no packages."""
+    session.run(sys.executable, "-m", "pyrlab.cli.unbundle", *session.posargs, external=True, env={"PYTHONPATH": "src"})
 
 
 @nox.session

@@ -30,14 +30,14 @@ def test_this_engine_is_well(project: Project, free_port: int) -> None:
 
 def test_an_index_that_a_build_cannot_reach_is_told(project: Project) -> None:
     """Nobody listens there; whatever the settings say is asked from this machine and from inside."""
-    found = lines(project, status=11, PIPPROXY="http://me:hush@127.0.0.1:9/simple")
+    found = lines(project, status=11, PIPPROXY="http://me:pq7-hush-zz@127.0.0.1:9/simple")
     for name in ("network", "network in a build"):
         (ill,) = [one for one in found[name] if one["state"] == "not well"]
         assert ill["found"].startswith("Python index pip at 127.0.0.1:9 cannot be reached: ")
         assert "PIPPROXY" in ill["remedy"]
     for path in project.path.rglob("*"):
         if path.is_file():
-            assert b"hush" not in path.read_bytes(), path
+            assert b"pq7-hush-zz" not in path.read_bytes(), path
 
 
 def test_a_port_that_somebody_has_is_told(project: Project) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
+from typing import BinaryIO
 
 from pyrlab.errors import PyrlabError
 
@@ -51,19 +52,20 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def run(
+def run(  # noqa: PLR0913 - what a program is started with
     command: Sequence[str],
     *,
     timeout: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    stdin: BinaryIO | None = None,
 ) -> str:
     """Run ``command`` and return what it printed, standard error included.
 
-    ``timeout`` is in seconds. ``on_line`` sees each line as it comes. The program gets a session of its own: a
-    terminal's Ctrl-C reaches only us, and whatever interrupts us (Ctrl-C, SIGTERM, SIGHUP) ends the program with all
-    that it has started, before the interrupt goes on.
+    ``timeout`` is in seconds. ``on_line`` sees each line as it comes. The program reads ``stdin`` from where it stands,
+    and gets a session of its own: a terminal's Ctrl-C reaches only us, and whatever interrupts us (Ctrl-C, SIGTERM,
+    SIGHUP) ends the program with all that it has started, before the interrupt goes on.
     Raises CommandError, or MissingProgramError when there is no such program.
     """
     log.debug("$ %s", shlex.join(command))
@@ -72,7 +74,7 @@ def run(
             command,
             env=env,
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,

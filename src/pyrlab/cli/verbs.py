@@ -15,6 +15,7 @@ from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report
 from pyrlab.cli.terminal import err, out
+from pyrlab.commands import bundle as bundling
 from pyrlab.commands import changes as comparing
 from pyrlab.commands import doctor as examining
 from pyrlab.commands import imports as importing
@@ -191,6 +192,17 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
             f"held back: {', '.join(sorted(held.name for held in done.held))}",
             remedy="held.toml says why; mend that, and upgrade again",
         )
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--sources", is_flag=True, help="Add all files that the locks pin, to build without a network.")
+def bundle(file: Path | None, sources: bool) -> None:  # noqa: FBT001
+    """Write images, lists, locks and settings into FILE, or .pyrlab/bundle.tar, for a machine without a network."""
+    current = _settings()
+    with _busy(current, "bundle"):
+        done = bundling.bundle(current, file, sources=sources, say=_say)
+    out.print(f"{done.path}: {done.size / 1e6:.0f} MB, SHA-256 {done.sha256}")
 
 
 @cli.command()
