@@ -1,13 +1,16 @@
 """`bundle` and `unbundle`: one archive, the same for the same project, of which nothing is used unless all is right."""
 
+import errno
 import hashlib
 import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -519,6 +522,57 @@ def test_an_interrupt_leaves_no_folder(docker: Docker, stick: Path, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "stick"]
 
 
+def test_a_full_disk_leaves_no_folder(
+    docker: Docker, stick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says which disk; the engine was not asked."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        unbundle(stick / "x.tar", tmp_path / "mine", cache=tmp_path / "cache", say=lambda _: None)
+    assert str(caught.value.filename).startswith(str(tmp_path))
+    assert docker.asked == []
+    assert [path.name for path in tmp_path.iterdir()] == ["stick"]
+
+
+DOCKER = """#!/bin/sh
+case "$1" in
+version) echo '{"Version": "26.1.5", "Arch": "amd64"}' ;;
+buildx) echo "github.com/docker/buildx v0.13.1" ;;
+load) echo $$ >started.new && mv started.new started && exec sleep 60 ;;
+esac
+"""
+
+
+def test_a_run_that_is_killed_leaves_no_folder_of_the_name(stick: Path) -> None:
+    program = stick / "bin/docker"
+    program.parent.mkdir()
+    program.write_text(DOCKER, encoding="utf-8")
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pyrlab.cli.unbundle", "x.tar", "mine"],
+        cwd=stick,
+        env={"PYTHONPATH": str(SOURCE / "src"), "PATH": path, "XDG_CACHE_HOME": str(stick / "cache")},
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not (stick / "started").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        run.kill()
+        run.wait()
+    # It has a session of its own, and outlives who is killed so.
+    os.kill(int((stick / "started").read_text(encoding="utf-8")), signal.SIGKILL)
+    left = [path.name for path in stick.iterdir() if path.name not in {"bin", "cache", "started", "x.tar"}]
+    assert len(left) == 1
+    assert left[0].startswith(f".tmp-{run.pid}-")
+
+
 def test_another_image_of_that_name_is_not_taken_for_it(docker: Docker, stick: Path, tmp_path: Path) -> None:
     docker.layers = ["sha256:" + "0" * 64, "sha256:" + "1" * 64]
     with pytest.raises(HashMismatchError, match="the engine has another image as pyrlab-bundle/pylab:"):
@@ -621,6 +675,22 @@ def test_a_project_is_bundled_whole_and_always_the_same(built: Project, tmp_path
     assert [image.name for image in manifest.images] == sorted(settings.graph.images)
     assert manifest.within("sources") == {}
     assert list(settings.workspace.work.glob(".tmp-*")) == []
+
+
+def test_what_pyrlab_runs_with_goes_along_for_every_release_of_this_python(built: Project, tmp_path: Path) -> None:
+    """A lock for many Pythons has a package more than once."""
+    minor = f"3.{sys.version_info.minor}"
+    markers = {
+        "1.0": f"python_full_version < '{minor}.1'",
+        "2.0": f"python_full_version >= '{minor}.1'",
+        "3.0": "sys_platform == 'win32'",
+    }
+    pins = [replace(built.machine.add_wheel("nox", version), marker=marker) for version, marker in markers.items()]
+    (built.folder / "toolkit.lock").write_text("".join(f"{replace(pin, files=())}" for pin in pins), encoding="utf-8")
+    manifest = verify(bundle(built.settings, tmp_path / "a.tar", sources=False, say=lambda _: None).path)
+    assert set(manifest.within("toolkit")) == {"nox-1.0-py3-none-any.whl", "nox-2.0-py3-none-any.whl"}
+    assert manifest.python == minor
+    assert "toolkit.lock" in manifest.within("project")
 
 
 def test_with_sources_it_has_every_file_of_the_locks(built: Project, tmp_path: Path) -> None:

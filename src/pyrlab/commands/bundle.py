@@ -15,7 +15,7 @@ from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import graph, oci
 from pyrlab.model.bundle import PROJECT, SOURCES, TOOLKIT, Manifest, Member, in_order, is_allowed
-from pyrlab.model.locks.python import parse_pins
+from pyrlab.model.locks.python import PythonPin, parse_pins
 from pyrlab.model.passwords import keys_with_users
 from pyrlab.model.python_tags import applies, environment
 from pyrlab.model.settings import FILE, Settings
@@ -121,20 +121,30 @@ def _toolkit(settings: Settings, say: Say) -> tuple[str, dict[str, Part]]:
     if not lock.is_file() or kind != "glibc":
         return "", {}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    own = engine.debian_architecture(platform.machine())
-    values = environment(python=python, architecture=own)
-    pins = [
-        pin
-        for pin in parse_pins(lock.read_text(encoding="utf-8"), name=TOOLKIT_LOCK)
-        if not pin.marker or applies(Marker(pin.marker), values)
-    ]
-    say(f"fetching {len(pins)} packages that pyrlab runs with, for Python {python}")
-    index = fetch.python_index(settings)
-    chosen = index.choose_files(pins, python=python, glibc=glibc, architecture=own)
-    index.fetch_all([(pin, chosen[pin.name]) for pin in pins])
-    store = fetch.store_of(settings)
-    files_of = {f"{TOOLKIT}/{file.filename}": file.sha256 for file in chosen.values()}
-    return python, {path: _stored(store.get(sha256), sha256) for path, sha256 in files_of.items()}
+    text, own = lock.read_text(encoding="utf-8"), engine.debian_architecture(platform.machine())
+    # A lock may tell one bug fix release from another: the other machine's may be the oldest or the newest.
+    releases = [_toolkit_pins(text, python, f"{python}.{micro}", own) for micro in (0, sys.version_info.micro, 99)]
+    say(f"fetching {len(releases[0])} packages that pyrlab runs with, for Python {python}")
+    index, store = fetch.python_index(settings), fetch.store_of(settings)
+    found: dict[str, str] = {}
+    known: tuple[PythonPin, ...] = ()
+    for pins in releases:
+        new = [pin for pin in pins if pin not in known]
+        chosen = index.choose_files(new, python=python, glibc=glibc, architecture=own)
+        index.fetch_all([(pin, chosen[pin.name]) for pin in new])
+        found |= {f"{TOOLKIT}/{file.filename}": file.sha256 for file in chosen.values()}
+        known += tuple(new)
+    return python, {path: _stored(store.get(sha256), sha256) for path, sha256 in found.items()}
+
+
+def _toolkit_pins(text: str, python: str, release: str, architecture: str) -> tuple[PythonPin, ...]:
+    """Return the pins of the toolkit that a release of Python installs on Linux."""
+    values = {**environment(python=python, architecture=architecture), "python_full_version": release}
+
+    def counts(pin: PythonPin) -> bool:
+        return not pin.marker or applies(Marker(pin.marker), values)
+
+    return parse_pins(text, name=TOOLKIT_LOCK, wanted=counts)
 
 
 def _sources(plan: Plan, say: Say) -> dict[str, Part]:
