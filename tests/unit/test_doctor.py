@@ -1,5 +1,6 @@
 """`doctor`: one line for each finding, a remedy where it is not well, and an end to every check."""
 
+import _thread
 import base64
 import http.server
 import json
@@ -384,6 +385,31 @@ def test_a_check_that_hangs_is_a_line_like_the_others() -> None:
     ]
     assert checks[0].found == "it did not end within 0.1 s"
     assert checks[2].found == "a fault of pyrlab's own: KeyError: 'x'"
+
+
+def test_an_interrupt_ends_what_a_check_has_started(tmp_path: Path) -> None:
+    """Programs have a session of their own: a terminal's Ctrl-C does not reach them."""
+    started, ended = tmp_path / "started", threading.Event()
+    script = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+
+    def run() -> list[Check]:
+        try:
+            process.run([sys.executable, "-c", script], timeout=60)
+        finally:
+            ended.set()
+        return []
+
+    def press() -> None:
+        while not (started.exists() and started.read_text("utf-8")):
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        commands.side_by_side([commands.Look("program", run, 60)])
+    assert ended.is_set()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text("utf-8")), 0)
 
 
 @pytest.fixture

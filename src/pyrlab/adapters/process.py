@@ -23,6 +23,8 @@ INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 TAIL_LINES = 40
 # Seconds that an interrupted program has to end by itself.
 PATIENCE = 10.0
+# What runs now, from all threads.
+_running: "set[subprocess.Popen[bytes]]" = set()
 # Seconds that the rest of a program's output, or of what it has started, gets after its own end.
 REST = 1.0
 
@@ -84,6 +86,7 @@ def run(  # noqa: PLR0913 - what a program is started with
             raise
         raise MissingProgramError(command[0]) from error
     output: list[str] = []
+    _running.add(process)
     try:
         expired = _follow(process, timeout, output, on_line)
         if expired:
@@ -91,6 +94,8 @@ def run(  # noqa: PLR0913 - what a program is started with
     except BaseException:
         _end(process)
         raise
+    finally:
+        _running.discard(process)
     status = process.wait()
     # A program that ran over its time did not do what it was asked, even if it then ended well.
     if expired:
@@ -162,6 +167,12 @@ def _read(
 def _await_exit(process: "subprocess.Popen[bytes]", happenings: "queue.SimpleQueue[_Happening]") -> None:
     process.wait()
     happenings.put(_Event.EXITED)
+
+
+def end_all() -> None:
+    """End what other threads have started: an interrupt reaches the main thread alone."""
+    for process in list(_running):
+        _end(process)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from docker.errors import DockerException
 from requests import RequestException
 
-from pyrlab.adapters import host, lock_files, temporary
+from pyrlab.adapters import host, lock_files, process, temporary
 from pyrlab.adapters.debian import archive
 from pyrlab.adapters.docker import engine, engine_install
 from pyrlab.adapters.http import THREADS, Web
@@ -37,6 +37,8 @@ BUILD_LIMIT = 300.0
 PROBE_TIMEOUT = 180.0
 # Seconds to wait for another run in the project, which has its work folder for itself.
 PATIENCE = 3.0
+# Seconds that all checks together get to clean up when they are interrupted.
+REST = 5.0
 # Seconds for a connection, and for each wait for more.
 WEB_TIMEOUT = 15.0
 NETWORK, BUILD_NETWORK = "network", "network in a build"
@@ -103,8 +105,15 @@ def side_by_side(looks: Sequence[Look]) -> tuple[list[Check], bool]:
     start = time.monotonic()
     for thread in threads.values():
         thread.start()
-    for look, thread in threads.items():
-        thread.join(max(0.0, start + look.limit - time.monotonic()))
+    try:
+        for look, thread in threads.items():
+            thread.join(max(0.0, start + look.limit - time.monotonic()))
+    except BaseException:
+        process.end_all()
+        # Those that had a program running now clean up after it.
+        for thread in threads.values():
+            thread.join(REST / len(threads))
+        raise
     lines, overdue = [], False
     for look in looks:
         found = results.get(look.name)
