@@ -111,6 +111,15 @@ def test_from_where_the_layout_begins_it_is_an_archive_of_the_images_alone(archi
     assert {name.partition("/")[0] for name in names} == {"blobs", "index.json", "manifest.json", "oci-layout"}
 
 
+def test_another_program_reads_from_there_whatever_was_read_before(archive: Path) -> None:
+    """What Python has read ahead is not known to it."""
+    with archive.open("rb") as file:
+        bundle_of = BundleFile(file, "x")
+        start = bundle_of.verify().layout_start
+        bundle_of.at(start).read(1)
+        assert os.read(bundle_of.at(start).fileno(), 5) == b"blobs"
+
+
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     manifest, parts = made(dict(reversed(PROJECT_FILES.items())))
     first = bundle_file.write(tmp_path / "a", manifest, parts)
@@ -228,6 +237,16 @@ def test_a_list_of_something_else_is_refused(body: str) -> None:
     text = body.encode()
     with pytest.raises(BadBundleError, match="its list of members cannot be read"):
         Manifest.parse(f"pyrlab-bundle 1 sha256:{sha256(text)}\n".encode() + text)
+
+
+@pytest.mark.parametrize("change", [("{\n", "{\n\n"), ('"amd64"', '"\\u0061md64"'), ("{\n", '{\n"more": 1,\n')])
+def test_a_list_that_says_the_same_in_another_way_is_refused(change: tuple[str, str]) -> None:
+    """There is one form, so that two readers cannot read two things."""
+    _, _, body = MANIFEST.render().decode().partition("\n")
+    other = body.replace(*change, 1)
+    assert other != body
+    with pytest.raises(BadBundleError, match="is not written as bundle writes it"):
+        Manifest.parse(f"pyrlab-bundle 1 sha256:{sha256(other.encode())}\n{other}".encode())
 
 
 def test_a_tag_that_would_take_another_image_is_refused() -> None:
