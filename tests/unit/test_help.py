@@ -36,6 +36,7 @@ def call(session: Callable[[SimpleNamespace], None], *posargs: str) -> tuple[lis
         SimpleNamespace(
             posargs=list(posargs),
             env={},
+            virtualenv=SimpleNamespace(location=".nox/session"),
             install=lambda *_: None,
             run=lambda *command, **_: ran.append(command),
             log=said.append,

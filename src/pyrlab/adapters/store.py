@@ -117,7 +117,7 @@ class Store:
         many links of each inode are about to go.
         """
         self._sweep()
-        files = {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
+        files = self._files()
         return {
             path: files[path].st_size
             for path in sorted(files, key=lambda path: files[path].st_atime)
@@ -126,9 +126,9 @@ class Store:
         }
 
     def prune(self, kept: Collection[str] = (), *, limit: int = 0, idle: float = STALE) -> int:
-        """Remove unused files until ``limit`` bytes of such are left, and return the bytes that went."""
+        """Remove unused files until ``limit`` bytes are left in all, and return the bytes that went."""
         unused, freed = self.unused(kept, idle=idle), 0
-        total = sum(unused.values())
+        total = sum(status.st_size for status in self._files().values())
         for path in unused:
             # Looked at again: another process may have taken, or removed, it in the meantime.
             status = _status(path)
@@ -136,6 +136,9 @@ class Store:
                 path.unlink(missing_ok=True)
                 freed += status.st_size
         return freed
+
+    def _files(self) -> dict[Path, os.stat_result]:
+        return {path: status for path in self._folder.glob("*") if (status := _status(path)) and path.suffix != _PART}
 
     def _sweep(self) -> None:
         """Remove what killed runs left, once for each store: looking through it for every file would cost seconds."""

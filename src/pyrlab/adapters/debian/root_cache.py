@@ -13,7 +13,8 @@ from pyrlab.adapters import files
 from pyrlab.adapters.debian import rootfs
 from pyrlab.adapters.store import Store, is_file_of
 
-# In bytes, of roots that no work folder links to: three of 150 MB, such as those of other suites, or of last week.
+# In bytes: three roots of 150 MB, such as a project's, its candidate's, and one of another suite. What a work folder
+# links to stays beside them, as it takes no room here.
 ROOM = 500_000_000
 # In seconds: whoever asked for a root earlier has linked it by now.
 IDLE = 600.0
