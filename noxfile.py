@@ -145,6 +145,12 @@ def stop(session: nox.Session) -> None:
 
 
 @nox.session
+def adopt(session: nox.Session) -> None:
+    """Write what was added in a stopped lab into the lists, for the next lock to pin: `-- pylab`."""
+    pyrlab(session, "adopt", *session.posargs)
+
+
+@nox.session
 def clean(session: nox.Session) -> None:
     """Show what is of no use any more, and what it frees; `-- --yes` removes it."""
     pyrlab(session, "clean", *session.posargs)

@@ -17,6 +17,7 @@ from pyrlab.cli.display import say
 from pyrlab.cli.sessions import Session
 from pyrlab.cli.terminal import err, out
 from pyrlab.cli.working import working
+from pyrlab.commands import adopt as adopting
 from pyrlab.commands import bundle as bundling
 from pyrlab.commands import changes as comparing
 from pyrlab.commands import doctor as examining
@@ -206,6 +207,16 @@ def import_file(file: Path) -> None:
     with working(current, "import"):
         outcome = importing.import_file(current, file)
     out.print(report.imported(outcome))
+
+
+@cli.command(examples=("pylab", "thesis"))
+@click.argument("lab")
+def adopt(lab: str) -> None:
+    """Write the packages that were added in LAB, which is stopped, into the lists; then LAB has them from its image."""
+    current = _settings()
+    with working(current, "adopt"):
+        done = adopting.adopt(current, lab)
+    out.print(report_labs.adopted(done))
 
 
 @cli.command(examples=("", "--all", "--json"))

@@ -27,7 +27,7 @@ from pyrlab.model.serving import Request
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS
 from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL
-from pyrlab.steps import fetch, lab_ports, labs, locking, notebooks
+from pyrlab.steps import added, fetch, lab_ports, labs, locking, notebooks
 from pyrlab.steps.question import Below
 from pyrlab.steps.workspace import BusyError, busy
 
@@ -175,6 +175,7 @@ def _on_the_engine(settings: Settings) -> list[Look]:
         Look("notebooks", lambda: [_notebooks(settings)]),
         Look("ports", lambda: _ports(settings)),
         Look("labs", lambda: [_labs(settings)]),
+        Look("added packages", lambda: _added(settings)),
         Look("caches", lambda: [_caches(settings)]),
     ]
 
@@ -243,6 +244,17 @@ def _labs(settings: Settings) -> Check:
         is_own = container.labels.get(PROJECT_LABEL) == settings.workspace.key
         (own if is_own else others).append(lab_ports.whose(container.labels, container.name or ""))
     return doctor.labs(own, others)
+
+
+def _added(settings: Settings) -> Iterator[Check]:
+    running = {lab.name: lab for lab in labs.all_of(settings) if lab.runs}
+    stored = added.all_volumes(settings)
+    for name in sorted({*running, *stored}):
+        lab = running.get(name)
+        found = added.of_running(lab) if lab else added.stored(settings, stored[name])
+        yield doctor.added(name, found)
+    if not running and not stored:
+        yield doctor.well("added packages", "none")
 
 
 def _caches(settings: Settings) -> Check:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pyrlab.errors import MAKE_ROOM, PyrlabError
+from pyrlab.model.added import Added
 
 GB = 10**9
 MB = 10**6
@@ -152,6 +153,21 @@ def labs(own: Sequence[str], others: Sequence[str]) -> Check:
     found = [f"{_count(len(own), 'lab')} of this project"]
     found.append(f"{len(others)} of others: {'; '.join(others)}" if others else "none of others")
     return well("labs", ", ".join(found))
+
+
+def added(lab: str, found: Added | None) -> Check:
+    """Judge what was added to a lab beside its image; None where it does not tell."""
+    name = "added packages"
+    if found is None:
+        return untold(name, f"{lab}: its image does not tell", remedy=f"nox -s build; nox -s restart -- {lab}")
+    said = f"{lab}: {'; '.join(found.says) or 'none'}"
+    if found.unfit:
+        return ill(
+            name,
+            said,
+            remedy=f"add them again in the lab, or have them pinned: nox -s stop adopt -- {lab}; nox -s lock",
+        )
+    return well(name, said)
 
 
 def leftovers(paths: Sequence[str]) -> Check:
