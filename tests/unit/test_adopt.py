@@ -208,6 +208,8 @@ def test_clean_starts_without_what_was_added_which_stays(
     run("restart", "pylab")
     assert played.made[0].volume("/opt/lab/added") == ""
     assert len(volumes(played)) == 1
+    played.made[0].status = "exited"
+    assert json.loads(run("list", "--json"))[0]["added"] == []
 
 
 def test_what_was_added_goes_into_the_list_and_out_of_the_volume(
@@ -252,6 +254,16 @@ def test_what_a_list_names_is_not_written_twice(
     after = f"{lists['r_packages.txt']}\nzoo  # added in rlab on {today()}\n"
     assert (project / "r_packages.txt").read_text(encoding="utf-8") == after
     assert (project / "requirements.in").read_text(encoding="utf-8") == ""
+
+
+def test_a_list_that_is_a_link_stays_one(run: Callable[..., str], add: Callable[..., None], project: Path) -> None:
+    (project / "shared.in").touch()
+    (project / "requirements.in").unlink()
+    (project / "requirements.in").symlink_to("shared.in")
+    add("pylab", package("python", "tabulate"))
+    run("adopt", "pylab")
+    assert (project / "requirements.in").is_symlink()
+    assert "tabulate  # added in pylab" in (project / "shared.in").read_text()
 
 
 def test_an_r_package_of_github_is_adopted_at_its_commit(

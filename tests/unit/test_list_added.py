@@ -194,6 +194,7 @@ def test_where_a_package_came_from_is_told_unless_it_was_an_index(lab: Lab) -> N
 def test_names_that_are_none_are_not_passed_on(lab: Lab) -> None:
     (lab.add_python("evil") / "METADATA").write_text("Name: evil\x1b[2J\nVersion: 1.0\n")
     (lab.add_python("~umpy") / "METADATA").write_text("")
+    lab.add_r("e\x1b[2Jvil")
     assert lab.find() == {}
 
 
@@ -210,7 +211,10 @@ def test_a_kernel_that_covers_the_images_is_told(lab: Lab) -> None:
 
 def test_a_folder_that_nobody_can_write_in_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert lab.says() == [f"nothing can be added: {lab.added} belongs to user {lab.added.stat().st_uid}"]
+    owner = lab.added.stat().st_uid
+    assert lab.says() == [
+        f"nothing can be added: user {os.getuid()} cannot write in {lab.added}, which belongs to user {owner}"
+    ]
 
 
 def test_it_answers_with_json_or_with_lines_for_the_log(
