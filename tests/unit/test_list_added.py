@@ -209,6 +209,11 @@ def test_a_kernel_that_covers_the_images_is_told(lab: Lab) -> None:
     ]
 
 
+def test_a_folder_that_pip_has_removed_is_no_trouble(lab: Lab) -> None:
+    lab.python(lab.added).rmdir()
+    assert lab.says() == []
+
+
 def test_a_folder_that_nobody_can_write_in_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     owner = lab.added.stat().st_uid

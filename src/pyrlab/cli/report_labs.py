@@ -56,7 +56,7 @@ def adopted(done: Adopted) -> RenderableType:
         return Text(f"Nothing was added to {done.name}.")
     says = [f"{file}: {', '.join(lines)}, added in {done.name}" for file, lines in proposal.lines.items()]
     for package, file in proposal.listed.items():
-        says.append(f"{package.name} is in {file} already{_other_version(package)}")
+        says.append(f"{package.name} is in {file} already{_what_to_do(package)}")
     if proposal.along:
         says.append(f"not written, as they came with others: {', '.join(package.name for package in proposal.along)}")
     if proposal.broken:
@@ -67,7 +67,9 @@ def adopted(done: Adopted) -> RenderableType:
     return Text("\n".join(says))
 
 
-def _other_version(package: Package) -> str:
+def _what_to_do(package: Package) -> str:
+    if not package.image:
+        return ", and not in the image yet: nox -s lock, nox -s build"
     if package.image == package.version:
         return ""
     return f", and the lab had {package.version}: nox -s lock -- --upgrade-package {package.name}"
