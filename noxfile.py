@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,10 @@ SCRIPT_FOLDERS = (
 
 def toolkit(session: nox.Session) -> None:
     """Install what toolkit.lock pins, by hash, and pyrlab itself from src/."""
-    session.install("--quiet", "--require-hashes", "-r", "toolkit.lock")
+    # What unbundle has brought: on its machine there is no index.
+    bundled = Path(".pyrlab/toolkit")
+    offline = ["--no-index", "--find-links", str(bundled)] if bundled.is_dir() else []
+    session.install("--quiet", *offline, "--require-hashes", "-r", "toolkit.lock")
     # In full, as some of what runs here starts programs in other folders.
     session.env["PYTHONPATH"] = str(Path("src").resolve())
     # Many containers forbid Python to keep what it compiles, and uv compiles nothing: each start would take a second
@@ -72,6 +76,12 @@ def engine(session: nox.Session) -> None:
     """Make sure that a Docker engine answers; on Debian or Ubuntu as root, install and start one."""
     # `nox -s engine serve -- pylab` gives the lab's arguments to both sessions.
     pyrlab(session, "engine", *(argument for argument in session.posargs if argument in {"--debug", *HELP}))
+
+
+@nox.session
+def doctor(session: nox.Session) -> None:
+    """Tell whether this machine, its engine and its network will do: `--json`, `--fix`."""
+    pyrlab(session, "doctor", *session.posargs)
 
 
 @nox.session
@@ -135,6 +145,12 @@ def stop(session: nox.Session) -> None:
 
 
 @nox.session
+def adopt(session: nox.Session) -> None:
+    """Write what was added in a stopped lab into the lists, for the next lock to pin: `-- pylab`."""
+    pyrlab(session, "adopt", *session.posargs)
+
+
+@nox.session
 def clean(session: nox.Session) -> None:
     """Show what is of no use any more, and what it frees; `-- --yes` removes it."""
     pyrlab(session, "clean", *session.posargs)
@@ -156,6 +172,18 @@ def rollback(session: nox.Session) -> None:
 def history(session: nox.Session) -> None:
     """List what each upgrade replaced, and rollback brings back."""
     pyrlab(session, "history", *session.posargs)
+
+
+@nox.session
+def bundle(session: nox.Session) -> None:
+    """Write images, lists, locks and settings into one archive: `-- FILE`, `--sources` to build again from it."""
+    pyrlab(session, "bundle", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def unbundle(session: nox.Session) -> None:
+    """Verify an archive, load its images, and write its project: `-- FILE`. Needs no network, and no packages."""
+    session.run(sys.executable, "-m", "pyrlab.cli.unbundle", *session.posargs, external=True, env={"PYTHONPATH": "src"})
 
 
 @nox.session

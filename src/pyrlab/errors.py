@@ -1,7 +1,7 @@
 """Every failure that a user can meet: what went wrong, why, what to do, and the exit status.
 
 2 usage, 3 a list, 4 a stale or drifted lock, 5 the engine, 6 the network, 7 a build, 8 a hash, 9 a lab, 10 an
-upgrade that had to hold something back, where that was not wanted; 70 a fault of
+upgrade that had to hold something back, where that was not wanted, 11 a machine that is not well; 70 a fault of
 pyrlab itself; 130 after Ctrl-C, SIGTERM or SIGHUP; 1 for what the operating system refused.
 """
 
@@ -71,6 +71,12 @@ class LabError(PyrlabError):
     """A lab did not start, or did not answer."""
 
     exit_code = 9
+
+
+class NotWellError(PyrlabError):
+    """The doctor found something that is not well."""
+
+    exit_code = 11
 
 
 class HeldError(PyrlabError):

@@ -1,23 +1,27 @@
 """A lab's day, as somebody lives it: one lab of the small project is started, and asked for everything."""
 
 import contextlib
+import io
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import Project, forget_labs
+from conftest import Project, fails, forget_labs
 from docker.models.containers import Container
 
 from pyrlab.adapters.docker import engine, tags
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.commands import doctor as examining
 from pyrlab.model.settings import Settings
 from pyrlab.steps import generations
 
@@ -202,6 +206,57 @@ def test_gpus_that_are_not_there_leave_nothing_behind(day: Day) -> None:
     outcome = day.project.run("serve", "pylab", *options, "--gpus", "all")
     assert (outcome.status, "install NVIDIA's container toolkit" in outcome.output) == (9, True), outcome.output
     assert [row["name"] for row in json.loads(day.project.succeed("list", "--json"))] == ["pylab"]
+
+
+def test_what_is_tried_in_a_lab_lasts_and_is_adopted(day: Day) -> None:
+    """In a volume that is told everywhere, left out by --clean, and empty when the list has its names."""
+    (day.notebooks / "wheels").mkdir()
+    for name, needs in {"tiny": "tinier", "tinier": ""}.items():
+        (day.notebooks / f"wheels/{name}-1.0-py3-none-any.whl").write_bytes(tiny_wheel(name, needs))
+    options = ("--name", "trial", "--no-browser", "--notebooks", str(day.notebooks), "--port", str(free()))
+    told = "trial: tiny 1.0 and 1 more were added to the image"
+    before = day.project.read("requirements.in")
+    day.project.succeed("serve", "pylab", *options)
+    try:
+        day.shell("pip install --quiet --no-index --find-links ~/notebooks/wheels tiny", name="trial")
+        assert told in day.project.succeed("restart", "trial")
+        assert day.shell("python -m tiny", name="trial") == "here\n"
+        assert told in day.project.succeed("list")
+        rows = {row["name"]: row["added"] for row in json.loads(day.project.succeed("list", "--json"))}
+        assert {name: [one["name"] for one in found] for name, found in rows.items()} == {
+            "pylab": [],
+            "trial": ["tinier", "tiny"],
+        }
+        fails(day.project, "adopt", "trial", status=9, says="trial is there", remedy="nox -s stop -- trial")
+        day.project.succeed("stop", "trial")
+        checks = {check.found for check in examining._added(day.settings)}  # noqa: SLF001 - all looks take a minute
+        assert checks == {told, "pylab: none"}
+        assert "trial is without the packages" in day.project.succeed("serve", "pylab", *options, "--clean")
+        assert "No module named tiny" in day.shell("python -m tiny 2>&1 || :", name="trial")
+        day.project.succeed("stop", "trial")
+
+        said = day.project.succeed("adopt", "trial")
+        assert "requirements.in: tiny, added in trial\nnot written, as they came with others: tinier\n" in said
+        after = day.project.read("requirements.in")
+        assert re.fullmatch(rf"{re.escape(before)}\ntiny  # added in trial on \d{{4}}-\d\d-\d\d\n", after)
+        day.project.succeed("serve", "pylab", *options)
+        assert "No module named tiny" in day.shell("python -m tiny 2>&1 || :", name="trial")
+        assert day.project.read("requirements.in") == after
+    finally:
+        day.project.write("requirements.in", before)
+        day.project.succeed("stop", "trial")
+
+
+def tiny_wheel(name: str, needs: str) -> bytes:
+    """Return a wheel of one module, which prints a word when it is run."""
+    wheel, info = io.BytesIO(), f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{name}.py", "print('here')\n")
+        wants = f"Requires-Dist: {needs}\n" if needs else ""
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{wants}")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return wheel.getvalue()
 
 
 def test_clean_takes_what_is_of_no_use_and_nothing_else(day: Day, tmp_path: Path) -> None:

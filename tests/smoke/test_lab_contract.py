@@ -6,7 +6,6 @@ import io
 import tarfile
 import textwrap
 import uuid
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from docker.types import Mount
 from labs import LABEL, NOTEBOOKS, Fleet, Options, RunningLab, docker_client, wait_for
+from packages import r_source, wheel
 
 # Nobody's in any image, and nobody's on most machines.
 STRANGER = "54321:65432"
@@ -222,10 +222,8 @@ def _context(files: dict[str, bytes]) -> io.BytesIO:
     """Return a tar with ``files`` and with a package of each kind, all called tiny."""
     control = "Package: tiny\nVersion: 1.0\nArchitecture: all\nMaintainer: a test <a@example.org>\nDescription: tiny\n"
     packages = {
-        "tiny-1.0-py3-none-any.whl": _wheel(),
-        "tiny/DESCRIPTION": b"Package: tiny\nVersion: 1.0\nTitle: Made for a Test\n",
-        "tiny/NAMESPACE": b"export(whose)\n",
-        "tiny/R/tiny.R": b'whose <- function() "R\'s"\n',
+        **wheel("tiny", "1.0"),
+        **r_source("tiny", "1.0"),
         "deb/DEBIAN/control": control.encode(),
         "deb/usr/share/tiny": b"Debian's\n",
     }
@@ -237,13 +235,3 @@ def _context(files: dict[str, bytes]) -> io.BytesIO:
             archive.addfile(entry, io.BytesIO(data))
     buffer.seek(0)
     return buffer
-
-
-def _wheel() -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as wheel:
-        wheel.writestr("tiny.py", 'print("Python\'s")\n')
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
-    return buffer.getvalue()

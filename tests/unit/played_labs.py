@@ -1,6 +1,7 @@
 """An engine that is played, for labs: containers with their files, images by tag, and servers that answer at once."""
 
 import io
+import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import requests
 from docker.errors import APIError, ImageNotFound
 
 from pyrlab.adapters.docker import engine
+from pyrlab.model.serving import ADDED
 from pyrlab.model.workspace import LAB_LABEL
 
 
@@ -19,11 +21,12 @@ class Container:
 
     def __init__(self, engine_: "Engine", given: Mapping[str, Any]) -> None:
         self._engine, self.given = engine_, given
-        self.name, self.labels, self.status = given["name"], given["labels"], "created"
+        self.name, self.labels, self.status = given.get("name", ""), given["labels"], "created"
         self.files: dict[str, tuple[str, int, int]] = {}
-        environment = [f"{name}={value}" for name, value in given["environment"].items()]
+        environment = [f"{name}={value}" for name, value in given.get("environment", {}).items()]
         bindings = {
-            inside: [{"HostIp": address, "HostPort": str(port)}] for inside, (address, port) in given["ports"].items()
+            inside: [{"HostIp": address, "HostPort": str(port)}]
+            for inside, (address, port) in given.get("ports", {}).items()
         }
         self.attrs = {
             "Config": {"Env": environment},
@@ -51,9 +54,29 @@ class Container:
     def reload(self) -> None:
         """Ask the engine anew: what it says is here already."""
 
-    def logs(self, *, tail: int = 0, stream: bool = False, follow: bool = False) -> bytes | Iterator[bytes]:
+    def volume(self, target: str) -> str:
+        """Return the volume that it has at a folder, or nothing."""
+        mounts = self.given.get("mounts", ())
+        return next((mount["Source"] for mount in mounts if (mount["Type"], mount["Target"]) == ("volume", target)), "")
+
+    def exec_run(self, command: Sequence[str], *, stderr: bool) -> tuple[int, bytes]:
+        """Run list-added in it."""
+        assert (command[-1], stderr) == ("list-added", False)
+        return self._engine.list_added(self.volume(ADDED))
+
+    def wait(self, *, timeout: float) -> dict[str, int]:
+        """Wait for the end of one that runs list-added only."""
+        assert timeout > 0
+        assert self.given["entrypoint"][-1] == "list-added"
+        return {"StatusCode": self._engine.list_added(self.volume(ADDED))[0]}
+
+    def logs(
+        self, *, tail: int = 0, stream: bool = False, follow: bool = False, stdout: bool = False, stderr: bool = True
+    ) -> bytes | Iterator[bytes]:
         """Return the end of its log, or yield it in pieces."""
         del follow
+        if stdout and not stderr:
+            return self._engine.list_added(self.volume(ADDED))[1]
         if stream:
             return iter([b"one\ntw", b"o\nthree"])
         return f"the end of {tail} lines, token={self.token()}".encode()
@@ -78,22 +101,60 @@ class Container:
         return self.files["/home/notebook/.lab-token"][0]
 
 
+class Volume:
+    """A volume with added packages, or a home folder."""
+
+    def __init__(self, engine_: "Engine", name: str, labels: Mapping[str, str]) -> None:
+        self._engine, self.name, self.attrs = engine_, name, {"Labels": dict(labels)}
+
+    def remove(self) -> None:
+        """Remove it: not below a container, as with Docker."""
+        if any(mount["Source"] == self.name for one in self._engine.made for mount in one.given.get("mounts", ())):
+            raise APIError("Conflict", explanation="volume is in use")
+        self._engine.stored.remove(self)
+        self._engine.added.pop(self.name, None)
+
+
+class Volumes:
+    """The volumes of an engine."""
+
+    def __init__(self, engine_: "Engine") -> None:
+        self._engine = engine_
+
+    def list(self, *, filters: Mapping[str, Sequence[str]]) -> Sequence[Volume]:
+        """Return those with these labels."""
+        return [volume for volume in self._engine.stored if _has(volume.attrs["Labels"], filters["label"])]
+
+
+def _has(labels: Mapping[str, str], wanted: Sequence[str]) -> bool:
+    return all(name in {*labels, *map("=".join, labels.items())} for name in wanted)
+
+
 class Engine:
     """An engine: it refuses a second container of the same name, as Docker does.
 
-    ``refuses`` is why it starts none; with ``dies`` each ends as soon as it has started.
+    ``refuses`` is why it starts none; with ``dies`` each ends as soon as it has started. ``added`` is what list-added
+    prints of a volume; with ``tells_added`` false the images have no such program.
     """
 
     def __init__(self) -> None:
         self.made: list[Container] = []
+        self.stored: list[Volume] = []
+        self.added: dict[str, str] = {}
+        self.tells_added = True
         self.images_by_tag: dict[str, str] = {}
         self.refuses = ""
         self.dies = False
 
     def create(self, image: str, **given: Any) -> Container:  # noqa: ANN401 - as Docker's SDK
         """Make a container."""
-        if any(container.name == given["name"] for container in self.made):
+        if any(container.name == given.get("name") for container in self.made):
             raise APIError("Conflict", explanation=f"Conflict. The container name {given['name']} is already in use")
+        there = {volume.name for volume in self.stored}
+        for mount in given.get("mounts", ()):
+            if mount["Type"] == "volume" and mount["Source"] not in there:
+                labels = mount["VolumeOptions"].get("Labels", {})
+                self.stored.append(Volume(self, mount["Source"], labels))
         self.made.append(Container(self, {"image": image, **given}))
         return self.made[-1]
 
@@ -103,11 +164,13 @@ class Engine:
             container
             for container in self.made
             if (options.get("all") or container.status == "running")
-            and all(
-                name in {*container.labels, *map("=".join, container.labels.items())}
-                for name in (filters or {}).get("label", ())
-            )
+            and _has(container.labels, (filters or {}).get("label", ()))
         ]
+
+    def list_added(self, volume: str) -> tuple[int, bytes]:
+        """Return the status and the output of list-added beside a volume."""
+        nothing = json.dumps({"packages": [], "says": []})
+        return (0, self.added.get(volume, nothing).encode()) if self.tells_added else (127, b"not found")
 
     def get(self, tag: str) -> SimpleNamespace:
         """Return an image."""
@@ -118,7 +181,7 @@ class Engine:
     def answer(self, url: str, headers: Mapping[str, str]) -> SimpleNamespace:
         """Answer as the lab's server on that port does."""
         port, _, path = url.removeprefix("http://").partition(":")[2].partition("/api/")
-        found = [one for one in self.made if one.status == "running" and f"{port}/tcp" in one.given["ports"]]
+        found = [one for one in self.made if one.status == "running" and f"{port}/tcp" in one.given.get("ports", {})]
         if not found:
             raise requests.ConnectionError(url)
         [lab] = found
@@ -136,7 +199,7 @@ class Engine:
 def play(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Play an engine on this machine."""
     played = Engine()
-    client = SimpleNamespace(containers=played, images=played)
+    client = SimpleNamespace(containers=played, images=played, volumes=Volumes(played))
     monkeypatch.setattr(engine, "find", lambda: None)
     monkeypatch.setattr(engine, "is_rootless", lambda: False)
     monkeypatch.setattr(engine, "address", lambda: "")

@@ -106,5 +106,5 @@ def test_a_name_that_somebody_else_has_is_an_error_that_keeps_it(played: Engine,
 
 def test_the_notebooks_are_mounted_whatever_their_folder_is_called(played: Engine, settings: Settings) -> None:
     serve(settings, build=lambda: None, say=lambda _: None)
-    _, mount = played.made[0].given["mounts"]
+    _, mount, _ = played.made[0].given["mounts"]
     assert (mount["Source"], mount["Target"]) == (str(settings.notebooks), "/home/notebook/notebooks")

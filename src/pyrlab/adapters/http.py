@@ -34,6 +34,7 @@ CHUNK = 2**18
 THREADS = 8
 BACKOFF = 0.2
 LONGEST_WAIT = 10.0
+_CHECK_NETWORK = "check the network, and APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
 Answer = TypeVar("Answer")
 _hidden: set[str] = set()
 
@@ -68,6 +69,16 @@ class Download:
     path: Path
     sha256: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a server answered at once: its status, its Date and Age as it wrote them, and how the body begins."""
+
+    status: int
+    date: str
+    age: str
+    head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,24 @@ class Web:
             return self._copy(local, url)
         return self._patiently(url, lambda: self._ask(url, agent, accept))
 
+    def look(self, url: str, *, agent: str, accept: str = "*/*", length: int = 2**16) -> Look:
+        """Return what a server answers, whatever that is, to one question; nothing is kept. ``length`` is in bytes.
+
+        Raises NetworkError where no answer comes.
+        """
+        bare, auth = _split_user(url)
+        headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
+        try:
+            with (
+                _explained(url, self._timeout),
+                self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
+            ):
+                said = response.headers
+                head = response.raw.read(length)
+                return Look(response.status_code, said.get("Date", ""), said.get("Age", ""), head)
+        except _AgainError as again:
+            raise NetworkError(f"{public(url)} {again}", remedy=_CHECK_NETWORK) from None
+
     def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""
         try:
@@ -128,8 +157,7 @@ class Web:
         except _AgainError as again:
             raise NetworkError(
                 f"{public(url)} {again}, {self._retries + 1} times",
-                remedy="check the network, and APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY and NO_PROXY; "
-                "then run the same again",
+                remedy=f"{_CHECK_NETWORK}; then run the same again",
             ) from None
         raise AssertionError(url)
 

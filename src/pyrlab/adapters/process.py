@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from pyrlab.errors import PyrlabError
 
@@ -23,6 +23,8 @@ INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 TAIL_LINES = 40
 # Seconds that an interrupted program has to end by itself.
 PATIENCE = 10.0
+# What runs now, from all threads.
+_running: "set[subprocess.Popen[bytes]]" = set()
 # Seconds that the rest of a program's output, or of what it has started, gets after its own end.
 REST = 1.0
 
@@ -52,19 +54,20 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def run(
+def run(  # noqa: PLR0913 - what a program is started with
     command: Sequence[str],
     *,
     timeout: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    stdin: BinaryIO | None = None,
 ) -> str:
     """Run ``command`` and return what it printed, standard error included.
 
-    ``timeout`` is in seconds. ``on_line`` sees each line as it comes. The program gets a session of its own: a
-    terminal's Ctrl-C reaches only us, and whatever interrupts us (Ctrl-C, SIGTERM, SIGHUP) ends the program with all
-    that it has started, before the interrupt goes on.
+    ``timeout`` is in seconds. ``on_line`` sees each line as it comes. The program reads ``stdin`` from where it stands,
+    and gets a session of its own: a terminal's Ctrl-C reaches only us, and whatever interrupts us (Ctrl-C, SIGTERM,
+    SIGHUP) ends the program with all that it has started, before the interrupt goes on.
     Raises CommandError, or MissingProgramError when there is no such program.
     """
     log.debug("$ %s", shlex.join(command))
@@ -73,7 +76,7 @@ def run(
             command,
             env=env,
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -83,6 +86,7 @@ def run(
             raise
         raise MissingProgramError(command[0]) from error
     output: list[str] = []
+    _running.add(process)
     try:
         expired = _follow(process, timeout, output, on_line)
         if expired:
@@ -90,6 +94,8 @@ def run(
     except BaseException:
         _end(process)
         raise
+    finally:
+        _running.discard(process)
     status = process.wait()
     # A program that ran over its time did not do what it was asked, even if it then ended well.
     if expired:
@@ -173,6 +179,12 @@ def _read(
 def _await_exit(process: "subprocess.Popen[bytes]", happenings: "queue.SimpleQueue[_Happening]") -> None:
     process.wait()
     happenings.put(_Event.EXITED)
+
+
+def end_all() -> None:
+    """End what other threads have started: an interrupt reaches the main thread alone."""
+    for process in list(_running):
+        _end(process)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

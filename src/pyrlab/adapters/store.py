@@ -145,10 +145,21 @@ class Store:
         if self._swept:
             return
         self._swept = True
-        for path in self._folder.glob(f"*{_PART}"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - STALE:
-                    path.unlink()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what killed runs left half written."""
+        for path in self.left():
+            path.unlink(missing_ok=True)
+
+    def left(self) -> list[Path]:
+        """Return what killed runs left half written: what ``sweep`` removes."""
+        parts = {path: _status(path) for path in self._folder.glob(f"*{_PART}")}
+        return [path for path, status in parts.items() if status and status.st_mtime < time.time() - STALE]
+
+    def size(self) -> int:
+        """Return the bytes of all files."""
+        return sum(status.st_size for path in self._folder.glob("*") if (status := _status(path)))
 
 
 def _is_unused(status: os.stat_result, idle: float, released: int) -> bool:

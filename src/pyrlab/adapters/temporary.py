@@ -25,15 +25,18 @@ def sweep(parent: Path) -> list[Path]:
     Another run's folders stay. A dead run's id may belong to another process by now; then its folder stays as well,
     until that one ends.
     """
+    swept = left(parent)
+    for path in swept:
+        shutil.rmtree(path, ignore_errors=True)
+    return swept
+
+
+def left(parent: Path) -> list[Path]:
+    """Return what runs that are dead by now left in ``parent``: what ``sweep`` removes."""
     if not parent.is_dir():
         return []
-    swept = []
-    for path in sorted(parent.iterdir()):
-        match = _NAME.fullmatch(path.name)
-        if match and not is_alive(int(match["pid"])):
-            shutil.rmtree(path, ignore_errors=True)
-            swept.append(path)
-    return swept
+    matches = {path: _NAME.fullmatch(path.name) for path in sorted(parent.iterdir())}
+    return [path for path, match in matches.items() if match and not is_alive(int(match["pid"]))]
 
 
 def is_alive(pid: int) -> bool:

@@ -77,6 +77,7 @@ def _settings() -> Settings:
     "--cpus", type=float, default=0.0, metavar="CORES", help="The most cores that the lab may use, such as 2.5."
 )
 @click.option("--read-only", is_flag=True, help="Let nothing be written but notebooks, the home folder and /tmp.")
+@click.option("--clean", is_flag=True, help="Start without the packages that were added to the lab. They stay.")
 @click.option("--remote", default="", metavar="HOST", help="Print the ssh line to get there from another computer.")
 @click.option("--foreground", is_flag=True, help="Show the log; the lab stops when this command ends.")
 @click.option("--no-browser", is_flag=True, help="Only print the link.")
@@ -93,6 +94,7 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of one command
     memory: str,
     cpus: float,
     read_only: bool,  # noqa: FBT001
+    clean: bool,  # noqa: FBT001
     remote: str,
     foreground: bool,  # noqa: FBT001
     no_browser: bool,  # noqa: FBT001
@@ -115,6 +117,7 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of one command
         env_file=env_file.expanduser().absolute() if env_file else None,
         mounts=tuple(map(Bind.parse, mounts)),
         read_only=read_only,
+        clean=clean,
     )
     with Display(f"serving {request.name}") as display:
 

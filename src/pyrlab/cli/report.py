@@ -15,6 +15,7 @@ from pyrlab.commands.propose import BRANCH, Proposal
 from pyrlab.commands.upgrade import Upgrade
 from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import OTHER_FILES, Change
+from pyrlab.model.doctor import Check, State
 from pyrlab.model.outdated import Row
 from pyrlab.model.upgrade.report import essence
 from pyrlab.model.why import Answer
@@ -41,6 +42,23 @@ def changes(by_file: Mapping[str, Sequence[Change]]) -> RenderableType:
             table.add_row(Text(row.kind, style=_STYLES[row.kind]), row.name, row.old, row.new)
         parts.append(table)
     return Group(*parts)
+
+
+def doctor(checks: Sequence[Check]) -> RenderableType:
+    """Return a line for each check: how it is, what was looked at, what was found, and the remedy where it is ill."""
+    styles = {State.WELL: "green", State.ILL: "bold red", State.UNTOLD: "yellow"}
+    width = max((len(check.name) for check in checks), default=0)
+    lines = [
+        Text.assemble(
+            (f"{check.state:<8}", styles[check.state]),
+            f"  {check.name:<{width}}  {check.found}",
+            (f"; try: {check.remedy}" if check.remedy else "", "bold"),
+        )
+        for check in checks
+    ]
+    if not any(check.state is State.ILL for check in checks):
+        lines.append(Text("All is well."))
+    return Group(*lines)
 
 
 def imported(outcome: Outcome) -> RenderableType:

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from pyrlab.cli import report
 from pyrlab.cli.terminal import err
+from pyrlab.commands.adopt import Adopted
 from pyrlab.commands.clean import Garbage
 from pyrlab.commands.labs import Choice, Row
+from pyrlab.model.added import Package
 from pyrlab.model.changes import Change
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -42,8 +44,35 @@ def rows(found: Sequence[Row]) -> RenderableType:
         for row in found
         if not row.current
     ]
+    notes += [f"{row.name}: {sentence}" for row in found if row.added for sentence in row.added.says]
     notes += [f"{row.name} does not run: nox -s restart -- {row.name}" for row in found if row.status != "running"]
     return Group(table, *map(Text, notes))
+
+
+def adopted(done: Adopted) -> RenderableType:
+    """Return what `adopt` has done, a line each."""
+    proposal = done.proposal
+    if not done.any:
+        return Text(f"Nothing was added to {done.name}.")
+    says = [f"{file}: {', '.join(lines)}, added in {done.name}" for file, lines in proposal.lines.items()]
+    for package, file in proposal.listed.items():
+        says.append(f"{package.name} is in {file} already{_what_to_do(package)}")
+    if proposal.along:
+        says.append(f"not written, as they came with others: {', '.join(package.name for package in proposal.along)}")
+    if proposal.broken:
+        says.append(f"not written, as half installed: {', '.join(package.name for package in proposal.broken)}")
+    says.append(f"The volume of {done.name} is empty again.")
+    if proposal.lines:
+        says.append(f"Now pin it, and start the lab on the new image: nox -s lock, nox -s serve -- {done.name}")
+    return Text("\n".join(says))
+
+
+def _what_to_do(package: Package) -> str:
+    if not package.image:
+        return ", and not in the image yet: nox -s lock, nox -s build"
+    if package.image == package.version:
+        return ""
+    return f", and the lab had {package.version}: nox -s lock -- --upgrade-package {package.name}"
 
 
 def garbage(found: Garbage, project: Path) -> RenderableType:

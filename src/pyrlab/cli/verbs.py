@@ -15,9 +15,12 @@ from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import labs, report, report_labs
 from pyrlab.cli.display import say
 from pyrlab.cli.sessions import Session
-from pyrlab.cli.terminal import out
+from pyrlab.cli.terminal import err, out
 from pyrlab.cli.working import working
+from pyrlab.commands import adopt as adopting
+from pyrlab.commands import bundle as bundling
 from pyrlab.commands import changes as comparing
+from pyrlab.commands import doctor as examining
 from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
@@ -26,7 +29,8 @@ from pyrlab.commands import rollback as rolling
 from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import HeldError, UsageError
+from pyrlab.errors import HeldError, NotWellError, UsageError
+from pyrlab.model import doctor as findings
 from pyrlab.model import settings
 from pyrlab.model.wish import KINDS, Wish
 
@@ -50,6 +54,31 @@ def cli() -> None:
 def engine() -> None:
     """Make sure that a Docker engine with BuildKit answers."""
     out.print(engine_install.ensure())
+
+
+@cli.command(examples=("", "--json", "--fix"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a line.")
+@click.option("--fix", is_flag=True, help="Start an engine, and remove what killed runs left, first.")
+def doctor(as_json: bool, fix: bool) -> None:  # noqa: FBT001
+    """Tell whether this machine, its engine and its network will do; each line that says no has a remedy."""
+    current = _settings()
+    if fix:
+        examining.fix(current, say=say)
+    found = examining.examine(current, say=say)
+    if as_json:
+        out.print_json(json.dumps([check.table() for check in found.checks]))
+    else:
+        out.print(report.doctor(found.checks))
+    names = findings.not_well(found.checks)
+    error = NotWellError(f"not well: {', '.join(names)}", remedy="their lines say what to do") if names else None
+    if error and found.overdue:
+        # Somebody's thread still waits for an answer, and Python would wait for it.
+        report.failure(err, error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.exit_code)
+    if error:
+        raise error
 
 
 @cli.command(examples=("", "python", "--upgrade", "--upgrade-package numpy", "--check"))
@@ -144,6 +173,17 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
         )
 
 
+@cli.command(examples=("", "--sources labs.tar"))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--sources", is_flag=True, help="Add all files that the locks pin, to build without a network.")
+def bundle(file: Path | None, sources: bool) -> None:  # noqa: FBT001
+    """Write images, lists, locks and settings into FILE, or .pyrlab/bundle.tar, for a machine without a network."""
+    current = _settings()
+    with working(current, "bundle"):
+        done = bundling.bundle(current, file, sources=sources, say=say)
+    out.print(f"{done.path}: {done.size / 1e6:.0f} MB, SHA-256 {done.sha256}")
+
+
 @cli.command()
 def rollback() -> None:
     """Bring back the locks and images of before the latest upgrade."""
@@ -167,6 +207,16 @@ def import_file(file: Path) -> None:
     with working(current, "import"):
         outcome = importing.import_file(current, file)
     out.print(report.imported(outcome))
+
+
+@cli.command(examples=("pylab", "thesis"))
+@click.argument("lab")
+def adopt(lab: str) -> None:
+    """Write the packages that were added in LAB, which is stopped, into the lists; then LAB has them from its image."""
+    current = _settings()
+    with working(current, "adopt"):
+        done = adopting.adopt(current, lab)
+    out.print(report_labs.adopted(done))
 
 
 @cli.command(examples=("", "--all", "--json"))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pyrlab.adapters.docker import containers, engine
 from pyrlab.errors import LabError
+from pyrlab.model.added import Added
 from pyrlab.model.settings import Settings
-from pyrlab.steps import lab_runs, labs
+from pyrlab.steps import added, lab_runs, labs
 from pyrlab.steps.labs import Running
 from pyrlab.steps.workspace import busy
 
@@ -17,7 +18,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A lab as `list` shows it. ``since`` is in ISO 8601, ``memory`` and its limit in bytes, None where not known."""
+    """A lab as `list` shows it. ``since`` is in ISO 8601, ``memory`` and its limit in bytes, None where not known.
+
+    So is ``added``: what was added to it beside its image.
+    """
 
     name: str
     lab: str
@@ -32,10 +36,12 @@ class Row:
     memory_limit: int | None
     kernels: int | None
     container: str
+    added: Added | None
 
     def table(self) -> dict[str, object]:
-        """Return the row for a program: its columns by name."""
-        return asdict(self)
+        """Return the row for a program: its columns by name, and of what was added a table each."""
+        packages = None if self.added is None else [package.table() for package in self.added.packages]
+        return {**asdict(self), "added": packages}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ def _row(current: Settings, lab: Running) -> Row:
         memory_limit=limit,
         kernels=labs.kernels(current, lab) if lab.runs else None,
         container=str(lab.container.name),
+        added=added.of_lab(current, lab),
     )
 
 

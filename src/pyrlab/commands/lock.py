@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Collection
 
-from pyrlab.adapters.lists_files import read_lists
-from pyrlab.adapters.lock_files import read_locks
 from pyrlab.model.changes import Change
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
@@ -17,4 +15,4 @@ def lock(settings: Settings, wish: Wish, *, say: Callable[[str], None]) -> dict[
 
 def check(settings: Settings, kinds: Collection[str]) -> None:
     """Raise StaleLockError unless the locks are whole and agree with the lists. Needs neither network nor engine."""
-    read_locks(settings).check(read_lists(settings.project, settings.graph), settings, kinds=kinds)
+    locking.check(settings, kinds)

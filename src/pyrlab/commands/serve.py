@@ -5,13 +5,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyrlab.adapters import ports
-from pyrlab.adapters.docker import containers, engine
+from pyrlab.adapters.docker import engine
 from pyrlab.errors import UsageError
-from pyrlab.model.serving import Request, Tunnel, next_free
+from pyrlab.model.serving import Request, Tunnel
 from pyrlab.model.settings import Settings
-from pyrlab.model.workspace import LAB_LABEL, NAME_LABEL, PROJECT_LABEL, USER_LABEL
-from pyrlab.steps import generations, lab_runs, labs
+from pyrlab.steps import generations, lab_ports, lab_runs, labs
 from pyrlab.steps.labs import Running
 from pyrlab.steps.workspace import busy
 
@@ -72,44 +70,13 @@ def _start(current: Settings, request: Request, *, build: Callable[[], None], sa
             f"its {request.address}:{request.port}, while serve waits on this machine's. Bring the port over, in "
             f"another terminal: {Tunnel(elsewhere).command(request)}"
         )
-    _need_free(request, variable=current.graph.labs[request.lab].port_variable, here=not elsewhere)
+    lab_ports.need_free(request, variable=current.graph.labs[request.lab].port_variable, here=not elsewhere)
     warning = lab_runs.warn_of_address(request)
     if warning:
         say(warning)
     build()
     lab = lab_runs.start(current, request, say=say)
     return Served(lab, labs.link_of(current, lab), started=True)
-
-
-def _need_free(request: Request, *, variable: str, here: bool) -> None:
-    """Raise UsageError when somebody has the port; ``here`` says that the engine is on this machine."""
-    taken = {port: container for container in containers.running() for port in containers.published(container)}
-
-    def why_not(port: int) -> str:
-        # This machine's port may well be the tunnel to a lab elsewhere.
-        return ports.why_not(request.address, port) if here else ""
-
-    if request.port in taken:
-        problem = f"port {request.port} has {_whose(taken[request.port].labels, taken[request.port].name or '')}"
-    elif reason := why_not(request.port):
-        holder = ports.holder(request.port)
-        problem = f"port {request.port} has {holder}" if holder else f"port {request.port} cannot be had: {reason}"
-    else:
-        return
-    free = next_free(request.port, lambda port: port not in taken and not why_not(port))
-    offer = f"--port {free} is free; or " if free else ""
-    raise UsageError(problem, remedy=f"{offer}choose another by --port or {variable}")
-
-
-def _whose(labels: dict[str, str], container: str) -> str:
-    """Return who has a port, as a message says it. Nothing of it but labels and name is looked at."""
-    if LAB_LABEL not in labels:
-        return f"the container {container}"
-    lab = labels.get(NAME_LABEL, labels[LAB_LABEL])
-    return (
-        f"the {lab} of project {labels.get(PROJECT_LABEL, '?')}, user {labels.get(USER_LABEL, '?')}: "
-        f"container {container}"
-    )
 
 
 def has_display() -> bool:

@@ -17,6 +17,7 @@ from pyrlab.model.settings import Settings
 LOOPBACK = "127.0.0.1"
 INSIDE = "/home/notebook/notebooks"
 HOME = "/home/notebook"
+ADDED = "/opt/lab/added"
 # What serve decides itself: an --env-file that could change them would break the link.
 _OWN_VARIABLES = frozenset({"PORT", "RPORT", "JUPYTER_PORT", "JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE"})
 # Part of a container's name, and of a volume's.
@@ -61,7 +62,7 @@ class Bind:
             raise UsageError(
                 f"--mount {text!r}: dst is not a full path", remedy="name a path in the lab, such as /data"
             )
-        if found["target"].rstrip("/") in {INSIDE, HOME}:
+        if found["target"].rstrip("/") in {INSIDE, HOME, ADDED}:
             raise UsageError(
                 f"--mount {text!r}: {found['target']} is the lab's own", remedy=f"take a folder in {INSIDE}, or /data"
             )
@@ -75,6 +76,7 @@ class Bind:
 class Request:
     """One lab as it was asked for. ``name`` is what it is known by, ``lab`` its image; ``memory`` is in bytes.
 
+    With ``clean`` it is without the packages that were added to it.
     ``gpus`` is as for ``docker run --gpus``: ``all``, a number, or ``device=0,1``. Empty or 0 is no limit.
     """
 
@@ -89,6 +91,7 @@ class Request:
     env_file: Path | None = None
     mounts: tuple[Bind, ...] = ()
     read_only: bool = False
+    clean: bool = False
 
     @classmethod
     def of(cls, settings: Settings, lab: str, **options: Any) -> Self:  # noqa: ANN401 - the fields of this very class

@@ -18,6 +18,9 @@ LAB_LABEL = "io.pyrlab.lab"
 NAME_LABEL = "io.pyrlab.name"
 REQUEST_LABEL = "io.pyrlab.request"
 RUN_LABEL = "io.pyrlab.run"
+# A volume with added packages, and the id of the user that they are of; a container that only looks into one.
+ADDED_LABEL = "io.pyrlab.added"
+LOOK_LABEL = "io.pyrlab.look"
 WORK = ".pyrlab"
 # Long enough to know the project again, short enough for a table of containers; the identity tells namesakes apart.
 _SLUG_LENGTH = 30
@@ -96,6 +99,13 @@ class Workspace:
         What one user id has made, such as ~/.jupyter, another one could not even read.
         """
         return f"{self.container(name)}-home-{uid}"
+
+    def added(self, name: str, uid: int) -> str:
+        """Return the name of the volume with the packages that were added to a lab that runs as ``uid``.
+
+        What one user id has added, another one could not remove.
+        """
+        return f"{self.container(name)}-added-{uid}"
 
     @property
     def labels(self) -> dict[str, str]:

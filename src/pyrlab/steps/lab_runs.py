@@ -16,7 +16,7 @@ from pyrlab.errors import LabError, UsageError
 from pyrlab.model.serving import LOOPBACK, Request, parse_environment
 from pyrlab.model.settings import Settings
 from pyrlab.model.workspace import REQUEST_LABEL, RUN_LABEL
-from pyrlab.steps import labs
+from pyrlab.steps import added, labs
 from pyrlab.steps.labs import Running
 from pyrlab.steps.notebooks import Folder, open_folder
 
@@ -47,10 +47,16 @@ def start(settings: Settings, request: Request, *, say: Say) -> Running:
     if earlier is not None:
         say(f"removing the {request.name} of before, which does not run")
         earlier.container.remove(force=True)
+    added.finish(settings)
     say(f"starting {request.name}")
+    if request.clean and request.name in added.all_volumes(settings):
+        say(f"{request.name} is without the packages that were added to it; they stay in their volume")
     with _started(settings, request, folder.user, environment) as container:
         lab = Running(container, request)
         wait(settings, lab)
+        found = added.of_running(lab)
+        for sentence in found.says if found else ():
+            say(f"{request.name}: {sentence}")
         return lab
 
 
@@ -86,6 +92,7 @@ def _started(
             request,
             name=workspace.container(request.name),
             home=workspace.home(request.name, user[0]),
+            added="" if request.clean else workspace.added(request.name, user[0]),
             user=user,
             environment=environment,
             labels=workspace.lab_labels(request.lab, request.name),

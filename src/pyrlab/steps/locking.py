@@ -1,6 +1,6 @@
 """Locking: from the lists to the locks, replaced together at the end or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from packaging.utils import canonicalize_name
 
@@ -40,6 +40,11 @@ def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[Change]]
         new_python = lock_python(below, lists, wish, earlier, new_debs, say=say)
     new = Earlier(new_debs, new_python, new_r)
     return _replace(settings, earlier, new)
+
+
+def check(settings: Settings, kinds: Collection[str]) -> None:
+    """Raise StaleLockError unless the locks are whole and agree with the lists. Needs neither network nor engine."""
+    lock_files.read_locks(settings).check(read_lists(settings.project, settings.graph), settings, kinds=kinds)
 
 
 def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[Change]]:

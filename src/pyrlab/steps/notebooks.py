@@ -37,12 +37,16 @@ def open_folder(path: Path, *, rootless: bool) -> Folder:
             path.chmod(0o755)  # a umask of 077 says nothing about a folder to share with a lab
             if os.geteuid() == 0:
                 os.chown(path, NOTEBOOK_ID, NOTEBOOK_ID)
-        status = path.stat()
+        return owned(path, path.stat(), rootless=rootless)
     except OSError as error:
         raise UsageError(
             f"the notebooks folder {path} cannot be used: {error.strerror}",
             remedy="name another by --notebooks or FILES",
         ) from error
+
+
+def owned(path: Path, status: os.stat_result, *, rootless: bool) -> Folder:
+    """Return a notebooks' folder with the user that a lab on it runs as. Raises UsageError for one that will not do."""
     if rootless and not status.st_mode & 0o002:
         # In its containers this user is root, which a lab never is; everybody else there is a stranger to the folder:
         # see the chapter on rootless mode in Docker's manual.

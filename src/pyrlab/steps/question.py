@@ -1,8 +1,8 @@
-"""Questions that are answered where the packages will live: lock stages, with files in and files out."""
+"""Questions that are answered where the packages will live: stages with a network, with files in and files out."""
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -34,35 +34,64 @@ class Below:
         """
         materials = Materials(self.settings)
         sections = [materials.root(self.pins), materials.tools(self.architecture)]
-        materials.provide(sections, r="", architecture=self.architecture, say=say)
-        folder = materials.work / f"lock-{kind}"
+        lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
+        stage = f"lock-{kind}"
+        self._provide(materials, sections, [materials.template("tools"), lock], say)
+        folder = materials.work / stage
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "request").mkdir(parents=True)
         for name, text in request.items():
             (folder / "request" / name).write_text(text, encoding="utf-8")
-        (materials.work / DOCKERFILE).write_text(self._dockerfile(materials, sections), encoding="utf-8")
         target = {
-            "context": ROOT,
-            "dockerfile": f"../{DOCKERFILE}",
-            "target": f"lock-{kind}",
-            "contexts": {**materials.contexts(), "request": f"lock-{kind}/request"},
+            **_target(materials, stage),
+            "contexts": {**materials.contexts(), "request": f"{stage}/request"},
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
-            "output": [f"type=local,dest=lock-{kind}/answer"],
         }
-        call = buildkit.Bake(
-            materials.work,
-            {f"lock-{kind}": target},
-            secrets=lock_secrets(self.settings, _certificates(self.settings)),
-            reach=self.settings.uses_loopback,
-        )
-        buildkit.bake(call, say=say)
+        self._bake(materials, stage, target, lock_secrets(self.settings, _certificates(self.settings)), say=say)
         return folder / "answer"
 
-    def _dockerfile(self, materials: Materials, sections: Iterable[Section]) -> str:
-        lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
-        text = "\n".join([materials.template("root"), materials.template("tools"), lock])
-        return stages.stamped(text, {section.name: section for section in sections}, materials.recipe_digests)
+    def probe(self, questions: str, *, timeout: float, say: Say) -> str:
+        """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
+
+        ``timeout`` is in seconds. Raises what ``buildkit.bake`` raises.
+        """
+        materials = Materials(self.settings)
+        self._provide(materials, [materials.root(self.pins)], [materials.template("probe")], say)
+        target = {**_target(materials, "probe"), "args": {"run": uuid.uuid4().hex}}
+        secrets = {"questions": questions, "ca": _certificates(self.settings)}
+        self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
+        return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
+
+    def _provide(self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say) -> None:
+        """Lay out what a stage is made of, and its Dockerfile, upon the root's."""
+        materials.provide(sections, r="", architecture=self.architecture, say=say)
+        text = "\n".join([materials.template("root"), *templates])
+        stamped = stages.stamped(text, {section.name: section for section in sections}, materials.recipe_digests)
+        (materials.work / DOCKERFILE).write_text(stamped, encoding="utf-8")
+
+    def _bake(  # noqa: PLR0913 - all that a call of bake is made of
+        self,
+        materials: Materials,
+        stage: str,
+        target: Mapping[str, object],
+        secrets: Mapping[str, str],
+        *,
+        timeout: float = buildkit.TIMEOUT,
+        say: Say,
+    ) -> None:
+        reach = self.settings.uses_loopback
+        buildkit.bake(buildkit.Bake(materials.work, {stage: target}, secrets, reach=reach, timeout=timeout), say=say)
+
+
+def _target(materials: Materials, stage: str) -> dict[str, object]:
+    return {
+        "context": ROOT,
+        "dockerfile": f"../{DOCKERFILE}",
+        "target": stage,
+        "contexts": materials.contexts(),
+        "output": [f"type=local,dest={stage}/answer"],
+    }
 
 
 def _certificates(settings: Settings) -> str:

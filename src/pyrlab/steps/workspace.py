@@ -22,6 +22,10 @@ NOTE = "busy.json"
 Say = Callable[[str], None]
 
 
+class BusyError(UsageError):
+    """Another run has the workspace for itself, and is not done."""
+
+
 def prepare(workspace: Workspace) -> None:
     """Make the work folder if it is missing, and sweep what killed runs left in it.
 
@@ -45,7 +49,7 @@ def busy(workspace: Workspace, what: str, *, say: Say, timeout: float = TIMEOUT)
     """Wait until no other run works in this workspace, and keep others out until the end.
 
     ``what`` tells those who wait what this run does. ``say`` is told once that, and for whom, this one waits.
-    Raises UsageError after ``timeout`` seconds.
+    Raises BusyError after ``timeout`` seconds, and UsageError when this user cannot write there.
     """
     prepare(workspace)
     lock = filelock.FileLock(workspace.work / LOCK)
@@ -72,7 +76,7 @@ def _acquire(lock: filelock.BaseFileLock, workspace: Workspace, *, say: Say, tim
     try:
         lock.acquire(timeout=timeout, poll_interval=0.2)
     except filelock.Timeout as error:
-        raise UsageError(
+        raise BusyError(
             f"another run still works in {workspace.project} after {timeout:.0f} s: {_holder(workspace)}",
             remedy="wait for it, or end it; then run the same again",
         ) from error

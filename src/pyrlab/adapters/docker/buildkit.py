@@ -41,7 +41,8 @@ _UNBUILT = re.compile(r"pyrlab-python unbuilt (?P<name>\S+) (?P<version>\S+)")
 class Bake:
     """One call of bake, in the folder ``work``: the targets as the bake file's, and what steps may see of this machine.
 
-    ``secrets`` are texts by id; ``reach`` lets steps use this machine's own network, for servers on its loopback.
+    ``secrets`` are texts by id; ``reach`` lets steps use this machine's own network, for servers on its loopback;
+    ``timeout`` is in seconds.
     """
 
     work: Path
@@ -49,6 +50,7 @@ class Bake:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     reach: bool = False
+    timeout: float = TIMEOUT
 
 
 def bake(call: Bake, *, say: Callable[[str], None]) -> None:
@@ -75,7 +77,7 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
         }
         reach = _host_network(call) if call.reach else []
         command = ["docker", "buildx", "bake", *reach, "--file", BAKE_FILE, "--progress", "plain"]
-        run = partial(process.run, command, timeout=TIMEOUT, env=environment, cwd=call.work, on_line=_steps(say))
+        run = partial(process.run, command, timeout=call.timeout, env=environment, cwd=call.work, on_line=_steps(say))
         try:
             try:
                 run()

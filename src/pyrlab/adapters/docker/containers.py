@@ -2,19 +2,24 @@
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
+from docker.errors import APIError
 from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount
+from requests import RequestException
 
 from pyrlab.adapters.docker import engine
-from pyrlab.model.serving import HOME, INSIDE, Bind, Request
+from pyrlab.model.serving import ADDED, HOME, INSIDE, Bind, Request
+from pyrlab.model.workspace import ADDED_LABEL
 
 # Enough for dozens of kernels with a thread a core each, and an end to a fork bomb.
 _PIDS = 8192
 _TOKEN = ".lab-token"  # noqa: S105 - the name of a file
 TOKEN_FILE = f"{HOME}/{_TOKEN}"
+# Seconds for a program that only looks at files.
+_ASK_TIMEOUT = 30
 # Compilers and R's packages start programs there; Docker's default for a tmpfs is noexec.
 _TMPFS = {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}  # noqa: S108 - inside the container
 
@@ -44,6 +49,7 @@ def create(  # noqa: PLR0913 - what a container is made of
     *,
     name: str,
     home: str,
+    added: str,
     user: tuple[int, int],
     environment: Mapping[str, str],
     labels: Mapping[str, str],
@@ -51,14 +57,19 @@ def create(  # noqa: PLR0913 - what a container is made of
 ) -> Container:
     """Make a lab's container, which does not run yet; ``home`` is the volume of its home folder.
 
+    ``added`` is the volume of added packages; empty, they are the container's own and go with it.
+
     It has no capability, can get none, and publishes its one port where the request says. ``labels`` are whose it is,
     also of the volume, and ``notes`` more labels. Raises docker's APIError.
     """
     volume = Mount(HOME, home, type="volume", labels=dict(labels))
+    # A new one is filled from the image: with folders that everybody may write in.
+    own = {**labels, ADDED_LABEL: str(user[0])}
+    packages = [Mount(ADDED, added, type="volume", labels=own, read_only=request.read_only)] if added else []
     notebooks = Mount(INSIDE, str(request.notebooks), type="bind")
     # Typed by hand: the SDK's own types know neither tmpfs nor nano_cpus as keywords of this call.
     options: dict[str, Any] = {
-        "mounts": [volume, notebooks, *map(_mount, request.mounts)],
+        "mounts": [volume, notebooks, *map(_mount, request.mounts), *packages],
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "pids_limit": _PIDS,
@@ -140,3 +151,44 @@ def memory(container: Container) -> tuple[int, int]:
     details = found.get("stats", {})
     cached = details.get("inactive_file", details.get("total_inactive_file", 0))
     return int(found.get("usage", 0)) - int(cached), int(found.get("limit", 0))
+
+
+def ask(container: Container, command: Sequence[str]) -> str:
+    """Run a command in a container that runs, as its own user, and return what it printed; nothing where it fails."""
+    limited = ["timeout", str(_ASK_TIMEOUT), *command]
+    try:
+        status, said = container.exec_run(limited, stderr=False)
+    except APIError:
+        # It has ended in the meantime, or is paused.
+        return ""
+    return cast("bytes", said).decode(errors="replace") if status == 0 else ""
+
+
+def ask_beside(image: str, volume: str, command: Sequence[str], *, uid: str, labels: Mapping[str, str]) -> str:
+    """Run a command of an image beside a volume of added packages that nobody uses, and return what it printed.
+
+    It can change nothing and reach nobody; its container carries ``labels`` and goes at once. Nothing is returned where
+    it fails, as with an image that has no such command.
+    """
+    client = engine.client()
+    container = None
+    try:
+        container = client.containers.create(
+            image,
+            entrypoint=["timeout", str(_ASK_TIMEOUT), *command],
+            mounts=[Mount(ADDED, volume, type="volume", read_only=True, no_copy=True)],
+            user=uid,
+            labels=dict(labels),
+            network_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+        )
+        container.start()
+        status = container.wait(timeout=_ASK_TIMEOUT + 10)["StatusCode"]
+        return container.logs(stdout=True, stderr=False).decode(errors="replace") if status == 0 else ""
+    except (APIError, RequestException):
+        return ""
+    finally:
+        if container is not None:
+            container.remove(force=True)

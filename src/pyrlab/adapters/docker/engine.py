@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import docker
 
 from pyrlab.adapters import process
 from pyrlab.errors import EngineError
+
+if TYPE_CHECKING:
+    import docker
 
 # COPY --link needs the BuildKit that came with engine 23, whose API is 1.42.
 OLDEST_ENGINE = 23
@@ -54,6 +55,13 @@ def find() -> Engine:
     Its architecture is the engine's own, which may be on another machine than this one.
     Raises EngineError when there is none, when it is older than 23, or when buildx is missing or older than 0.11.
     """
+    found = find_server()
+    find_buildx()
+    return found
+
+
+def find_server() -> Engine:
+    """Return the engine that answers, whatever builds with it. Raises EngineError when there is none, or an old one."""
     server = _server()
     version = str(server.get("Version") or "unknown")
     if not _is_new(version, str(server.get("ApiVersion") or "")):
@@ -61,7 +69,6 @@ def find() -> Engine:
             f"the Docker engine is version {version}, and COPY --link needs {OLDEST_ENGINE} or newer",
             remedy="install a newer engine, or remove this one and run: nox -s engine",
         )
-    _check_buildx()
     return Engine(version=version, architecture=debian_architecture(str(server.get("Arch") or "")))
 
 
@@ -97,7 +104,8 @@ def _is_new(version: str, api: str) -> bool:
     return known is None or (int(known[1]), int(known[2])) >= _OLDEST_API
 
 
-def _check_buildx() -> None:
+def find_buildx() -> str:
+    """Return buildx's version, as in ``0.13``; ``unknown`` for a build without one. Raises EngineError."""
     try:
         shown = process.run(["docker", "buildx", "version"], timeout=30)
     except process.CommandError as error:
@@ -110,6 +118,7 @@ def _check_buildx() -> None:
             remedy="install a newer one: the package docker-buildx or docker-buildx-plugin, or the file docker-buildx "
             "of github.com/docker/buildx/releases into ~/.docker/cli-plugins",
         )
+    return f"{version[0]}.{version[1]}" if version else "unknown"
 
 
 def buildx_version(shown: str) -> tuple[int, int] | None:
@@ -136,12 +145,17 @@ def debian_architecture(name: str) -> str:
 
 def kind() -> str:
     """Return what is special about the engine: ``rootless``, ``Docker Desktop``, both, or nothing."""
+    return describe(info())
+
+
+def info() -> Mapping[str, Any]:
+    """Return what `docker info` says in JSON; nothing where it says something else. Raises CommandError."""
     shown = process.run(["docker", "info", "--format", "{{json .}}"], timeout=30)
     try:
-        info = json.loads(shown.strip().splitlines()[-1])
+        said = json.loads(shown.strip().splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
-        return ""
-    return describe(info if isinstance(info, dict) else {})
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def describe(info: Mapping[str, Any]) -> str:
@@ -181,8 +195,11 @@ def other_machine(address: str) -> str:
 
 
 @functools.cache
-def client() -> docker.DockerClient:
+def client() -> "docker.DockerClient":
     """Return the SDK's client for the very engine that the docker command talks to, contexts included."""
+    # `unbundle` finds the engine on machines that have Python, and nothing that is to be installed.
+    import docker  # noqa: PLC0415
+
     where = address()
     if where.startswith("ssh://"):
         raise UnfitEngineError(

@@ -203,12 +203,19 @@ class PythonLock:
             wanted |= more
 
 
-def parse_pins(text: str, *, name: str = FILE) -> tuple[PythonPin, ...]:
-    """Parse uv's output, or our own rendering of it. Raises StaleLockError with the line."""
+def parse_pins(
+    text: str, *, name: str = FILE, wanted: Callable[[PythonPin], bool] = lambda _: True
+) -> tuple[PythonPin, ...]:
+    """Parse uv's output, or our own rendering of it. Raises StaleLockError with the line.
+
+    ``wanted`` tells which pins count: a lock for many Pythons has a package once for each that differs.
+    """
     pins: dict[str, tuple[int, PythonPin]] = {}
     for number, block in _blocks(text):
         where = f"{name}:{number}"
         pin = _pin(block, where=where, remedy=locks.restore(name))
+        if not wanted(pin):
+            continue
         if pin.name in pins:
             raise locks.twice(where, pin.name, pins[pin.name][0], remedy=REMEDY)
         pins[pin.name] = (number, pin)

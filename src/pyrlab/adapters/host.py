@@ -1,0 +1,36 @@
+"""What this machine is like: room on its disks, its kernel's limits, and the certificates in a file."""
+
+import shutil
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+_INOTIFY = Path("/proc/sys/fs/inotify")
+
+
+def free(path: Path) -> int:
+    """Return the bytes that are free on the disk of ``path``, or of the folder that it would be in."""
+    there = path
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def inotify() -> tuple[int, int] | None:
+    """Return how many watches and how many instances a user may have; None where the kernel is not Linux."""
+    try:
+        watches, instances = (int((_INOTIFY / name).read_text()) for name in ("max_user_watches", "max_user_instances"))
+    except (OSError, ValueError):
+        return None
+    return watches, instances
+
+
+def certificate_ends(path: Path) -> list[datetime]:
+    """Return when each certificate in a PEM file ends; none where it has none."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError):
+        return []
+    ends = (ssl.cert_time_to_seconds(str(one["notAfter"])) for one in context.get_ca_certs())
+    return [datetime.fromtimestamp(end, tz=UTC) for end in ends]

@@ -1,0 +1,163 @@
+"""`bundle`: a project's images, lists, locks and settings as one archive, for a machine without a network."""
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.markers import Marker
+
+from pyrlab.adapters import bundle_file, files, lock_files, temporary
+from pyrlab.adapters.bundle_file import Part
+from pyrlab.adapters.docker import archives, engine
+from pyrlab.adapters.lists_files import read_lists
+from pyrlab.errors import StaleLockError, UsageError
+from pyrlab.model import graph, oci
+from pyrlab.model.bundle import PROJECT, SOURCES, TOOLKIT, Manifest, Member, in_order, is_allowed
+from pyrlab.model.locks.python import PythonPin, parse_pins
+from pyrlab.model.passwords import keys_with_users
+from pyrlab.model.python_tags import applies, environment
+from pyrlab.model.settings import FILE, Settings
+from pyrlab.model.upgrade import held
+from pyrlab.steps import fetch
+from pyrlab.steps.images import Plan
+
+Say = Callable[[str], None]
+NAME = "bundle.tar"
+TOOLKIT_LOCK = "toolkit.lock"
+# What pyrlab itself needs in a project, where it is there; a small project of a team's may have less.
+_FILES = ("noxfile.py", "pyproject.toml", TOOLKIT_LOCK, "README.md", "LICENSE")
+_FOLDERS = ("docker", "docs", "src", "tests/smoke", "tests/notebooks")
+_LEFT_OUT = (".pyc", ".pyo")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The archive that was written: where, its size in bytes, and its SHA-256."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+def bundle(settings: Settings, target: Path | None, *, sources: bool, say: Say) -> Outcome:
+    """Write everything into ``target``, or into the work folder. ``sources`` adds what the locks pin, to build again.
+
+    Raises StaleLockError unless locks and images are what the lists say, UsageError for settings with a password in
+    them, and what ``fetch`` raises.
+    """
+    architecture = engine.find().architecture
+    locks = lock_files.read_locks(settings)
+    locks.check(read_lists(settings.project, settings.graph), settings, architecture=architecture)
+    plan = Plan(settings, locks)
+    old = [name for name in settings.graph.images if not plan.is_current(name)]
+    if old:
+        raise StaleLockError(f"not what the locks say: {', '.join(old)}", remedy="nox -s build")
+    parts = {f"{PROJECT}/{name}": Part.of(content) for name, content in _project(settings)}
+    python, wheels = _toolkit(settings, say)
+    parts |= wheels
+    if sources:
+        parts |= _sources(plan, say)
+    target = (target or settings.workspace.work / NAME).resolve()
+    with temporary.folder(settings.workspace.work) as folder, files.filling(folder):
+        say("saving the images")
+        tags = {name: settings.tag(name) for name in settings.graph.images}
+        images, blobs = archives.save(tags, folder / "images.tar")
+        parts |= {oci.blob(sha256): part for sha256, part in blobs.items()}
+        documents = oci.layout(images, {sha256: part.size for sha256, part in blobs.items()})
+        parts |= {path: Part.of(text) for path, text in documents.items()}
+        members = in_order(Member(path, part.size, part.sha256) for path, part in parts.items())
+        manifest = Manifest(settings.workspace.slug, architecture, python, images, members)
+        say(f"writing {len(members)} files, {manifest.size / 1e6:.0f} MB")
+        sha256 = bundle_file.write(target, manifest, parts)
+    return Outcome(target, manifest.size, sha256)
+
+
+def _project(settings: Settings) -> Iterator[tuple[str, bytes]]:
+    """Yield the project's own files: lists, locks, settings, and what pyrlab is made of.
+
+    Raises UsageError for one that would give a password away, or has a name that no bundle may have.
+    """
+    project, own = settings.project, settings.graph
+    names = [FILE, held.FILE, graph.DEBS_LOCK, *_FILES]
+    for image in own.images.values():
+        names += [*image.lists, *(graph.lock_of(name) for name in (image.python, image.r) if name)]
+    paths = [project / name for name in dict.fromkeys(names)]
+    paths += [path for folder in _FOLDERS for path in sorted((project / folder).rglob("*"))]
+    for path in paths:
+        name = path.relative_to(project).as_posix()
+        if path.is_symlink() or not path.is_file() or _is_left_out(path, project):
+            continue
+        if not is_allowed(f"{PROJECT}/{name}"):
+            raise UsageError(
+                f"{name} cannot be in a bundle by this name", remedy="rename it: letters, digits and _ . @ + = , -"
+            )
+        content = files.read_bytes(path)
+        if name == FILE:
+            _need_no_passwords(content.decode("utf-8"))
+        yield name, content
+
+
+def _is_left_out(path: Path, project: Path) -> bool:
+    """Tell whether a file is an editor's or Python's own: hidden, or a cache."""
+    parts = path.relative_to(project).parts
+    return path.suffix in _LEFT_OUT or any(part.startswith(".") or part == "__pycache__" for part in parts)
+
+
+def _need_no_passwords(text: str) -> None:
+    keys = keys_with_users(text)
+    if keys:
+        raise UsageError(
+            f"{FILE} has a user in {', '.join(keys)}, and a bundle goes to others",
+            remedy="put it into ~/.netrc, into APTPROXY or PIPPROXY, or in r.repositories write ${VARIABLE}",
+        )
+
+
+def _toolkit(settings: Settings, say: Say) -> tuple[str, dict[str, Part]]:
+    """Return what pyrlab itself runs with, as wheels for this Python, and its version; nothing where it has no lock."""
+    lock = settings.project / TOOLKIT_LOCK
+    kind, glibc = platform.libc_ver()
+    if not lock.is_file() or kind != "glibc":
+        return "", {}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text, own = lock.read_text(encoding="utf-8"), engine.debian_architecture(platform.machine())
+    # A lock may tell one bug fix release from another: the other machine's may be the oldest or the newest.
+    releases = [_toolkit_pins(text, python, f"{python}.{micro}", own) for micro in (0, sys.version_info.micro, 99)]
+    say(f"fetching {len(releases[0])} packages that pyrlab runs with, for Python {python}")
+    index, store = fetch.python_index(settings), fetch.store_of(settings)
+    found: dict[str, str] = {}
+    known: tuple[PythonPin, ...] = ()
+    for pins in releases:
+        new = [pin for pin in pins if pin not in known]
+        chosen = index.choose_files(new, python=python, glibc=glibc, architecture=own)
+        index.fetch_all([(pin, chosen[pin.name]) for pin in new])
+        found |= {f"{TOOLKIT}/{file.filename}": file.sha256 for file in chosen.values()}
+        known += tuple(new)
+    return python, {path: _stored(store.get(sha256), sha256) for path, sha256 in found.items()}
+
+
+def _toolkit_pins(text: str, python: str, release: str, architecture: str) -> tuple[PythonPin, ...]:
+    """Return the pins of the toolkit that a release of Python installs on Linux."""
+    values = {**environment(python=python, architecture=architecture), "python_full_version": release}
+
+    def counts(pin: PythonPin) -> bool:
+        return not pin.marker or applies(Marker(pin.marker), values)
+
+    return parse_pins(text, name=TOOLKIT_LOCK, wanted=counts)
+
+
+def _sources(plan: Plan, say: Say) -> dict[str, Part]:
+    """Return every file that the images are built from, fetched where the store lacks one."""
+    sections = list(plan.sections.values())
+    r = plan.locks.r.r if plan.locks.r else ""
+    fetch.fetch(plan.settings, sections, r=r, architecture=plan.architecture, say=say)
+    store = fetch.store_of(plan.settings)
+    wanted = sorted({sha256 for section in sections for _, sha256 in fetch.names_in_store(store, section)})
+    return {f"{SOURCES}/{sha256}": _stored(store.get(sha256), sha256) for sha256 in wanted}
+
+
+def _stored(path: Path | None, sha256: str) -> Part:
+    if path is None:
+        raise FileNotFoundError(f"the store has lost {sha256}: run the same again")
+    return Part(path.stat().st_size, sha256, path)

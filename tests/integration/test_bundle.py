@@ -1,0 +1,141 @@
+"""A bundle on a real engine: from one project to another folder, and a build there without a network."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import SOURCE, Project
+
+from pyrlab.adapters import process
+from pyrlab.adapters.docker import engine
+
+# A namespace with a loopback that is down and no route: the engine's socket is a file, and is there all the same.
+NO_NETWORK = ["unshare", "--net", "--"]
+TIMEOUT = 600
+
+
+@pytest.fixture(scope="module")
+def archive(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the bundle of the small project, with its sources."""
+    target = tmp_path_factory.mktemp("bundle") / "small.tar"
+    printed = built_project.succeed("bundle", "--sources", str(target))
+    assert str(target) in printed
+    return target
+
+
+@pytest.fixture(autouse=True)
+def clean(archive: Path) -> Iterator[None]:
+    """Remove the tags that a test gives, and check that no name of a bundle's own is left."""
+    del archive
+    yield
+    client = engine.client()
+    tags = [tag for image in client.images.list() for tag in image.tags]
+    for tag in tags:
+        if tag.startswith("pyrlab-test/offline-"):
+            client.images.remove(tag, force=True)
+    assert not [tag for tag in tags if tag.startswith("pyrlab-bundle/")]
+
+
+def offline(folder: Path, *arguments: str, cache: Path, status: int = 0) -> str:
+    """Run Python without a network and without a store of before; return what it printed."""
+    done = subprocess.run(
+        [*NO_NETWORK, sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SOURCE / "src"), "XDG_CACHE_HOME": str(cache), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def test_two_bundles_of_one_project_are_the_same(built_project: Project, archive: Path, tmp_path: Path) -> None:
+    built_project.succeed("bundle", "--sources", str(tmp_path / "again.tar"))
+    with archive.open("rb") as one, (tmp_path / "again.tar").open("rb") as other:
+        while chunk := one.read(2**20):
+            assert chunk == other.read(2**20)
+        assert not other.read(1)
+
+
+def test_a_project_goes_over_and_is_built_again_without_a_network(
+    archive: Path, tmp_path: Path, free_port: int
+) -> None:
+    """-S hides all that is installed: unbundle needs Python and Docker alone."""
+    printed = offline(tmp_path, "-S", "-m", "pyrlab.cli.unbundle", str(archive), "offline", cache=tmp_path / "cache")
+    assert "nox -s build needs no network" in printed
+    project = tmp_path / "offline"
+    client = engine.client()
+    before = {name: client.images.get(f"pyrlab-test/{name}:latest").id for name in ("pylab", "rlab")}
+
+    # What was loaded is what the locks say there, too.
+    printed = offline(project, "-m", "pyrlab", "build", "--locked", cache=tmp_path / "cache")
+    assert "nothing to do" in printed
+
+    # Under names that nothing was loaded for: all that it takes is at hand.
+    settings = '[images]\nprefix = "pyrlab-test/offline-"\ntag = "x"\n'
+    (project / "pyrlab.toml").write_text(settings, encoding="utf-8")
+    printed = offline(project, "-m", "pyrlab", "build", "--locked", cache=tmp_path / "cache")
+    assert "building pyrlab-base, pylab, rlab-base, rlab" in printed
+    assert "downloading" not in printed
+    assert {name: client.images.get(f"pyrlab-test/{name}:latest").id for name in before} == before
+
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE / "src"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    lab = Project(project, environment)
+    try:
+        printed = lab.succeed("serve", "pylab", "--no-browser", PORT=str(free_port), FILES=str(tmp_path / "notebooks"))
+        link = re.findall(r"http://127\.0\.0\.1:\S+", printed)[-1]
+        session = requests.Session()
+        session.trust_env = False
+        assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
+    finally:
+        lab.succeed("stop", "pylab")
+
+
+def test_without_sources_such_a_build_says_what_it_lacks(built_project: Project, tmp_path: Path) -> None:
+    """So the test above proves what it says: the namespace has no way out."""
+    built_project.succeed("bundle", str(tmp_path / "images.tar"))
+    offline(tmp_path, "-m", "pyrlab.cli.unbundle", "images.tar", "offline", cache=tmp_path / "cache")
+    settings = '[images]\nprefix = "pyrlab-test/offline-"\ntag = "y"\n'
+    (tmp_path / "offline/pyrlab.toml").write_text(settings, encoding="utf-8")
+    printed = offline(tmp_path / "offline", "-m", "pyrlab", "build", "--locked", cache=tmp_path / "cache", status=6)
+    assert "error: " in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("place", [0.0, 0.001, 0.3, 0.6, 0.999999])
+def test_a_flipped_bit_is_found_before_anything_is_loaded(archive: Path, tmp_path: Path, place: float) -> None:
+    damaged = tmp_path / "damaged.tar"
+    shutil.copy(archive, damaged)
+    with damaged.open("r+b") as file:
+        file.seek(int(place * damaged.stat().st_size))
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 4]))
+    images = {image.id for image in engine.client().images.list(all=True)}
+    printed = offline(
+        tmp_path, "-m", "pyrlab.cli.unbundle", "damaged.tar", "offline", cache=tmp_path / "cache", status=8
+    )
+    assert "error: damaged.tar is no bundle that can be used: " in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.tar"]
+    assert {image.id for image in engine.client().images.list(all=True)} == images
+
+
+def test_docker_itself_reads_it(archive: Path) -> None:
+    """It is an OCI layout in a tar file: whoever has nothing of pyrlab can load the images."""
+    printed = process.run(["docker", "load", "--input", str(archive)], timeout=TIMEOUT)
+    tags = re.findall(r"pyrlab-bundle/\S+", printed)
+    assert len(tags) == 4
+    for tag in tags:
+        process.run(["docker", "image", "rm", "--no-prune", tag], timeout=60)
+    with tarfile.open(archive) as tar:
+        assert {"oci-layout", "index.json", "manifest.json", "project/debs.lock"} <= set(tar.getnames())

@@ -1,0 +1,548 @@
+"""`doctor`: one line for each finding, a remedy where it is not well, and an end to every check."""
+
+import _thread
+import base64
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import trustme
+from graphs import SOURCE
+from hypothesis import given
+from hypothesis import strategies as st
+from machine import Project
+
+from pyrlab.adapters import host, process
+from pyrlab.adapters.docker import buildkit, engine
+from pyrlab.commands import doctor as commands
+from pyrlab.errors import EngineError
+from pyrlab.model import doctor, reach
+from pyrlab.model.doctor import Check, State
+from pyrlab.model.reach import DEBIAN, PYTHON, Answer, Question, R
+from pyrlab.model.settings import Settings
+from pyrlab.steps.workspace import busy
+
+CommandLine = Callable[..., tuple[int, str, str]]
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("check", "state", "found"),
+    [
+        pytest.param(
+            doctor.architecture("arm64", "amd64"),
+            State.ILL,
+            "the engine is arm64, and the locks are for amd64",
+            id="other-architecture",
+        ),
+        pytest.param(doctor.architecture("arm64", "arm64"), State.WELL, "arm64, as the locks", id="same-architecture"),
+        pytest.param(doctor.architecture("arm64", ""), State.WELL, "arm64; no lock names another", id="no-lock"),
+        pytest.param(
+            doctor.disk("disk", "/x", 999_000_000, 3 * GB),
+            State.ILL,
+            "999 MB free on the disk of /x, and a first build takes 3.0 GB",
+            id="little-room",
+        ),
+        pytest.param(
+            doctor.disk("disk", "/x", 3 * GB, 3 * GB), State.WELL, "3.0 GB free on the disk of /x", id="just-enough"
+        ),
+        pytest.param(
+            doctor.memory(10**9, 2),
+            State.ILL,
+            "the engine has 1.0 GB and 2 processors; to compile large R packages takes 2.0 GB",
+            id="little-memory",
+        ),
+        pytest.param(doctor.memory(4 * GB, 2), State.WELL, "the engine has 4.0 GB and 2 processors", id="memory"),
+        pytest.param(
+            doctor.inotify(100, 128),
+            State.ILL,
+            "100 watches and 128 instances a user: labs watch files, and fail with 'too many open files'",
+            id="few-watches",
+        ),
+        pytest.param(doctor.inotify(8192, 128), State.WELL, "8192 watches and 128 instances a user", id="watches"),
+        pytest.param(
+            doctor.clock("clock", "the servers", NOW, NOW - timedelta(days=365)),
+            State.ILL,
+            "this machine's is 365 days ahead of that of the servers",
+            id="a-year-ahead",
+        ),
+        pytest.param(
+            doctor.clock("clock", "the servers", NOW, NOW + timedelta(minutes=90)),
+            State.ILL,
+            "this machine's is 1 hour behind that of the servers",
+            id="an-hour-behind",
+        ),
+        pytest.param(
+            doctor.clock("clock", "the servers", NOW, NOW - timedelta(minutes=6)),
+            State.ILL,
+            "this machine's is 6 minutes ahead of that of the servers",
+            id="minutes",
+        ),
+        pytest.param(
+            doctor.clock("clock", "the servers", NOW, NOW + timedelta(minutes=5)),
+            State.WELL,
+            "as that of the servers",
+            id="about-the-same",
+        ),
+        pytest.param(doctor.certificates("/ca", [], NOW), State.ILL, "/ca has none", id="no-certificate"),
+        pytest.param(
+            doctor.certificates("/ca", [NOW - timedelta(days=1)], NOW),
+            State.ILL,
+            "/ca has 1 certificate, expired on 2026-11-28",
+            id="expired",
+        ),
+        pytest.param(
+            doctor.certificates("/ca", [NOW - timedelta(days=1), NOW + timedelta(days=1)], NOW),
+            State.WELL,
+            "/ca has 2 certificates, 1 of them expired",
+            id="one-expired",
+        ),
+        pytest.param(
+            doctor.certificates("/ca", [NOW + timedelta(days=1)], NOW),
+            State.WELL,
+            "/ca has 1 certificate, the first ends on 2026-11-30",
+            id="good-certificate",
+        ),
+        pytest.param(
+            doctor.caches({"the store": 2 * GB, "images": 5_000_000}),
+            State.WELL,
+            "the store 2.0 GB, images 5 MB",
+            id="caches",
+        ),
+        pytest.param(doctor.labs(["a"], ["b", "c"]), State.WELL, "1 lab of this project, 2 of others: b; c", id="labs"),
+        pytest.param(doctor.leftovers([]), State.WELL, "none of killed runs", id="nothing-left"),
+        pytest.param(doctor.leftovers(["/a", "/b"]), State.ILL, "killed runs left /a, /b", id="left"),
+        pytest.param(
+            doctor.failed("engine", EngineError("no engine", remedy="nox -s engine")),
+            State.ILL,
+            "no engine",
+            id="error",
+        ),
+    ],
+)
+def test_a_finding_is_one_line(check: Check, state: State, found: str) -> None:
+    assert (check.state, check.found) == (state, found)
+    assert bool(check.remedy) == (state is State.ILL)
+
+
+INDEX = b'<!DOCTYPE html><a href="../../pip-25.whl">pip-25.whl</a>'
+PORTAL = b"<!DOCTYPE html><title>Welcome to the hotel</title>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "found"),
+    [
+        pytest.param(DEBIAN, Answer(200, b"Origin: Debian\nCodename: trixie\n"), "answers", id="release"),
+        pytest.param(PYTHON, Answer(200, INDEX), "answers", id="index"),
+        pytest.param(R, Answer(200, b"Package: zoo\nVersion: 1\n"), "answers", id="repository"),
+        pytest.param(PYTHON, Answer(200, PORTAL), "something else: it may be a sign-in page", id="portal"),
+        pytest.param(DEBIAN, Answer(200, b""), "answered with something else", id="empty"),
+        pytest.param(PYTHON, Answer(407), ": the proxy wants a user", id="proxy-user"),
+        pytest.param(PYTHON, Answer(403), "refused this user (403)", id="refused"),
+        pytest.param(DEBIAN, Answer(404), "answered 404", id="not-there"),
+        pytest.param(DEBIAN, Answer(503), "answered 503", id="broken"),
+        pytest.param(DEBIAN, Answer(error="Connection refused"), "cannot be reached: Connection refused", id="down"),
+    ],
+)
+def test_an_answer_is_judged_by_what_it_is(kind: str, answer: Answer, found: str) -> None:
+    question = Question(kind, "x", "http://me:secret@mirror.test:8/a/b")
+    check = reach.judge("network", question, answer)
+    assert check.found.startswith(f"{kind} x at mirror.test:8")
+    assert found in check.found
+    assert (check.state is State.WELL) == (found == "answers")
+    assert "secret" not in f"{check}{question}"
+
+
+@given(st.integers(-(10**9), 10**9))
+def test_a_clock_is_as_wrong_one_way_as_the_other(seconds: int) -> None:
+    there = NOW + timedelta(seconds=seconds)
+    one, other = doctor.clock("c", "x", NOW, there), doctor.clock("c", "x", there, NOW)
+    assert one.state == other.state
+    assert (one.state is State.WELL) == (abs(seconds) <= 300)
+    assert one.found.replace("behind", "ahead of") == other.found.replace("behind", "ahead of")
+
+
+@given(st.lists(st.integers(0, 10**13), min_size=2, max_size=2))
+def test_more_room_is_never_worse(sizes: list[int]) -> None:
+    less, more = (doctor.disk("d", "/", size, doctor.ENGINE_ROOM).state for size in sorted(sizes))
+    assert not (less is State.WELL and more is State.ILL)
+
+
+@given(st.lists(st.sampled_from(State)))
+def test_all_is_well_where_nothing_is_ill(states: list[State]) -> None:
+    """What cannot be told is no reason to fail."""
+    checks = [Check(str(number), state, "") for number, state in enumerate(states)]
+    assert bool(doctor.not_well(checks)) == (State.ILL in states)
+
+
+@given(st.text(), st.text())
+def test_no_date_of_a_server_is_a_fault(date: str, age: str) -> None:
+    found = reach.server_time([Answer(date=date, age=age), Answer(date=format_datetime(NOW), age="")])
+    assert found is not None
+
+
+def test_a_cached_answer_tells_its_age() -> None:
+    old = Answer(date=format_datetime(NOW - timedelta(hours=2)), age="7200")
+    older = Answer(date=format_datetime(NOW - timedelta(days=2)))
+    assert reach.server_time([older, old]) == NOW
+    assert reach.server_time([Answer()]) is None
+
+
+@given(st.text(st.sampled_from('{}[]":,statusheaddateageerror0 '), max_size=40))
+def test_what_the_probe_did_not_write_is_an_error(text: str) -> None:
+    try:
+        reach.parse_answers(text)
+    except ValueError:
+        return
+    assert json.loads(text) == []
+
+
+def test_proxies_are_shown_without_their_users(load_settings: Callable[..., Settings]) -> None:
+    settings = load_settings(
+        APTPROXY="http://cache.test:3142",
+        PIPPROXY="https://me:secret@index.test/simple?token=secret",
+        HTTPS_PROXY="me:secret@proxy.test:3128",
+        NO_PROXY="10.0.0.0/8,.test",
+    )
+    shown = reach.shown_proxies(settings)
+    assert shown == (
+        "APTPROXY http://cache.test:3142, PIPPROXY https://…@index.test/simple, HTTPS_PROXY …@proxy.test:3128, "
+        "NO_PROXY 10.0.0.0/8,.test"
+    )
+
+
+def test_every_index_of_the_settings_is_asked_by_its_own_proxy(load_settings: Callable[..., Settings]) -> None:
+    settings = load_settings(
+        '[r]\nrepositories = ["debian", "cran=https://cran.test/"]\n[network]\npython_trusted_host = "index.test"\n',
+        APTPROXY="http://cache.test:3142",
+        HTTPS_PROXY="http://proxy.test:3128",
+    )
+    sources = [SimpleNamespace(uri="http://deb.test/debian", suite="trixie", trusted=False)]
+    sources += [SimpleNamespace(uri="file:/mnt/flat", suite="./", trusted=True)]
+    asked = reach.questions(settings, sources, "https://index.test/simple/")  # type: ignore[arg-type]
+    assert [(one.url, one.is_web, one.proxies.get("HTTPS_PROXY"), one.verified) for one in asked] == [
+        ("http://deb.test/debian/dists/trixie/InRelease", True, "http://cache.test:3142", True),
+        ("file:/mnt/flat/./Release", False, "http://cache.test:3142", True),
+        ("https://index.test/simple/pip/", True, "http://proxy.test:3128", False),
+        ("https://cran.test/src/contrib/PACKAGES", True, "http://proxy.test:3128", True),
+    ]
+
+
+# ---- Asking: from this machine, and by the script that a build step runs
+
+
+@dataclass
+class Server:
+    """What stands for an index: ``status`` and ``body`` are its answer; ``seen`` the paths and users of requests."""
+
+    port: int = 0
+    status: int = 200
+    body: bytes = INDEX
+    hangs: threading.Event | None = None
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Run a server on 127.0.0.1 that answers everything, as a proxy too."""
+    state = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.seen.append((self.path, self.headers.get("Authorization", "")))
+            if state.hangs:
+                state.hangs.wait(20)
+            self.send_response(state.status)
+            self.send_header("Content-Length", str(len(state.body)))
+            self.end_headers()
+            self.wfile.write(state.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        state.port = found.server_port
+        yield state
+        if state.hangs:
+            state.hangs.set()
+        found.shutdown()
+        thread.join()
+
+
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture(params=["host", "build"])
+def ask(request: pytest.FixtureRequest, load_settings: Callable[..., Settings], tmp_path: Path) -> Ask:
+    """Return what asks one question: this machine's way, and the script's, each as it is."""
+    run = subprocess.run
+
+    def by_script(question: Question, **_: str) -> Answer:
+        (tmp_path / "questions").write_text(reach.request([question]), encoding="utf-8")
+        script = SOURCE / "docker/lock/probe-network"
+        text = script.read_text(encoding="utf-8").replace("TIMEOUT = 15", "TIMEOUT = 0.3")
+        (tmp_path / "probe").write_text(text, encoding="utf-8")
+        command = [sys.executable, "-I", *(str(tmp_path / name) for name in ("probe", "questions", "out"))]
+        run(command, check=True, timeout=60, env={**os.environ, "no_proxy": "", "NO_PROXY": ""})
+        (answer,) = reach.parse_answers((tmp_path / "out/answers").read_text(encoding="utf-8"))
+        return answer
+
+    def by_host(question: Question, **environment: str) -> Answer:
+        settings = load_settings("", XDG_CACHE_HOME=str(tmp_path / "cache"), **environment)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(commands, "WEB_TIMEOUT", 0.3)
+            return commands._ask(settings, question)  # noqa: SLF001 - what the network's line is made of
+
+    return by_host if request.param == "host" else by_script
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state"),
+    [
+        pytest.param(200, INDEX, State.WELL, id="index"),
+        pytest.param(200, PORTAL, State.ILL, id="portal"),
+        pytest.param(404, b"", State.ILL, id="not-there"),
+        pytest.param(407, b"", State.ILL, id="proxy-user"),
+        pytest.param(500, b"", State.ILL, id="broken"),
+    ],
+)
+def test_both_ways_of_asking_say_the_same(ask: Ask, server: Server, status: int, body: bytes, state: State) -> None:
+    server.status, server.body = status, body
+    question = Question(PYTHON, "pip", f"http://me:se%20cret@127.0.0.1:{server.port}/simple/pip/")
+    answer = ask(question)
+    assert (answer.status, answer.error) == (status, "")
+    assert reach.server_time([answer]) is not None
+    assert reach.judge("network", question, answer).state is state
+    assert server.seen == [("/simple/pip/", "Basic " + base64.b64encode(b"me:se cret").decode())]
+
+
+def test_both_ways_go_by_the_proxy(ask: Ask, server: Server) -> None:
+    question = Question(PYTHON, "pip", "http://index.test/pip/", {"HTTP_PROXY": f"http://127.0.0.1:{server.port}"})
+    assert ask(question).head == INDEX
+    assert [path for path, _ in server.seen] == ["http://index.test/pip/"]
+
+
+def test_nobody_waits_for_a_server_that_hangs(ask: Ask, server: Server) -> None:
+    server.hangs = threading.Event()
+    start = time.monotonic()
+    answer = ask(Question(PYTHON, "pip", f"http://127.0.0.1:{server.port}/pip/?token=secret"))
+    assert answer.error
+    assert "secret" not in answer.error
+    assert time.monotonic() - start < 10
+
+
+def test_a_server_that_is_not_there_is_told(ask: Ask) -> None:
+    answer = ask(Question(PYTHON, "pip", "http://127.0.0.1:9/pip/"))
+    assert "refused" in answer.error.lower()
+
+
+def test_the_ends_of_certificates_are_read(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    ends = host.certificate_ends(tmp_path / "ca.pem")
+    assert len(ends) == 1
+    assert ends[0] > datetime.now(UTC)
+    (tmp_path / "none.pem").write_text("no certificate\n", encoding="utf-8")
+    assert host.certificate_ends(tmp_path / "none.pem") == []
+    assert ssl.create_default_context(cafile=tmp_path / "ca.pem")
+
+
+# ---- Whole runs
+
+
+def test_a_check_that_hangs_is_a_line_like_the_others() -> None:
+    never = threading.Event()
+    looks = [
+        commands.Look("hangs", lambda: [doctor.well("hangs", str(never.wait(20)))], 0.1),
+        commands.Look("quick", lambda: [doctor.well("quick", "done")], 20),
+        commands.Look("breaks", lambda: [doctor.well("breaks", str({"y": 0}["x"]))], 20),
+        commands.Look("refused", lambda: [doctor.well("refused", Path("/nowhere/x").read_text("utf-8"))], 20),
+    ]
+    start = time.monotonic()
+    checks, overdue = commands.side_by_side(looks)
+    never.set()
+    assert time.monotonic() - start < 10
+    assert overdue
+    assert [(check.name, check.state) for check in checks] == [
+        ("hangs", State.ILL),
+        ("quick", State.WELL),
+        ("breaks", State.UNTOLD),
+        ("refused", State.UNTOLD),
+    ]
+    assert checks[0].found == "it did not end within 0.1 s"
+    assert checks[2].found == "a fault of pyrlab's own: KeyError: 'x'"
+
+
+def test_an_interrupt_ends_what_a_check_has_started(tmp_path: Path) -> None:
+    """Programs have a session of their own: a terminal's Ctrl-C does not reach them."""
+    started, ended = tmp_path / "started", threading.Event()
+    script = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+
+    def run() -> list[Check]:
+        try:
+            process.run([sys.executable, "-c", script], timeout=60)
+        finally:
+            ended.set()
+        return []
+
+    def press() -> None:
+        while not (started.exists() and started.read_text("utf-8")):
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        commands.side_by_side([commands.Look("program", run, 60)])
+    assert ended.is_set()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text("utf-8")), 0)
+
+
+@pytest.fixture
+def sick(project: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> Mapping[str, str]:
+    """Stand in a project without locks and without an engine; its archives are a server's that has nothing."""
+
+    def run(command: list[str], **_: object) -> str:
+        raise process.MissingProgramError(command[0])
+
+    server.status = 404
+    url = f"http://127.0.0.1:{server.port}"
+    toml = f'[base]\napt_sources = ["deb {url} trixie main"]\n[network]\npython_index = "{url}"\n'
+    (project / "pyrlab.toml").write_text(toml, encoding="utf-8")
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "fedora"})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.chdir(project)
+    return {"url": url}
+
+
+@pytest.mark.usefixtures("sick")
+def test_a_sick_machine_is_told_what_to_do(command_line: CommandLine) -> None:
+    status, shown, said = command_line("doctor")
+    assert status == 11
+    lines = {tuple(line.split()[:3]): line for line in shown.splitlines()}
+    assert lines["not", "well", "engine"].endswith("no docker command on the PATH; try: nox -s engine")
+    assert lines["not", "well", "locks"].endswith("there is no debs.lock; try: nox -s lock -- debs")
+    assert "answered 404; try: check the network, and" in lines["not", "well", "network"]
+    assert "no engine that builds answers" in lines["not", "told", "network"]
+    assert said.splitlines()[-2:] == [
+        "error: not well: engine, locks, network",
+        "  try: their lines say what to do",
+    ]
+
+
+@pytest.mark.usefixtures("sick")
+def test_json_has_every_line_and_the_same_status(command_line: CommandLine) -> None:
+    status, shown, _ = command_line("doctor", "--json")
+    tables = json.loads(shown)
+    assert status == 11
+    assert {"engine", "disk", "locks", "network", "clock"} <= {table["name"] for table in tables}
+    assert all(set(table) == {"name", "state", "found", "remedy"} for table in tables)
+    assert all(table["remedy"] for table in tables if table["state"] == "not well")
+
+
+@pytest.mark.usefixtures("sick")
+def test_fix_removes_what_killed_runs_left_and_nothing_else(command_line: CommandLine, project: Path) -> None:
+    work = project / ".pyrlab"
+    dead = [work / ".tmp-999999999-x/secret", project / "cache/pyrlab/.tmp-999999998-y/z"]
+    alive = [work / f".tmp-{os.getpid()}-x/mine", work / "root/root.tar", project / "cache/pyrlab/files/new.part"]
+    old = project / "cache/pyrlab/files/old.part"
+    for path in [*dead, *alive, old]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.utime(old, (1, 1))
+    _, shown, _ = command_line("doctor")
+    line = next(line for line in shown.splitlines() if "leftovers" in line)
+    assert all(str(path) in line for path in [dead[0].parent, dead[1].parent, old])
+    assert line.endswith("; try: nox -s doctor -- --fix")
+    assert all(path.exists() for path in [*dead, *alive, old])
+
+    _, shown, said = command_line("doctor", "--fix")
+    assert "none of killed runs" in shown
+    assert f"removed {dead[0].parent}" in said
+    assert not any(path.exists() for path in [*dead, old])
+    assert all(path.exists() for path in alive)
+
+
+def test_a_healthy_machine_is_well(
+    command_line: CommandLine, sick: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs an engine is told by the real one, in the integration tests."""
+    del sick
+    monkeypatch.setattr(commands, "_engine", lambda: [doctor.failed("buildx", EngineError("old", remedy="newer"))])
+    monkeypatch.setattr(commands, "_on_the_engine", lambda _: [commands.Look("x", lambda: [doctor.well("x", "y")])])
+    monkeypatch.setattr(commands, "_on_this_machine", lambda _: [])
+    status, shown, _ = command_line("doctor")
+    assert (status, [line.split()[0] for line in shown.splitlines()]) == (11, ["not", "ok", "not"])
+    monkeypatch.setattr(commands, "_engine", lambda: [doctor.well("engine", "z")])
+    monkeypatch.setattr(commands, "_in_a_build", lambda _: [doctor.untold("network", "no lock")])
+    status, shown, said = command_line("doctor")
+    assert (status, shown.splitlines()[-1]) == (0, "All is well.")
+    assert "error" not in said
+
+
+@pytest.mark.parametrize(
+    ("info", "state"),
+    [
+        pytest.param({"DockerRootDir": "/", "OperatingSystem": "Debian"}, (State.WELL, State.ILL), id="here"),
+        pytest.param(
+            {"DockerRootDir": "/var/lib/docker", "OperatingSystem": "Docker Desktop"}, (State.UNTOLD,), id="desktop"
+        ),
+    ],
+)
+def test_an_engines_disk_is_looked_at_where_it_is_this_machines(
+    monkeypatch: pytest.MonkeyPatch, info: Mapping[str, str], state: tuple[State, ...]
+) -> None:
+    monkeypatch.setattr(engine, "address", lambda: "unix:///var/run/docker.sock")
+    assert commands._engine_disk(info).state in state  # noqa: SLF001 - one line of many
+    monkeypatch.setattr(engine, "address", lambda: "tcp://build.example:2376")
+    assert commands._engine_disk(info).state is State.UNTOLD  # noqa: SLF001 - as above
+
+
+def test_a_run_that_works_in_the_project_is_no_illness(own: Project) -> None:
+    """It has the work folder for itself. The real probe is the integration tests'."""
+    own.lock()
+    settings = own.settings
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "PATIENCE", 0.05)
+        with busy(settings.workspace, "lock", say=lambda _: None):
+            (check,) = commands._in_a_build(settings)  # noqa: SLF001 - one line of many
+    assert check.state is State.UNTOLD
+    assert "another run still works in" in check.found
+
+
+def test_a_build_is_asked_what_lock_will_ask_there(own: Project) -> None:
+    """The questions reach it as a secret. A folder of this machine is none of them."""
+    own.lock()
+    settings = own.settings
+    answers = [{"status": 200, "head": "pip-25.whl", "date": "", "age": "", "error": ""}]
+    secrets: dict[str, str] = {}
+
+    def bake(call: buildkit.Bake, **_: object) -> None:
+        secrets.update(call.secrets)
+        assert call.timeout == commands.PROBE_TIMEOUT
+        assert "FROM root AS probe-run" in (call.work / "lock.Dockerfile").read_text(encoding="utf-8")
+        (call.work / "probe/answer").mkdir(parents=True)
+        (call.work / "probe/answer/answers").write_text(json.dumps(answers), encoding="utf-8")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buildkit, "bake", bake)
+        checks = list(commands._in_a_build(settings))  # noqa: SLF001 - as above
+    assert [question["url"] for question in json.loads(secrets["questions"])] == [f"{own.machine.index}/simple/pip/"]
+    assert [(check.name, check.state) for check in checks] == [("network in a build", State.WELL)]
