@@ -1,10 +1,10 @@
 """`doctor`: one line for each finding, a remedy where it is not well, and an end to every check."""
 
-import _thread
 import base64
 import http.server
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -22,7 +22,7 @@ import trustme
 from graphs import SOURCE
 from hypothesis import given
 from hypothesis import strategies as st
-from machine import Project
+from machine import INDEX, Project
 
 from pyrlab.adapters import host, process
 from pyrlab.adapters.docker import buildkit, engine
@@ -32,6 +32,8 @@ from pyrlab.model import doctor, reach
 from pyrlab.model.doctor import Check, State
 from pyrlab.model.reach import DEBIAN, PYTHON, Answer, Question, R
 from pyrlab.model.settings import Settings
+from pyrlab.steps import reaching
+from pyrlab.steps.side_by_side import Look, side_by_side
 from pyrlab.steps.workspace import busy
 
 CommandLine = Callable[..., tuple[int, str, str]]
@@ -138,7 +140,7 @@ def test_a_finding_is_one_line(check: Check, state: State, found: str) -> None:
     assert bool(check.remedy) == (state is State.ILL)
 
 
-INDEX = b'<!DOCTYPE html><a href="../../pip-25.whl">pip-25.whl</a>'
+PAGE = b'<!DOCTYPE html><a href="../../pip-25.whl">pip-25.whl</a>'
 PORTAL = b"<!DOCTYPE html><title>Welcome to the hotel</title>"
 
 
@@ -146,7 +148,7 @@ PORTAL = b"<!DOCTYPE html><title>Welcome to the hotel</title>"
     ("kind", "answer", "found"),
     [
         pytest.param(DEBIAN, Answer(200, b"Origin: Debian\nCodename: trixie\n"), "answers", id="release"),
-        pytest.param(PYTHON, Answer(200, INDEX), "answers", id="index"),
+        pytest.param(PYTHON, Answer(200, PAGE), "answers", id="index"),
         pytest.param(R, Answer(200, b"Package: zoo\nVersion: 1\n"), "answers", id="repository"),
         pytest.param(PYTHON, Answer(200, PORTAL), "something else: it may be a sign-in page", id="portal"),
         pytest.param(DEBIAN, Answer(200, b""), "answered with something else", id="empty"),
@@ -250,7 +252,7 @@ class Server:
 
     port: int = 0
     status: int = 200
-    body: bytes = INDEX
+    body: bytes = PAGE
     hangs: threading.Event | None = None
     seen: list[tuple[str, str]] = field(default_factory=list)
 
@@ -305,8 +307,8 @@ def ask(request: pytest.FixtureRequest, load_settings: Callable[..., Settings], 
     def by_host(question: Question, **environment: str) -> Answer:
         settings = load_settings("", XDG_CACHE_HOME=str(tmp_path / "cache"), **environment)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(commands, "WEB_TIMEOUT", 0.3)
-            return commands._ask(settings, question)  # noqa: SLF001 - what the network's line is made of
+            patch.setattr(reaching, "WEB_TIMEOUT", 0.3)
+            return reaching._ask(settings, question)  # noqa: SLF001 - what the network's line is made of
 
     return by_host if request.param == "host" else by_script
 
@@ -314,7 +316,7 @@ def ask(request: pytest.FixtureRequest, load_settings: Callable[..., Settings], 
 @pytest.mark.parametrize(
     ("status", "body", "state"),
     [
-        pytest.param(200, INDEX, State.WELL, id="index"),
+        pytest.param(200, PAGE, State.WELL, id="index"),
         pytest.param(200, PORTAL, State.ILL, id="portal"),
         pytest.param(404, b"", State.ILL, id="not-there"),
         pytest.param(407, b"", State.ILL, id="proxy-user"),
@@ -333,7 +335,7 @@ def test_both_ways_of_asking_say_the_same(ask: Ask, server: Server, status: int,
 
 def test_both_ways_go_by_the_proxy(ask: Ask, server: Server) -> None:
     question = Question(PYTHON, "pip", "http://index.test/pip/", {"HTTP_PROXY": f"http://127.0.0.1:{server.port}"})
-    assert ask(question).head == INDEX
+    assert ask(question).head == PAGE
     assert [path for path, _ in server.seen] == ["http://index.test/pip/"]
 
 
@@ -367,13 +369,13 @@ def test_the_ends_of_certificates_are_read(tmp_path: Path) -> None:
 def test_a_check_that_hangs_is_a_line_like_the_others() -> None:
     never = threading.Event()
     looks = [
-        commands.Look("hangs", lambda: [doctor.well("hangs", str(never.wait(20)))], 0.1),
-        commands.Look("quick", lambda: [doctor.well("quick", "done")], 20),
-        commands.Look("breaks", lambda: [doctor.well("breaks", str({"y": 0}["x"]))], 20),
-        commands.Look("refused", lambda: [doctor.well("refused", Path("/nowhere/x").read_text("utf-8"))], 20),
+        Look("hangs", lambda: [doctor.well("hangs", str(never.wait(20)))], 0.1),
+        Look("quick", lambda: [doctor.well("quick", "done")], 20),
+        Look("breaks", lambda: [doctor.well("breaks", str({"y": 0}["x"]))], 20),
+        Look("refused", lambda: [doctor.well("refused", Path("/nowhere/x").read_text("utf-8"))], 20),
     ]
     start = time.monotonic()
-    checks, overdue = commands.side_by_side(looks)
+    checks, overdue = side_by_side(looks)
     never.set()
     assert time.monotonic() - start < 10
     assert overdue
@@ -402,11 +404,16 @@ def test_an_interrupt_ends_what_a_check_has_started(tmp_path: Path) -> None:
     def press() -> None:
         while not (started.exists() and started.read_text("utf-8")):
             time.sleep(0.01)
-        _thread.interrupt_main()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
+    # A shell's background jobs ignore the signal, and so do the tests if they are one.
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=press, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        commands.side_by_side([commands.Look("program", run, 60)])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            side_by_side([Look("program", run, 60)])
+    finally:
+        signal.signal(signal.SIGINT, own)
     assert ended.is_set()
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text("utf-8")), 0)
@@ -486,12 +493,12 @@ def test_a_healthy_machine_is_well(
     """What needs an engine is told by the real one, in the integration tests."""
     del sick
     monkeypatch.setattr(commands, "_engine", lambda: [doctor.failed("buildx", EngineError("old", remedy="newer"))])
-    monkeypatch.setattr(commands, "_on_the_engine", lambda _: [commands.Look("x", lambda: [doctor.well("x", "y")])])
+    monkeypatch.setattr(commands, "_on_the_engine", lambda _: [Look("x", lambda: [doctor.well("x", "y")])])
     monkeypatch.setattr(commands, "_on_this_machine", lambda _: [])
     status, shown, _ = command_line("doctor")
     assert (status, [line.split()[0] for line in shown.splitlines()]) == (11, ["not", "ok", "not"])
     monkeypatch.setattr(commands, "_engine", lambda: [doctor.well("engine", "z")])
-    monkeypatch.setattr(commands, "_in_a_build", lambda _: [doctor.untold("network", "no lock")])
+    monkeypatch.setattr(reaching, "in_a_build", lambda _: [doctor.untold("network", "no lock")])
     status, shown, said = command_line("doctor")
     assert (status, shown.splitlines()[-1]) == (0, "All is well.")
     assert "error" not in said
@@ -520,9 +527,9 @@ def test_a_run_that_works_in_the_project_is_no_illness(own: Project) -> None:
     own.lock()
     settings = own.settings
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "PATIENCE", 0.05)
+        patch.setattr(reaching, "PATIENCE", 0.05)
         with busy(settings.workspace, "lock", say=lambda _: None):
-            (check,) = commands._in_a_build(settings)  # noqa: SLF001 - one line of many
+            (check,) = reaching.in_a_build(settings)
     assert check.state is State.UNTOLD
     assert "another run still works in" in check.found
 
@@ -536,13 +543,13 @@ def test_a_build_is_asked_what_lock_will_ask_there(own: Project) -> None:
 
     def bake(call: buildkit.Bake, **_: object) -> None:
         secrets.update(call.secrets)
-        assert call.timeout == commands.PROBE_TIMEOUT
+        assert call.timeout == reaching.PROBE_TIMEOUT
         assert "FROM root AS probe-run" in (call.work / "lock.Dockerfile").read_text(encoding="utf-8")
         (call.work / "probe/answer").mkdir(parents=True)
         (call.work / "probe/answer/answers").write_text(json.dumps(answers), encoding="utf-8")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(buildkit, "bake", bake)
-        checks = list(commands._in_a_build(settings))  # noqa: SLF001 - as above
-    assert [question["url"] for question in json.loads(secrets["questions"])] == [f"{own.machine.index}/simple/pip/"]
+        checks = list(reaching.in_a_build(settings))
+    assert [question["url"] for question in json.loads(secrets["questions"])] == [f"{INDEX}/simple/pip/"]
     assert [(check.name, check.state) for check in checks] == [("network in a build", State.WELL)]

@@ -1,6 +1,7 @@
 """Every session tells what it does when it is asked to, and does nothing else."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ from pyrlab.cli.verbs import cli
 CommandLine = Callable[..., tuple[int, str, str]]
 # Sessions that call tools, and not a verb of pyrlab.
 TOOLS = {"lint", "types", "unit", "integration", "tests", "mutants", "relock", "bench"}
+# Its program needs no package, as nothing is installed where it is called.
+BY_ITSELF = {"unbundle"}
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def call(session: Callable[[SimpleNamespace], None], *posargs: str) -> tuple[lis
 def test_each_verb_has_its_session_and_each_session_its_verb(
     sessions: dict[str, Callable[[SimpleNamespace], None]],
 ) -> None:
-    assert set(cli.commands) == set(sessions) - TOOLS
+    assert set(cli.commands) == set(sessions) - TOOLS - BY_ITSELF
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -61,6 +64,8 @@ def test_help_reaches_the_verb_or_shows_what_the_session_does(
         if name in TOOLS:
             assert (ran, len(said)) == ([], 1), name
             assert said[0], name
+        elif name in BY_ITSELF:
+            assert ran == [(sys.executable, "-m", f"pyrlab.cli.{name}", option)], name
         else:
             assert ran == [("python", "-m", "pyrlab", name, option)], name
 

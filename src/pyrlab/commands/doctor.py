@@ -1,57 +1,28 @@
 """`doctor`: whether this machine, its engine and its network will do, before anybody waits for a build that fails."""
 
 import functools
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from docker.errors import DockerException
-from requests import RequestException
-
-from pyrlab.adapters import host, lock_files, process, temporary
-from pyrlab.adapters.debian import archive
+from pyrlab.adapters import host, lock_files, temporary
 from pyrlab.adapters.docker import containers, engine, engine_install
-from pyrlab.adapters.http import THREADS, Web
-from pyrlab.adapters.python.index import root_of
 from pyrlab.adapters.store import Store
-from pyrlab.errors import EngineError, NetworkError, PyrlabError, UsageError
+from pyrlab.errors import EngineError, PyrlabError, UsageError
 from pyrlab.model import doctor, reach
 from pyrlab.model.doctor import Check
-from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.serving import Request
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS
 from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL
-from pyrlab.steps import added, fetch, lab_ports, labs, locking, notebooks
-from pyrlab.steps.question import Below
-from pyrlab.steps.workspace import BusyError, busy
+from pyrlab.steps import added, fetch, lab_ports, labs, locking, notebooks, reaching
+from pyrlab.steps.side_by_side import Look, side_by_side
 
 Say = Callable[[str], None]
-# Seconds that a check may take. The last one may have to fetch and configure the root, the first time.
-LIMIT = 40.0
+# Seconds for what asks from inside a build: it may have to fetch and configure the root, the first time.
 BUILD_LIMIT = 300.0
-PROBE_TIMEOUT = 180.0
-# Seconds to wait for another run in the project, which has its work folder for itself.
-PATIENCE = 3.0
-# Seconds that all checks together get to clean up when they are interrupted.
-REST = 5.0
-# Seconds for a connection, and for each wait for more.
-WEB_TIMEOUT = 15.0
-NETWORK, BUILD_NETWORK = "network", "network in a build"
-
-
-@dataclass(frozen=True)
-class Look:
-    """One thing to look at: what its line is called, what finds it out, and how many seconds that may take."""
-
-    name: str
-    find: Callable[[], Iterable[Check]]
-    limit: float = LIMIT
 
 
 @dataclass(frozen=True)
@@ -72,10 +43,10 @@ def examine(settings: Settings, *, say: Say) -> Found:
     looks = [] if "engine" in blocked else _on_the_engine(settings)
     if not blocked:
         say("asking from here, and from inside a build; the first time that takes a minute")
-        looks.append(Look(BUILD_NETWORK, lambda: _in_a_build(settings), BUILD_LIMIT))
+        looks.append(Look(reaching.BUILD_NETWORK, lambda: reaching.in_a_build(settings), BUILD_LIMIT))
     rest, later = side_by_side([*looks, *_on_this_machine(settings)])
     if blocked:
-        rest.append(doctor.untold(BUILD_NETWORK, "no engine that builds answers"))
+        rest.append(doctor.untold(reaching.BUILD_NETWORK, "no engine that builds answers"))
     return Found((*first, *rest), overdue=late or later)
 
 
@@ -93,54 +64,6 @@ def fix(settings: Settings, *, say: Say) -> None:
         for path in store.left():
             say(f"removing {path}")
         store.sweep()
-
-
-def side_by_side(looks: Sequence[Look]) -> tuple[list[Check], bool]:
-    """Look at several things at once; return the lines in the order of ``looks``, and whether one is still at it."""
-    results: dict[str, list[Check]] = {}
-
-    def run(look: Look) -> None:
-        results[look.name] = _guarded(look)
-
-    threads = {look: threading.Thread(target=run, args=(look,), daemon=True) for look in looks}
-    start = time.monotonic()
-    for thread in threads.values():
-        thread.start()
-    try:
-        for look, thread in threads.items():
-            thread.join(max(0.0, start + look.limit - time.monotonic()))
-    except BaseException:
-        process.end_all()
-        # Those that had a program running now clean up after it.
-        for thread in threads.values():
-            thread.join(REST / len(threads))
-        raise
-    lines, overdue = [], False
-    for look in looks:
-        found = results.get(look.name)
-        if found is None:
-            overdue = True
-            found = [
-                doctor.ill(
-                    look.name,
-                    f"it did not end within {look.limit:g} s",
-                    remedy="find out what hangs: run the same with --debug",
-                )
-            ]
-        lines += found
-    return lines, overdue
-
-
-def _guarded(look: Look) -> list[Check]:
-    """Return a look's lines. Whatever goes wrong is one of them: the others are worth seeing all the same."""
-    try:
-        return list(look.find())
-    except PyrlabError as error:
-        return [doctor.failed(look.name, error)]
-    except (OSError, DockerException, RequestException) as error:
-        return [doctor.untold(look.name, " ".join(str(error).split()))]
-    except Exception as error:  # noqa: BLE001 - as in cli.main, the last net
-        return [doctor.untold(look.name, f"a fault of pyrlab's own: {type(error).__name__}: {error}")]
 
 
 # ---- The engine
@@ -285,7 +208,7 @@ def _on_this_machine(settings: Settings) -> list[Look]:
         Look("certificates", lambda: [_certificates(settings)]),
         Look("locks", lambda: [_locks(settings)]),
         Look("leftovers", lambda: [_leftovers(settings)]),
-        Look(NETWORK, lambda: _from_here(settings)),
+        Look(reaching.NETWORK, lambda: reaching.from_here(settings)),
     ]
 
 
@@ -320,61 +243,3 @@ def _work_folders(settings: Settings) -> list[Path]:
 
 def _stores(settings: Settings) -> list[Store]:
     return [fetch.store_of(settings), Store(settings.cache / "urls")]
-
-
-# ---- The network
-
-
-def _questions(settings: Settings) -> list[reach.Question]:
-    sources = archive.sources_of(settings.suite, settings.apt_sources)
-    return reach.questions(settings, sources, root_of(settings.python_index))
-
-
-def _from_here(settings: Settings) -> Iterator[Check]:
-    asked = [question for question in _questions(settings) if question.is_web]
-    with ThreadPoolExecutor(THREADS) as pool:
-        answers = list(pool.map(lambda question: _ask(settings, question), asked))
-    for question, answer in zip(asked, answers, strict=True):
-        yield reach.judge(NETWORK, question, answer)
-    there = reach.server_time(answers)
-    if there is None:
-        # A wrong clock is why a certificate is refused: then the time is asked without looking at the certificate.
-        there = reach.server_time(_ask(settings, question, verified=False) for question in asked)
-    if there is None:
-        yield doctor.untold("clock", "no server told the time")
-    else:
-        yield doctor.clock("clock", "the servers", datetime.now(UTC), there)
-
-
-def _ask(settings: Settings, question: reach.Question, *, verified: bool = True) -> reach.Answer:
-    skipped = () if verified and question.verified else (question.host, question.host.partition(":")[0])
-    web = Web(
-        settings.cache,
-        ca_file=settings.ca_file,
-        proxies=question.proxies,
-        unverified_hosts=skipped,
-        timeout=WEB_TIMEOUT,
-    )
-    try:
-        look = web.look(question.url, agent=fetch.AGENT, accept="application/vnd.pypi.simple.v1+json, */*;q=0.5")
-    except NetworkError as error:
-        return reach.Answer(error=str(error))
-    return reach.Answer(look.status, look.head, look.date, look.age)
-
-
-def _in_a_build(settings: Settings) -> Iterator[Check]:
-    """Ask what lock's steps will ask, from a step like theirs: R repositories are read by this machine only."""
-    asked = [question for question in _questions(settings) if question.is_web and question.kind != reach.R]
-    debs = lock_files.read_earlier(settings, warn=lambda _: None).debs
-    if debs is None or debs.suite != settings.suite:
-        yield doctor.untold(BUILD_NETWORK, f"a build needs a root, and there is no debs.lock for {settings.suite}")
-        return
-    below = Below(settings, debs.sections[ROOT], debs.architecture)
-    try:
-        with busy(settings.workspace, "doctor", say=lambda _: None, timeout=PATIENCE):
-            text = below.probe(reach.request(asked), timeout=PROBE_TIMEOUT, say=lambda _: None)
-    except BusyError as error:
-        yield doctor.untold(BUILD_NETWORK, str(error), remedy=error.remedy)
-        return
-    for question, answer in zip(asked, reach.parse_answers(text), strict=True):
-        yield reach.judge(BUILD_NETWORK, question, answer)

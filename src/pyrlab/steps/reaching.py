@@ -1,0 +1,85 @@
+"""Whether the servers that a project's locks need answer: from this machine, and from inside a build."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from pyrlab.adapters import lock_files
+from pyrlab.adapters.debian import archive
+from pyrlab.adapters.http import THREADS, Web
+from pyrlab.adapters.python.index import root_of
+from pyrlab.errors import NetworkError
+from pyrlab.model import doctor, reach
+from pyrlab.model.doctor import Check
+from pyrlab.model.locks.debs import ROOT
+from pyrlab.model.settings import Settings
+from pyrlab.steps import fetch
+from pyrlab.steps.question import Below
+from pyrlab.steps.workspace import BusyError, busy
+
+# Seconds that the step in a build may take. It may have to fetch and configure the root, the first time.
+PROBE_TIMEOUT = 180.0
+# Seconds to wait for another run in the project, which has its work folder for itself.
+PATIENCE = 3.0
+# Seconds for a connection, and for each wait for more.
+WEB_TIMEOUT = 15.0
+NETWORK, BUILD_NETWORK = "network", "network in a build"
+
+
+def _questions(settings: Settings) -> list[reach.Question]:
+    sources = archive.sources_of(settings.suite, settings.apt_sources)
+    return reach.questions(settings, sources, root_of(settings.python_index))
+
+
+def from_here(settings: Settings) -> Iterator[Check]:
+    """Yield a line for each server that this machine asks, and one for the clock, by what the servers say."""
+    asked = [question for question in _questions(settings) if question.is_web]
+    with ThreadPoolExecutor(THREADS) as pool:
+        answers = list(pool.map(lambda question: _ask(settings, question), asked))
+    for question, answer in zip(asked, answers, strict=True):
+        yield reach.judge(NETWORK, question, answer)
+    there = reach.server_time(answers)
+    if there is None:
+        # A wrong clock is why a certificate is refused: then the time is asked without looking at the certificate.
+        there = reach.server_time(_ask(settings, question, verified=False) for question in asked)
+    if there is None:
+        yield doctor.untold("clock", "no server told the time")
+    else:
+        yield doctor.clock("clock", "the servers", datetime.now(UTC), there)
+
+
+def _ask(settings: Settings, question: reach.Question, *, verified: bool = True) -> reach.Answer:
+    skipped = () if verified and question.verified else (question.host, question.host.partition(":")[0])
+    web = Web(
+        settings.cache,
+        ca_file=settings.ca_file,
+        proxies=question.proxies,
+        unverified_hosts=skipped,
+        timeout=WEB_TIMEOUT,
+    )
+    try:
+        look = web.look(question.url, agent=fetch.AGENT, accept="application/vnd.pypi.simple.v1+json, */*;q=0.5")
+    except NetworkError as error:
+        return reach.Answer(error=str(error))
+    return reach.Answer(look.status, look.head, look.date, look.age)
+
+
+def in_a_build(settings: Settings) -> Iterator[Check]:
+    """Yield a line for each server that lock's steps will ask, asked from a step like theirs.
+
+    R repositories are read by this machine only.
+    """
+    asked = [question for question in _questions(settings) if question.is_web and question.kind != reach.R]
+    debs = lock_files.read_earlier(settings, warn=lambda _: None).debs
+    if debs is None or debs.suite != settings.suite:
+        yield doctor.untold(BUILD_NETWORK, f"a build needs a root, and there is no debs.lock for {settings.suite}")
+        return
+    below = Below(settings, debs.sections[ROOT], debs.architecture)
+    try:
+        with busy(settings.workspace, "doctor", say=lambda _: None, timeout=PATIENCE):
+            text = below.probe(reach.request(asked), timeout=PROBE_TIMEOUT, say=lambda _: None)
+    except BusyError as error:
+        yield doctor.untold(BUILD_NETWORK, str(error), remedy=error.remedy)
+        return
+    for question, answer in zip(asked, reach.parse_answers(text), strict=True):
+        yield reach.judge(BUILD_NETWORK, question, answer)
