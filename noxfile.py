@@ -257,7 +257,7 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Run the quick tests: no Docker, no network. What follows `--` goes to pytest: `-- -k workspace`."""
     toolkit(session)
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", "tests/unit", "-n", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session

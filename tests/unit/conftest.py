@@ -1,5 +1,6 @@
 """Small projects for the unit tests, made on the spot: lists, settings, and a machine on which no program runs."""
 
+import gc
 import os
 import signal
 import sys
@@ -42,11 +43,19 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "unit"))
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what is there by now: it would look through all of it time and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def disk_in_time() -> Iterator[None]:
     """Let nobody wait for the disk: no test cuts the power, and a disk that others use takes seconds to be sure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        for name, value in {"COUNT": "1", "KEY_0": "core.fsync", "VALUE_0": "none"}.items():
+            patch.setenv(f"GIT_CONFIG_{name}", value)
         yield
 
 
@@ -114,10 +123,9 @@ def load_settings(project: Path, no_programs: None) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """Run a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
-    with running(tmp_path / "machine", monkeypatch) as found:
-        yield found
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Return a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
+    return running(tmp_path / "machine", monkeypatch)
 
 
 @pytest.fixture

@@ -39,16 +39,20 @@ def deb(folder: Path, name: str, *entries: tuple[tarfile.TarInfo, bytes], versio
     """Write a .deb that holds these members, and return its path; ``fields`` are more of what it says of itself."""
     lines = {"Package": name, "Version": version, "Architecture": "all", **fields}
     control = tar_of(entry("./control", "".join(f"{key}: {value}\n" for key, value in lines.items()).encode()))
-    content = ar(
-        {
-            "debian-binary": b"2.0\n",
-            "control.tar.gz": gzip.compress(control, mtime=0),
-            "data.tar.xz": lzma.compress(tar_of(*entries)),
-        }
-    )
     path = folder / f"{name}_{version}_all.deb"
-    path.write_bytes(content)
+    path.write_bytes(_packed(control, tar_of(*entries)))
     return path
+
+
+@cache
+def _packed(control: bytes, data: bytes) -> bytes:
+    """Return a .deb of these two tars. Many tests make the same ones, and packing is what takes the time."""
+    members = {
+        "debian-binary": b"2.0\n",
+        "control.tar.gz": gzip.compress(control, mtime=0),
+        "data.tar.xz": lzma.compress(data),
+    }
+    return ar(members)
 
 
 def tar_of(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:

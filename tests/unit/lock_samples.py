@@ -1,5 +1,7 @@
 """Locks for the unit tests: strategies that draw whole ones, and small ones that a test can read."""
 
+import operator
+import string
 from dataclasses import replace
 
 from hypothesis import strategies as st
@@ -16,8 +18,27 @@ def never(text: str) -> None:
 
 
 SECTIONS = ("root", "pyrlab-base", "rlab-base")
+LOWER, DIGITS = string.ascii_lowercase, string.digits
 HASHES = st.integers(0, 2**256 - 1).map("{:064x}".format)
 SIZES = st.integers(1, 10**10)
+
+
+def words(first: str, others: str, least: int, most: int) -> st.SearchStrategy[str]:
+    """Return a strategy of words: one character of ``first``, and ``least`` to ``most`` of ``others``.
+
+    ``st.from_regex`` could say it shorter, and takes ten times as long, character by character.
+    """
+    return st.builds(operator.add, st.sampled_from(first), st.text(others, min_size=least, max_size=most))
+
+
+DEB_VERSIONS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from([*[""] * 10, *(f"{epoch}:" for epoch in DIGITS)]),
+    words(DIGITS, f"{DIGITS}{LOWER}.+~", 0, 6),
+    st.text(DIGITS, max_size=2).map(lambda revision: f"-{revision}" if revision else ""),
+)
+FOLDERS = st.text(LOWER, max_size=4).map(lambda word: f"pool/main/{word[0]}/{word[1:]}/" if len(word) > 1 else "")
+DEB_PATHS = st.builds("{}{}.deb".format, FOLDERS, words(f"{LOWER}{DIGITS}+_%~-", f"{LOWER}{DIGITS}+_%~.-", 1, 9))
 
 
 def deb_pins(names: st.SearchStrategy[str]) -> st.SearchStrategy[DebPin]:
@@ -25,16 +46,16 @@ def deb_pins(names: st.SearchStrategy[str]) -> st.SearchStrategy[DebPin]:
     return st.builds(
         DebPin,
         name=names,
-        version=st.from_regex(r"([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9]{1,2})?", fullmatch=True),
+        version=DEB_VERSIONS,
         architecture=st.sampled_from(["all", "amd64"]),
         sha256=HASHES,
         size=SIZES,
-        path=st.from_regex(r"(pool/main/[a-z]/[a-z]{1,3}/)?[a-z0-9+_%~-][a-z0-9+_%~.-]{1,9}\.deb", fullmatch=True),
+        path=DEB_PATHS,
         requested=st.booleans(),
     )
 
 
-DEB_PINS = deb_pins(st.from_regex(r"[a-z][a-z0-9+.-]{1,6}", fullmatch=True))
+DEB_PINS = deb_pins(words(LOWER, f"{LOWER}{DIGITS}+.-", 1, 6))
 
 
 @st.composite
@@ -53,7 +74,12 @@ def debs_locks(draw: st.DrawFn) -> DebsLock:
 
 
 PYTHON_NAMES = ("attrs", "bleach", "comm", "debugpy", "executing", "via", "viable", "zope-interface")
-PYTHON_VERSIONS = st.from_regex(r"[0-9]{1,2}(\.[0-9]){0,2}(rc1|\.post2|\+cpu)?", fullmatch=True)
+PYTHON_VERSIONS = st.builds(
+    "{}{}{}".format,
+    words(DIGITS, DIGITS, 0, 1),
+    st.text(DIGITS, max_size=2).map(lambda parts: "".join(f".{part}" for part in parts)),
+    st.sampled_from(["", "rc1", ".post2", "+cpu"]),
+)
 MARKERS = st.sampled_from(["", 'python_version < "3.13"', 'sys_platform == "linux" and extra == "a"'])
 
 
@@ -88,7 +114,12 @@ def python_locks(draw: st.DrawFn) -> PythonLock:
 
 
 R_NAMES = ("IRkernel", "Rcpp", "data.table", "repr", "uuid", "zoo")
-R_VERSIONS = st.from_regex(r"[0-9]{1,2}([.-][0-9]){1,3}", fullmatch=True)
+R_VERSIONS = st.builds(
+    lambda first, signs, others: first + "".join(map(operator.add, signs, others)),
+    words(DIGITS, DIGITS, 0, 1),
+    st.text(".-", min_size=3, max_size=3),
+    st.text(DIGITS, min_size=1, max_size=3),
+)
 DEPENDENCIES = st.builds(
     lambda name, bound: Dependency(name, *bound),
     st.sampled_from([*R_NAMES, "R"]),
@@ -97,7 +128,11 @@ DEPENDENCIES = st.builds(
 R_FILES = st.builds(
     RFile,
     kind=st.sampled_from(["source", "binary"]),
-    path=st.from_regex(r"(src|bin)/[A-Za-z0-9_-][A-Za-z0-9._-]{0,11}", fullmatch=True),
+    path=st.builds(
+        "{}/{}".format,
+        st.sampled_from(["src", "bin"]),
+        words(f"{string.ascii_letters}{DIGITS}_-", f"{string.ascii_letters}{DIGITS}._-", 0, 11),
+    ),
     sha256=HASHES,
 )
 LIBRARIES = st.sets(st.sampled_from(["libc6", "libstdc++6", "libcurl4t64"])).map(sorted).map(tuple)
@@ -114,7 +149,13 @@ R_PINS = st.one_of(
         RPin,
         name=st.sampled_from(R_NAMES),
         repository=st.just("debian"),
-        deb=deb_pins(st.from_regex(r"r-(cran|bioc)-[a-z0-9]{1,6}", fullmatch=True)),
+        deb=deb_pins(
+            st.builds(
+                "r-{}-{}".format,
+                st.sampled_from(["cran", "bioc"]),
+                words(f"{LOWER}{DIGITS}", f"{LOWER}{DIGITS}", 0, 5),
+            )
+        ),
         **COMMON,
     ),
     st.builds(

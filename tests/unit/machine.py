@@ -18,15 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import debian_archives
 import pytest
 from debian_archives import entry, tar_of
 from docker.errors import ImageNotFound
 from graphs import SOURCE
-from index_server import serve
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine
@@ -59,6 +62,8 @@ UNSOLVABLE = (
     "  cause: Because only {0}<1 is available and you require {1}, we can conclude that your requirements are "
     "unsatisfiable.\n"
 )
+# Nobody listens there.
+INDEX = "http://127.0.0.1:1"
 WHEELS = ("ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip", "setuptools")
 
 
@@ -76,7 +81,7 @@ class Question:
 
 @dataclass
 class Machine:
-    """Archives in ``folder``, with the one suite ``suite``, a Python index at ``index``, and an engine.
+    """Archives in ``folder``, with the one suite ``suite``, a Python index at INDEX, and an engine.
 
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
@@ -85,7 +90,6 @@ class Machine:
     """
 
     folder: Path
-    index: str
     suite: str = "trixie"
     architecture: str = "amd64"
     origin: str = ""
@@ -102,6 +106,7 @@ class Machine:
     _stanzas: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     _files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _r: list[str] = field(default_factory=list)
+    _is_busy: bool = False
 
     @property
     def archive(self) -> Path:
@@ -115,14 +120,25 @@ class Machine:
 
     def stock(self) -> None:
         """Put what each project gets into the archives."""
-        for name, version in DEBS.items():
-            fields = {"Essential": "yes"} if name in {"base-files", "libc6"} else {}
-            self.add_deb(name, version, **fields)
-        self.add_r_deb("IRkernel", "1.3.2", "repr")
-        self.add_r_deb("repr", "1.1.7")
-        for name in WHEELS:
-            self.add_wheel(name)
-        self.publish_r()
+        with self.at_once():
+            for name, version in DEBS.items():
+                fields = {"Essential": "yes"} if name in {"base-files", "libc6"} else {}
+                self.add_deb(name, version, **fields)
+            self.add_r_deb("IRkernel", "1.3.2", "repr")
+            self.add_r_deb("repr", "1.1.7")
+            for name in WHEELS:
+                self.add_wheel(name)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Write the indexes once, when all within the ``with`` is in the archives."""
+        self._is_busy = True
+        try:
+            yield
+        finally:
+            self._is_busy = False
+            self._publish()
+            self.publish_r()
 
     # ---- Debian
 
@@ -183,6 +199,8 @@ class Machine:
         self._publish()
 
     def _publish(self) -> None:
+        if self._is_busy:
+            return
         folder = self.archive / f"dists/{self.suite}"
         packages = folder / f"main/binary-{self.architecture}/Packages"
         packages.parent.mkdir(parents=True, exist_ok=True)
@@ -259,7 +277,20 @@ class Machine:
 
     def publish_r(self) -> None:
         """Write the R repository's index."""
+        if self._is_busy:
+            return
         _write(self.cran / "src/contrib/PACKAGES", "\n".join(self._r).encode())
+
+    def answer(self, adapter: HTTPAdapter, request: PreparedRequest) -> Response:
+        """Take the place of what sends a request of requests: the index is the only server there is."""
+        url = str(request.url)
+        assert url.startswith(f"{INDEX}/"), url
+        file = self.folder / "index" / urlsplit(url).path.lstrip("/")
+        if url.endswith("/"):
+            file /= "index.html"
+        status, body = (200, file.read_bytes()) if file.is_file() else (404, b"")
+        raw = HTTPResponse(io.BytesIO(body), {"Content-Length": str(len(body))}, status, preload_content=False)
+        return adapter.build_response(request, raw)
 
     # ---- Docker
 
@@ -380,17 +411,16 @@ class Machine:
         return PythonPin(name, version, "", hashes, tuple(sorted(via)))
 
 
-@contextlib.contextmanager
-def running(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """Run a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
+def running(folder: Path, patch: pytest.MonkeyPatch) -> Machine:
+    """Return a machine whose archives have what each project gets, in place of BuildKit, Docker and the network."""
     patch.setenv("NETRC", "/dev/null")
-    with serve(folder / "index") as index:
-        machine = Machine(folder, index.url)
-        machine.stock()
-        patch.setattr(process, "run", machine.run)
-        patch.setattr(engine, "find", lambda: SimpleNamespace(architecture=machine.architecture))
-        patch.setattr(engine, "client", lambda: SimpleNamespace(images=machine))
-        yield machine
+    machine = Machine(folder)
+    machine.stock()
+    patch.setattr(process, "run", machine.run)
+    patch.setattr(engine, "find", lambda: SimpleNamespace(architecture=machine.architecture))
+    patch.setattr(engine, "client", lambda: SimpleNamespace(images=machine))
+    patch.setattr(HTTPAdapter, "send", lambda adapter, request, **_: machine.answer(adapter, request))
+    return machine
 
 
 @dataclass(frozen=True)
@@ -517,7 +547,7 @@ def settings_text(machine: Machine, *, repositories: Sequence[str] = ("debian",)
 apt_sources = ["deb [trusted=yes] {machine.archive.as_uri()} {machine.suite} main"]
 check_valid_until = "no"
 [network]
-python_index = "{machine.index}/simple"
+python_index = "{INDEX}/simple"
 [r]
 repositories = {names}
 """

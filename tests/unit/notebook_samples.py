@@ -76,6 +76,8 @@ def png(
 
 def filtered(kind: int, line: bytes, above: bytes) -> bytes:
     """Filter a row of RGB pixels, as the specification of PNG says."""
+    if kind == 0:
+        return line
     out = []
     for place, value in enumerate(line):
         left = line[place - 3] if place >= 3 else 0

@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from functools import cache
 
 from notebook_samples import cell, notebook, plot, png, shown, stdout
 
@@ -22,6 +23,7 @@ HEAD = (
 )
 
 
+@cache
 def curve(phase: float, size: int = 160) -> bytes:
     """Draw a sine on white."""
     heights = [round(size / 4 * (1 + 0.8 * math.sin(phase + x / 12))) for x in range(2 * size)]

@@ -65,7 +65,13 @@ def test_smoke_tests_run_in_a_folder_of_any_name(project: Path, name: str) -> No
     done = subprocess.run(
         [sys.executable, "-m", "pyrlab", "smoke", "--", "-q"],
         cwd=folder,
-        env={**os.environ, "HOME": str(project), "PYTHONPATH": str(SOURCE / "src")},
+        env={
+            **os.environ,
+            "HOME": str(project),
+            "PYTHONPATH": str(SOURCE / "src"),
+            # What else is installed has no say in this.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         timeout=60,

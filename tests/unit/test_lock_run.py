@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from machine import DEBS, Project
+from machine import DEBS, INDEX, Project
 
 from pyrlab.adapters.docker import buildkit
 from pyrlab.errors import HashMismatchError, ListError, NetworkError, PyrlabError, StaleLockError, UsageError
@@ -330,7 +330,7 @@ def test_a_question_sees_the_network_settings_as_secrets(own: Project) -> None:
     targets, secrets = own.machine.bakes[0]
     assert secrets["ca"] == "certificates"
     assert own.machine.archive.as_uri() in secrets["sources"]
-    assert f'url = "{own.machine.index}/simple"' in secrets["uv"]
+    assert f'url = "{INDEX}/simple"' in secrets["uv"]
     assert list(targets) == ["lock-debs"]
     bake = next(command for command in own.machine.commands if "bake" in command)
     assert "host-network.yaml" in bake

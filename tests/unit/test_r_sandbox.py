@@ -358,13 +358,20 @@ def at_once(words: list[str]) -> int:
     return most
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_as_many_programs_run_as_there_are_tokens(build: Build, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "seconds"),
+    # One after the other takes the sum; those that are to meet need some time for it.
+    [pytest.param(1, "0.05", id="1"), pytest.param(3, "0.15", id="3")],
+)
+def test_as_many_programs_run_as_there_are_tokens(
+    build: Build, monkeypatch: pytest.MonkeyPatch, count: int, seconds: str
+) -> None:
     """Of all packages together; what one does not need, another has."""
+    makes = MAKES.replace("0.15", seconds)
     monkeypatch.setattr(jobs, "bounded", lambda wanted: wanted)
     (build.folder / "log").touch()
     (build.folder / "log").chmod(0o666)
-    assert build.run(*(build.hostile(name, MAKES) for name in "bcd"), options=[f"--jobs={count}"])[0] == 0
+    assert build.run(*(build.hostile(name, makes) for name in "bcd"), options=[f"--jobs={count}"])[0] == 0
     words = (build.folder / "log").read_text(encoding="utf-8").split()
     assert len(words) == 3 * 6 * 2
     assert at_once(words) == count

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,23 +29,30 @@ BOUNDS = st.sampled_from(
 )
 GATES = st.sampled_from([(), (), (), (Dependency("R", ">=", "4.0"),), (Dependency("methods", ">=", "4.6"),)])
 
+# What a package wants, by how many others there are: which of them. A strategy is made once, as making one takes longer
+# than drawing from it.
+NOTHING: st.SearchStrategy[list[int]] = st.just([])
+WANTED = [NOTHING, *(st.lists(st.sampled_from(range(count)), max_size=3, unique=True) for count in range(1, 13))]
+AVAILABLE = st.lists(st.sampled_from(VERSIONS), max_size=3, unique=True)
+ORDERS = {size: st.permutations([f"p{letter}" for letter in "abcdefghijkl"[:size]]) for size in (4, 12)}
+# An empty list is a question, too; but there is little to get wrong.
+FEWEST = st.sampled_from([1, 1, 1, 2, 0])
+REPOSITORIES = st.sampled_from(["", "", "", "first", "second"])
 
-@st.composite
-def records(draw: st.DrawFn, name: str, version: str, others: Sequence[str]) -> Record:
-    """Return one version of a package that wants some of ``others``."""
-    wanted = draw(st.lists(st.sampled_from(others), max_size=3, unique=True)) if others else []
+
+def drawn_record(draw: st.DrawFn, name: str, version: str, others: Sequence[str]) -> Record:
+    """Draw one version of a package that wants some of ``others``."""
+    wanted = [others[number] for number in draw(WANTED[len(others)])]
     dependencies = tuple(sorted(Dependency(one, *draw(BOUNDS)) for one in wanted))
     return Record(name, RVersion.parse(version), f"{name}_{version}.tar.gz", dependencies, gates=draw(GATES))
 
 
-@st.composite
-def shelves(draw: st.DrawFn, name: str, packages: Sequence[str], *, archive: bool) -> Shelf:
-    """Return a repository with some of ``packages``; with ``archive``, all but the newest versions are old."""
+def drawn_shelf(draw: st.DrawFn, name: str, packages: Sequence[str], *, archive: bool) -> Shelf:
+    """Draw a repository with some of ``packages``; with ``archive``, all but the newest versions are old."""
     current, old = {}, {}
     for number, package in enumerate(packages):
-        versions = draw(st.lists(st.sampled_from(VERSIONS), max_size=3, unique=True))
         # Only later packages, so that no ring comes up: those have a test of their own.
-        found = [draw(records(package, version, packages[number + 1 :])) for version in versions]
+        found = [drawn_record(draw, package, version, packages[number + 1 :]) for version in draw(AVAILABLE)]
         found.sort(key=lambda one: one.version, reverse=True)
         kept = found[:1] if archive else found
         if kept:
@@ -55,13 +63,13 @@ def shelves(draw: st.DrawFn, name: str, packages: Sequence[str], *, archive: boo
 @st.composite
 def questions(draw: st.DrawFn, *, size: int, archive: bool) -> tuple[list[RRequest], Universe]:
     """Return a list and the two repositories that it is asked of."""
-    packages = draw(st.permutations([f"p{letter}" for letter in "abcdefghijkl"[:size]]))
-    sources = [draw(shelves(name, packages, archive=archive)) for name in ("first", "second")]
+    packages = draw(ORDERS[size])
+    sources = [drawn_shelf(draw, name, packages, archive=archive) for name in ("first", "second")]
     known = sorted({name for source in sources for name in source.names})
-    names = draw(st.lists(st.sampled_from(known), max_size=4)) if known else []
+    listed = draw(st.lists(st.sampled_from(known), min_size=draw(FEWEST), max_size=4)) if known else []
     requests = [
-        RRequest(name, *draw(BOUNDS), f"r_packages.txt:{line}", draw(st.sampled_from(["", "", "", "first", "second"])))
-        for line, name in enumerate(names, start=1)
+        RRequest(name, *draw(BOUNDS), f"r_packages.txt:{line}", draw(REPOSITORIES))
+        for line, name in enumerate(listed, start=1)
     ]
     return requests, Universe(R, sources)
 
@@ -69,6 +77,7 @@ def questions(draw: st.DrawFn, *, size: int, archive: bool) -> tuple[list[RReque
 SMALL = questions(size=4, archive=False)
 LARGE = questions(size=12, archive=True)
 Question = tuple[list[RRequest], Universe]
+Thing = TypeVar("Thing")
 
 
 @given(question=LARGE)
@@ -107,7 +116,7 @@ def test_order_changes_nothing(question: Question, data: st.DataObject) -> None:
     requests, universe = question
     others = [shuffled(source, data) for source in universe.sources if isinstance(source, Shelf)]
     expected = answer(requests, universe)
-    found = answer(data.draw(st.permutations(requests)), replace(universe, sources=others))
+    found = answer(permuted(requests, data), replace(universe, sources=others))
     if isinstance(expected, Solution):
         assert versions(found) == versions(expected)
     else:
@@ -226,10 +235,15 @@ def shuffled(shelf: Shelf, data: st.DataObject) -> Shelf:
     def mixed(shelved: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
         return {
             name: [
-                replace(one, dependencies=tuple(data.draw(st.permutations(one.dependencies))))
-                for one in data.draw(st.permutations(shelved[name]))
+                replace(one, dependencies=tuple(permuted(one.dependencies, data)))
+                for one in permuted(shelved[name], data)
             ]
-            for name in data.draw(st.permutations(sorted(shelved)))
+            for name in permuted(sorted(shelved), data)
         }
 
     return Shelf(shelf.name, mixed(shelf.current), mixed(shelf.old))
+
+
+def permuted(found: Sequence[Thing], data: st.DataObject) -> Sequence[Thing]:
+    """Draw another order."""
+    return data.draw(st.permutations(found)) if len(found) > 1 else found

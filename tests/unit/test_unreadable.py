@@ -2,30 +2,55 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from graphs import SOURCE
 
-# Enough for pyrlab, and soon full of what a device without an end gives.
-MEMORY = 2**31
+Run = Callable[..., tuple[int, str]]
+# What reading takes more than this process has, in bytes: a device without an end is soon beyond it. And in seconds.
+MEMORY, PATIENCE = 2**30, 10.0
 
 
-def pyrlab(project: Path, *arguments: str, streams: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run pyrlab as a program, as something may wait or take all memory; ``streams`` are a shell's redirections."""
-    words = " ".join([sys.executable, "-m", "pyrlab", *arguments])
-    return subprocess.run(
-        ["/bin/sh", "-c", f"exec {words} {streams}"],
-        cwd=project,
-        env={**os.environ, "HOME": str(project), "PYTHONPATH": str(SOURCE / "src")},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+class WaitsError(Exception):
+    """A run waits for what will never come."""
+
+
+@pytest.fixture
+def limits() -> Iterator[None]:
+    """Let what waits, or takes all memory, be an error: without these limits nobody would hear of it."""
+
+    def end(*_: object) -> None:
+        raise WaitsError
+
+    size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, before[1]))
+    handler = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, handler)
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.fixture
+def run(
+    project: Path, limits: None, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., tuple[int, str, str]]
+) -> Run:
+    """Return a runner of pyrlab in the project: status and messages."""
+    del limits
+    monkeypatch.chdir(project)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        status, _, said = command_line(*arguments)
+        return status, said
+
+    return call
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
@@ -39,7 +64,7 @@ def pyrlab(project: Path, *arguments: str, streams: str = "") -> "subprocess.Com
     ],
 )
 def test_what_is_no_regular_file_is_said_at_once(
-    project: Path, name: str, verb: list[str], status: int, kind: str
+    project: Path, run: Run, name: str, verb: list[str], status: int, kind: str
 ) -> None:
     """Reading a pipe waits for a writer, and /dev/zero has no end."""
     path = project / name
@@ -48,24 +73,24 @@ def test_what_is_no_regular_file_is_said_at_once(
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    ended = pyrlab(project, *verb)
-    message, remedy = ended.stderr.splitlines()
-    assert (ended.returncode, message) == (status, f"error: {name} cannot be read: it is not a regular file")
+    ended, said = run(*verb)
+    message, remedy = said.splitlines()
+    assert (ended, message) == (status, f"error: {name} cannot be read: it is not a regular file")
     assert remedy.startswith(("  try: make it a file that you can read", "  try: restore it from version control"))
 
 
-def test_a_pipe_that_is_called_like_a_lock_is_none_of_ours(project: Path) -> None:
+def test_a_pipe_that_is_called_like_a_lock_is_none_of_ours(project: Path, run: Run) -> None:
     """`lock` looks at all locks before it starts; this one belongs to somebody else."""
     os.mkfifo(project / "other.lock")
     (project / "requirements.in").write_text("!", encoding="utf-8")
-    assert "requirements.in:1" in pyrlab(project, "lock").stderr
+    assert "requirements.in:1" in run("lock")[1]
 
 
-def test_an_image_graph_that_is_no_text_is_said(project: Path) -> None:
+def test_an_image_graph_that_is_no_text_is_said(project: Path, run: Run) -> None:
     (project / "docker/images.toml").write_bytes("[root]".encode("utf-16"))
-    ended = pyrlab(project, "lock")
-    message, remedy = ended.stderr.splitlines()
-    assert (ended.returncode, remedy) == (
+    status, said = run("lock")
+    message, remedy = said.splitlines()
+    assert (status, remedy) == (
         2,
         "  try: restore it from version control: git checkout -- docker/images.toml",
     )
@@ -74,7 +99,20 @@ def test_an_image_graph_that_is_no_text_is_said(project: Path) -> None:
 
 def test_nobody_need_listen(project: Path) -> None:
     """After `>&-` there is no stream to write to: what fails says so all the same, and what works works."""
-    silent = pyrlab(project, "lock", "--check", streams=">&-")
+
+    def pyrlab(*arguments: str, streams: str) -> "subprocess.CompletedProcess[str]":
+        words = " ".join([sys.executable, "-m", "pyrlab", *arguments])
+        return subprocess.run(
+            ["/bin/sh", "-c", f"exec {words} {streams}"],
+            cwd=project,
+            env={**os.environ, "HOME": str(project), "PYTHONPATH": str(SOURCE / "src")},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    silent = pyrlab("lock", "--check", streams=">&-")
     assert (silent.returncode, silent.stderr.splitlines()[0]) == (4, "error: there is no debs.lock")
-    assert pyrlab(project, "lock", "--check", streams=">&- 2>&-").returncode == 4
-    assert pyrlab(project, "--help", streams=">&-").returncode == 0
+    assert pyrlab("lock", "--check", streams=">&- 2>&-").returncode == 4
+    assert pyrlab("--help", streams=">&-").returncode == 0

@@ -118,22 +118,24 @@ NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 @pytest.fixture
 def lab(own: Project) -> Project:
     """Return a project that is locked and built, all of whose packages have a newer version since."""
-    machine = own.machine
-    for name in NAMES:
-        machine.add_wheel(name)
-    machine.add_deb("editor", "1")
-    machine.add_r_deb("zoo", "1.8.12")
+    publish(own.machine, "1.0", "1", "1.8.12")
     own.write("requirements.in", *NAMES)
     own.write("base_debs.txt", "editor")
     own.write("r_packages.txt", "zoo")
     own.lock()
     build(own.settings, (), locked=True, say=own.said.append, warn=lambda _: None)
-    for name in NAMES:
-        machine.add_wheel(name, "2.0")
-    machine.add_deb("editor", "2")
-    machine.add_r_deb("zoo", "1.8.14")
-    machine.bakes.clear()
+    publish(own.machine, "2.0", "2", "1.8.14")
+    own.machine.bakes.clear()
     return own
+
+
+def publish(machine: Machine, of_python: str, of_debian: str, of_r: str) -> None:
+    """Put all packages into the archives in these versions."""
+    with machine.at_once():
+        for name in NAMES:
+            machine.add_wheel(name, of_python)
+        machine.add_deb("editor", of_debian)
+        machine.add_r_deb("zoo", of_r)
 
 
 def run(lab: Project, *kinds: str, dry_run: bool = False, packages: str = "") -> Upgrade:

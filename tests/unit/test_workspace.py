@@ -8,8 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import filelock
@@ -129,46 +132,62 @@ def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path: Path) -> None
     assert left == sorted([".gitignore", f".tmp-{os.getpid()}-abc", "tmp-folder"])
 
 
-def hold(project: Path, seconds: float) -> None:
-    """Hold a workspace, in a process of its own."""
+def hold(project: Path, line: Connection) -> None:
+    """Hold a workspace, in a process of its own, until it is told that it is enough."""
     with busy(workspace(project), "build", say=lambda _: None):
-        (project / "held").touch()
-        time.sleep(seconds)
+        line.send("held")
+        assert line.recv() == "enough"
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another run, which holds the workspace until it has been told that it is enough."""
+
+    process: BaseProcess
+    line: Connection
+
+    def end(self) -> None:
+        """Let it end, which it does well."""
+        self.line.send("enough")
+        self.process.join(30)
+        assert self.process.exitcode == 0
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> "Callable[[float], multiprocessing.process.BaseProcess]":
-    """Return a starter of another run, which holds the workspace for some seconds."""
+def other(tmp_path: Path) -> Iterator[Other]:
+    """Start another run."""
+    context = multiprocessing.get_context("spawn")
+    # Not an event, which cannot be set any more when who waits for it is killed.
+    ours, its = context.Pipe()
+    process = context.Process(target=hold, args=(tmp_path, its))
+    process.start()
+    its.close()
+    with ours:
+        assert ours.poll(30)
+        assert ours.recv() == "held"
+        yield Other(process, ours)
+    process.join(30)
 
-    def start(seconds: float) -> multiprocessing.process.BaseProcess:
-        other = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path, seconds))
-        other.start()
-        while not (tmp_path / "held").exists():
-            time.sleep(0.01)
-        return other
 
-    return start
-
-
-def test_who_waits_says_once_for_whom(
-    tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]"
-) -> None:
+def test_who_waits_says_once_for_whom(tmp_path: Path, other: Other) -> None:
     """What the other one does, since when, and its process."""
-    other = holder(1.0)
     said: list[str] = []
-    with busy(workspace(tmp_path), "lock", say=said.append, timeout=30):
-        other.join(timeout=5)
-        assert other.exitcode == 0
+
+    def say(line: str) -> None:
+        said.append(line)
+        # So that it has to be waited for.
+        threading.Timer(0.3, other.line.send, ["enough"]).start()
+
+    with busy(workspace(tmp_path), "lock", say=say, timeout=30):
         assert json.loads((tmp_path / ".pyrlab" / steps.NOTE).read_text(encoding="utf-8"))["what"] == "lock"
     [line] = said
     assert re.fullmatch(
-        rf"waiting for another run in this project: build, process {other.pid}, since \d\d:\d\d:\d\d", line
+        rf"waiting for another run in this project: build, process {other.process.pid}, since \d\d:\d\d:\d\d", line
     )
 
 
-def test_waiting_has_an_end(tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]") -> None:
+def test_waiting_has_an_end(tmp_path: Path, other: Other) -> None:
     """And the other run goes on."""
-    other = holder(2.0)
     with (
         pytest.raises(
             UsageError, match=rf"^another run still works in {tmp_path} after 0 s: build, process "
@@ -177,28 +196,20 @@ def test_waiting_has_an_end(tmp_path: Path, holder: "Callable[[float], multiproc
     ):
         pytest.fail("two runs at once")
     assert caught.value.remedy == "wait for it, or end it; then run the same again"
-    other.join()
-    assert other.exitcode == 0
+    other.end()
 
 
-def test_a_variant_waits_for_nobody(
-    tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]"
-) -> None:
+def test_a_variant_waits_for_nobody(tmp_path: Path, other: Other) -> None:
     """The candidate of an upgrade is built while the project is."""
-    other = holder(1.0)
     said: list[str] = []
     with busy(workspace(tmp_path).variant("candidate"), "build", say=said.append):
-        assert (other.exitcode, said) == (None, [])
-    other.join()
+        assert (other.process.exitcode, said) == (None, [])
 
 
-def test_a_run_that_is_killed_holds_nothing(
-    tmp_path: Path, holder: "Callable[[float], multiprocessing.process.BaseProcess]"
-) -> None:
+def test_a_run_that_is_killed_holds_nothing(tmp_path: Path, other: Other) -> None:
     """Its note stays behind, and misleads nobody."""
-    other = holder(60.0)
-    other.kill()
-    other.join()
+    other.process.kill()
+    other.process.join()
     said: list[str] = []
     with busy(workspace(tmp_path), "lock", say=said.append):
         assert said == []

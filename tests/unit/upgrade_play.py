@@ -51,40 +51,41 @@ def played(world: RandomUpgrade, folder: Path) -> Iterator[Project]:
         project_folder = folder / "project"
         (project_folder / "docker").mkdir(parents=True)
         (project_folder / "docker/images.toml").write_text(TEXT, encoding="utf-8")
-        with running(folder / "machine", patch) as machine:
-            project = Project(project_folder, machine)
-            project.toml = settings_text(machine, repositories=("debian", "mine"))
-            for list_name in sorted(set(LISTS.values())):
-                project.write(
-                    list_name,
-                    *(one.name for one in world.packages.values() if one.listed and LISTS[one.kind] == list_name),
-                )
-            publish(world, machine, 1)
-            project.lock()
-            build(project.settings, (), locked=True, say=project.said.append, warn=lambda _: None)
-            publish(world, machine, 2)
-            patch.setattr(proof, "prove", Pytest(world).prove)
-            patch.setattr(machine, "_bake", Breaking(world, project, machine).bake)
-            yield project
+        machine = running(folder / "machine", patch)
+        project = Project(project_folder, machine)
+        project.toml = settings_text(machine, repositories=("debian", "mine"))
+        for list_name in sorted(set(LISTS.values())):
+            listed = [one.name for one in world.packages.values() if one.listed and LISTS[one.kind] == list_name]
+            project.write(list_name, *listed)
+        publish(world, machine, 1)
+        project.lock()
+        build(project.settings, (), locked=True, say=project.said.append, warn=lambda _: None)
+        publish(world, machine, 2)
+        patch.setattr(proof, "prove", Pytest(world).prove)
+        patch.setattr(machine, "_bake", Breaking(world, project, machine).bake)
+        yield project
 
 
 def publish(world: RandomUpgrade, machine: Machine, number: int) -> None:
     """Put all packages that have this version into the archives."""
-    for package in world.packages.values():
-        if number not in package.versions:
-            continue
-        needs, version = package.needs[number].items(), package.version(number)
-        if package.kind == PYTHON:
-            machine.add_wheel(package.name, version, *(f"{other}{spec}" for other, spec in needs))
-        elif package.kind == R:
-            imports = ", ".join(_r_relation(other, spec) for other, spec in needs)
-            machine.add_r(package.name, version, Imports=imports)
-        elif package.kind == R_DEB:
-            machine.add_r_deb(package.name, version, *(_r_relation(other, spec) for other, spec in needs))
-        else:
-            machine.add_deb(
-                package.name, version, *(_deb_relation(*need) for need in needs), **_fields(package, number)
-            )
+    with machine.at_once():
+        for package in world.packages.values():
+            if number in package.versions:
+                _add(machine, package, number)
+
+
+def _add(machine: Machine, package: Moving, number: int) -> None:
+    needs, version = package.needs[number].items(), package.version(number)
+    if package.kind == PYTHON:
+        machine.add_wheel(package.name, version, *(f"{other}{spec}" for other, spec in needs))
+    elif package.kind == R:
+        imports = ", ".join(_r_relation(other, spec) for other, spec in needs)
+        machine.add_r(package.name, version, Imports=imports)
+    elif package.kind == R_DEB:
+        machine.add_r_deb(package.name, version, *(_r_relation(other, spec) for other, spec in needs))
+    else:
+        relations = (_deb_relation(*need) for need in needs)
+        machine.add_deb(package.name, version, *relations, **_fields(package, number))
 
 
 def _r_relation(other: str, spec: str) -> str:

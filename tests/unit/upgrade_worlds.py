@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from pyrlab.model.upgrade.bumps import Bound, Bump, Member, Package, bumps_of
 from pyrlab.model.upgrade.search import Search
@@ -56,7 +57,8 @@ class World:
 
     def is_consistent(self, take: Iterable[str]) -> bool:
         """Tell whether each bump has what it needs."""
-        return all(bump.needs <= set(take) for bump in self.bumps if bump.name in take)
+        there = frozenset(take)
+        return all(bump.needs <= there for bump in self.bumps if bump.name in there)
 
     def run(self, trial: Trial) -> Verdict:
         """Run a trial, which must be consistent."""
@@ -91,6 +93,7 @@ def solve(world: World, *, max_trials: int = 1000, findings: Findings | None = N
         search.extend(red)
 
 
+@cache
 def flat(count: int) -> tuple[Bump, ...]:
     """Return bumps that have nothing to do with each other."""
     changes = [Member(Package(ECOSYSTEMS[number % 3], f"p{number:04}"), "1", "2") for number in range(count)]

@@ -5,7 +5,7 @@ does not fit B's old one" are the same rule.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -184,6 +184,13 @@ def _closure(count: int, edges: Iterable[Edge]) -> list[int]:
     return needs
 
 
+def _bits(number: int) -> Iterator[int]:
+    """Yield the places of a number's bits."""
+    while number:
+        yield number.bit_length() - 1
+        number ^= 1 << (number.bit_length() - 1)
+
+
 def _groups(needs: Sequence[int], chosen: Iterable[int]) -> list[list[int]]:
     """Return the units that need each other, together; the others alone."""
     groups: dict[int, list[int]] = {}
@@ -211,7 +218,7 @@ def _bumps(
             members[name] += unit
     bumps = []
     for name, group in zip(names, groups, strict=True):
-        needed = {other for unit, other in name_of.items() if needs[group[0]] >> unit & 1}
+        needed = {name_of[unit] for unit in _bits(needs[group[0]]) if unit in name_of}
         bumps.append(Bump(name, tuple(sorted(members[name])), frozenset(needed - {name})))
     dependants = Counter(other for bump in bumps for other in bump.needs)
     return tuple(sorted(bumps, key=lambda bump: (-dependants[bump.name], place_of[bump.name])))

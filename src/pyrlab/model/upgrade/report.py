@@ -166,6 +166,8 @@ def plain(phrase: Phrase) -> str:
 def shown(text: str) -> str:
     """Return foreign text on one line, without control characters and such that turn its order around."""
     text = " ".join(text.split()).translate(_BIDI)
+    if text.isprintable():
+        return text
     return "".join(char for char in text if char.isprintable() or category(char) == "Cf")
 
 
