@@ -219,13 +219,17 @@ def import_(session: nox.Session) -> None:
 @nox.session
 @with_help
 def lint(session: nox.Session) -> None:
-    """Check the style of Python, Dockerfile and shell scripts."""
+    """Check the style of Python, Dockerfile and shell scripts, and that CI's files are sound and safe."""
     toolkit(session)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-logo")
     session.run("hadolint", "--config", "docker/hadolint.yaml", *map(str, sorted(Path("docker/stages").iterdir())))
     session.run("shellcheck", "--external-sources", *shell_scripts())
+    workflows = list(map(str, sorted(Path(".github/workflows").iterdir())))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")
+    session.run("zizmor", "--quiet", "--offline", *workflows)
 
 
 def shell_scripts() -> list[str]:
