@@ -15,7 +15,15 @@ from graphs import SOURCE
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.docker.buildkit import Bake
-from pyrlab.errors import BuildError, HashMismatchError, NetworkError, NoRoomError, PyrlabError, StaleLockError
+from pyrlab.errors import (
+    BuildError,
+    EngineError,
+    HashMismatchError,
+    NetworkError,
+    NoRoomError,
+    PyrlabError,
+    StaleLockError,
+)
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
 
@@ -336,6 +344,22 @@ def test_an_engine_that_stays_damaged_is_asked_twice_only(tmp_path: Path, monkey
     with pytest.raises(BuildError, match=r"^a build step failed$"):
         run(tmp_path, docker, monkeypatch)
     assert docker.pruned == 1
+
+
+ENDS = [
+    "ERROR: failed to solve: Unavailable: error reading from server: EOF",
+    "ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+    "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_engine_that_ends_is_no_fault_of_a_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """An upgrade would hold back what it built just then."""
+    with pytest.raises(EngineError, match=r"^the Docker engine ended"):
+        run(tmp_path, Docker("#7 [pylab base-debs 2/3] RUN install", end, status=1), monkeypatch)
+    with pytest.raises(BuildError):
+        run(tmp_path, Docker("#7 [pylab base-debs 2/3] RUN install", f"#7 0.1 {end}", status=1), monkeypatch)
 
 
 def test_a_packages_own_words_prune_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

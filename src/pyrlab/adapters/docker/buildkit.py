@@ -13,7 +13,15 @@ from typing import Any
 from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
 from pyrlab.adapters.docker.failed_step import FailedStep, failed_step
-from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, NoRoomError, PyrlabError, StaleLockError
+from pyrlab.errors import (
+    MAKE_ROOM,
+    BuildError,
+    EngineError,
+    HashMismatchError,
+    NoRoomError,
+    PyrlabError,
+    StaleLockError,
+)
 
 # The first buildx whose bake has --allow, and does not build on the host's network without it.
 _ENTITLEMENTS = (0, 18)
@@ -22,6 +30,10 @@ TIMEOUT = 4 * 3600.0
 # the rest of them for sent, and does not find them. It keeps such files until they are pruned.
 _DAMAGED = re.compile(
     r"^(?:ERROR: )?(?:failed to \w[\w ]*: )*failed to calculate checksum of ref .*: not found", re.MULTILINE
+)
+# What buildx says at last when the engine is killed, ends, or is not there: as seen with Docker 26.1 and buildx 0.13.
+_ENDED = re.compile(
+    r"^ERROR: .*(?:Unavailable.*error reading from server|Cannot connect to the Docker daemon)", re.MULTILINE
 )
 BAKE_FILE = "bake.json"
 # A compose file by its name; all JSON is YAML.
@@ -57,7 +69,8 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
     """Build all targets of a call; ``say`` is told each step that ran, with its time.
 
     The bake file stays in the work folder, for those who build by hand.
-    Raises HashMismatchError, StaleLockError, NetworkError, or BuildError with the end of the failed step's output.
+    Raises HashMismatchError, StaleLockError, NetworkError, EngineError, or BuildError with the end of the failed step's
+    output.
     """
     with _secrets(call) as folder:
         # Fields between commas, where quotes count: a relative path has none of those of the project's folder.
@@ -160,9 +173,15 @@ def _of_python(step: FailedStep, said: str) -> PyrlabError | None:
 
 
 def _of_engine(output: str, said: str) -> PyrlabError | None:
-    """Return the error of an engine that lacks room."""
+    """Return the error of an engine that lacks room, or is there no longer."""
     if "no space left on device" in output.lower():
         return NoRoomError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=said)
+    if _ENDED.search(output):
+        return EngineError(
+            "the Docker engine ended, or lost its connection, while it built",
+            remedy="nox -s engine starts it; then run the same again: what was built is kept",
+            detail=said,
+        )
     return None
 
 
