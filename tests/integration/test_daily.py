@@ -230,7 +230,7 @@ def test_what_is_tried_in_a_lab_lasts_and_is_adopted(day: Day) -> None:
         fails(day.project, "adopt", "trial", status=9, says="trial is there", remedy="nox -s stop -- trial")
         day.project.succeed("stop", "trial")
         checks = {check.found for check in examining._added(day.settings)}  # noqa: SLF001 - all looks take a minute
-        assert checks == {told, "pylab: none"}
+        assert {told, "pylab: none"} <= checks
         assert "trial is without the packages" in day.project.succeed("serve", "pylab", *options, "--clean")
         assert "No module named tiny" in day.shell("python -m tiny 2>&1 || :", name="trial")
         day.project.succeed("stop", "trial")
@@ -244,7 +244,7 @@ def test_what_is_tried_in_a_lab_lasts_and_is_adopted(day: Day) -> None:
         assert day.project.read("requirements.in") == after
     finally:
         day.project.write("requirements.in", before)
-        day.project.succeed("stop", "trial")
+        day.project.run("stop", "trial")
 
 
 def tiny_wheel(name: str, needs: str) -> bytes:
