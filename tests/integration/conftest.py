@@ -20,12 +20,21 @@ from pyrlab.model.settings import Settings
 
 SOURCE = Path(__file__).parents[2]
 LOCKS = ("debs.lock", "r_packages.lock", "requirements.lock")
+# Goes before the names of all images of the tests. Two processes run the tests: neither has the other's images.
+PREFIX = f"pyrlab-test{os.environ.get('PYTEST_XDIST_WORKER', '')}/"
+
+
+def images_of(name: str = "", tag: str = "latest") -> str:
+    """Return the part of pyrlab.toml that puts the tests' prefix and ``name`` before an image's name."""
+    return f'[images]\nprefix = "{PREFIX}{name}"\ntag = "{tag}"\n'
+
+
 LISTS = {
     "base_debs.txt": "# a small editor\ned\n",
     "r_debs.txt": "",
     "requirements.in": "tabulate==0.9.0\n",
     "r_packages.txt": "\n# dates\nzoo\n",
-    "pyrlab.toml": '[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n',
+    "pyrlab.toml": images_of(),
 }
 TIMEOUT = 900.0
 # What would let a lab of the tests be another one than on any machine.
@@ -108,10 +117,9 @@ class Project:
     def state(self) -> dict[str, object]:
         """Return what a failed command must leave as it was: locks, images and containers."""
         client = engine.client()
-        images = {
-            tag: image.id for image in client.images.list() for tag in image.tags if tag.startswith("pyrlab-test/")
-        }
-        containers = {one.id for one in client.containers.list(all=True, filters={"label": "io.pyrlab.lab"})}
+        images = {tag: image.id for image in client.images.list() for tag in image.tags if tag.startswith(PREFIX)}
+        labs = client.containers.list(all=True, filters={"label": "io.pyrlab.lab"}, ignore_removed=True)
+        containers = {one.id for one in labs if one.attrs["Config"]["Image"].startswith(PREFIX)}
         locks = {name: (self.path / name).read_bytes() for name in LOCKS if (self.path / name).exists()}
         left = sorted(path.name for path in self.path.iterdir() if path.name != ".pyrlab")
         return {"images": images, "containers": containers, "locks": locks, "files": left}
@@ -176,7 +184,7 @@ def built_project(locked_project: Project) -> Iterator[Project]:
     client = engine.client()
     for image in client.images.list():
         for tag in image.tags:
-            if tag.startswith("pyrlab-test/"):
+            if tag.startswith(PREFIX):
                 client.images.remove(tag, force=True)
 
 

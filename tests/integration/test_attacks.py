@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import PREFIX, Project, images_of
 from index_server import served, source_distribution
 
 from pyrlab.adapters.docker import engine
@@ -55,7 +55,7 @@ def hostile(project: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
     secret.write_text("of the host", encoding="utf-8")
     setup = textwrap.dedent(SETUP).format(host=str(secret))
     project.write("requirements.in", f"tabulate==0.9.0\n{NAME}\n")
-    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/hostile-"\ntag = "latest"\n')
+    project.write("pyrlab.toml", images_of("hostile-"))
     with served({NAME: source_distribution(NAME, "1.0", {"setup.py": setup})}) as url:
         yield project, url
 
@@ -66,7 +66,7 @@ def test_a_hostile_python_package_reaches_nobody(hostile: tuple[Project, str]) -
     project.succeed("lock", "python", PIPPROXY=url)
     project.succeed("build", "pylab", PIPPROXY=url)
     printed = engine.client().containers.run(
-        "pyrlab-test/hostile-pylab:latest",
+        f"{PREFIX}hostile-pylab:latest",
         ["-c", "import pyrlab_test_hostile; print(pyrlab_test_hostile.DONE)"],
         entrypoint="/opt/lab/bin/python",
         remove=True,
@@ -102,7 +102,7 @@ def test_a_deb_of_the_right_name_and_size_but_other_bytes_is_not_installed(
 ) -> None:
     """In whichever place: it is found out and fetched anew."""
     del built_project
-    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/swapped-"\ntag = "latest"\n')
+    project.write("pyrlab.toml", images_of("swapped-"))
     project.succeed("build", "pyrlab-base")
     in_store, in_section = deb_of(project, "ed")
     good = in_store.read_bytes()
@@ -118,6 +118,6 @@ def test_a_deb_of_the_right_name_and_size_but_other_bytes_is_not_installed(
     assert hashlib.sha256(in_store.read_bytes()).hexdigest() == in_store.name
     assert in_section.read_bytes() == good
     installed = engine.client().containers.run(
-        "pyrlab-test/swapped-pyrlab-base:latest", ["--verify", "ed"], entrypoint="dpkg", remove=True
+        f"{PREFIX}swapped-pyrlab-base:latest", ["--verify", "ed"], entrypoint="dpkg", remove=True
     )
     assert installed == b""

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-from conftest import Project
+from conftest import PREFIX, Project, images_of
 
 from pyrlab.adapters.docker import engine
 
-PREFIX = "pyrlab-test/"
 IMAGES = ("pyrlab-base", "pylab", "rlab-base", "rlab")
 
 
@@ -156,12 +155,12 @@ def proxy() -> Iterator[str]:
 
 def test_a_proxy_is_used_and_leaves_no_trace(built_project: Project, project: Project, proxy: str) -> None:
     project.write("base_debs.txt", "ed\nless\n")
-    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/proxied-"\ntag = "latest"\n')
+    project.write("pyrlab.toml", images_of("proxied-"))
     project.succeed("lock", "debs", APTPROXY=proxy)
     project.succeed("--debug", "build", "pyrlab-base", APTPROXY=proxy)
     assert ForwardingHandler.seen
     del built_project
-    image = engine.client().images.get("pyrlab-test/proxied-pyrlab-base:latest")
+    image = engine.client().images.get(f"{PREFIX}proxied-pyrlab-base:latest")
     assert "hush-hush" not in str(image.history()) + str(image.attrs)
     for lock in ("debs.lock", "r_packages.lock"):
         assert "hush-hush" not in project.read(lock)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import SOURCE, Project
+from conftest import PREFIX, SOURCE, Project, images_of
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine
@@ -38,7 +38,7 @@ def clean(archive: Path) -> Iterator[None]:
     client = engine.client()
     tags = [tag for image in client.images.list() for tag in image.tags]
     for tag in tags:
-        if tag.startswith("pyrlab-test/offline-"):
+        if tag.startswith(f"{PREFIX}offline-"):
             client.images.remove(tag, force=True)
     assert not [tag for tag in tags if tag.startswith("pyrlab-bundle/")]
 
@@ -75,19 +75,19 @@ def test_a_project_goes_over_and_is_built_again_without_a_network(
     assert "nox -s build needs no network" in printed
     project = tmp_path / "offline"
     client = engine.client()
-    before = {name: client.images.get(f"pyrlab-test/{name}:latest").id for name in ("pylab", "rlab")}
+    before = {name: client.images.get(f"{PREFIX}{name}:latest").id for name in ("pylab", "rlab")}
 
     # What was loaded is what the locks say there, too.
     printed = offline(project, "-m", "pyrlab", "build", "--locked", cache=tmp_path / "cache")
     assert "nothing to do" in printed
 
     # Under names that nothing was loaded for: all that it takes is at hand.
-    settings = '[images]\nprefix = "pyrlab-test/offline-"\ntag = "x"\n'
+    settings = images_of("offline-", "x")
     (project / "pyrlab.toml").write_text(settings, encoding="utf-8")
     printed = offline(project, "-m", "pyrlab", "build", "--locked", cache=tmp_path / "cache")
     assert "building pyrlab-base, pylab, rlab-base, rlab" in printed
     assert "downloading" not in printed
-    assert {name: client.images.get(f"pyrlab-test/{name}:latest").id for name in before} == before
+    assert {name: client.images.get(f"{PREFIX}{name}:latest").id for name in before} == before
 
     environment = {**os.environ, "PYTHONPATH": str(SOURCE / "src"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     lab = Project(project, environment)
@@ -105,7 +105,7 @@ def test_without_sources_such_a_build_says_what_it_lacks(built_project: Project,
     """So the test above proves what it says: the namespace has no way out."""
     built_project.succeed("bundle", str(tmp_path / "images.tar"))
     offline(tmp_path, "-m", "pyrlab.cli.unbundle", "images.tar", "offline", cache=tmp_path / "cache")
-    settings = '[images]\nprefix = "pyrlab-test/offline-"\ntag = "y"\n'
+    settings = images_of("offline-", "y")
     (tmp_path / "offline/pyrlab.toml").write_text(settings, encoding="utf-8")
     printed = offline(tmp_path / "offline", "-m", "pyrlab", "build", "--locked", cache=tmp_path / "cache", status=6)
     assert "error: " in printed
@@ -121,13 +121,19 @@ def test_a_flipped_bit_is_found_before_anything_is_loaded(archive: Path, tmp_pat
         byte = file.read(1)[0]
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte ^ 4]))
-    images = {image.id for image in engine.client().images.list(all=True)}
+    before = loaded()
     printed = offline(
         tmp_path, "-m", "pyrlab.cli.unbundle", "damaged.tar", "offline", cache=tmp_path / "cache", status=8
     )
     assert "error: damaged.tar is no bundle that can be used: " in printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.tar"]
-    assert {image.id for image in engine.client().images.list(all=True)} == images
+    assert loaded() == before
+
+
+def loaded() -> dict[str, str]:
+    """Return the images that a bundle of this test could bring, by tag."""
+    tags = {tag: str(image.id) for image in engine.client().images.list() for tag in image.tags}
+    return {tag: image for tag, image in tags.items() if tag.startswith(("pyrlab-bundle/", PREFIX))}
 
 
 def test_docker_itself_reads_it(archive: Path) -> None:

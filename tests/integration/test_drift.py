@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Project, make_project
+from conftest import PREFIX, Project, images_of, make_project
 
 from pyrlab.adapters.docker import engine
 from pyrlab.model.locks.debs import DebsLock
@@ -104,7 +104,7 @@ def locked_drift(built_project: Project, tmp_path_factory: pytest.TempPathFactor
     archive = Archive(folder / "archive")
     archive.publish("1.0")
     own = engine.client().containers.run(
-        "pyrlab-test/pyrlab-base:latest", ["/etc/apt/sources.list"], entrypoint="cat", remove=True
+        f"{PREFIX}pyrlab-base:latest", ["/etc/apt/sources.list"], entrypoint="cat", remove=True
     )
     project = make_project(folder / "project", XDG_CACHE_HOME=str(folder / "cache"))
     project.write("base_debs.txt", f"{WANTED}\n")
@@ -114,7 +114,7 @@ def locked_drift(built_project: Project, tmp_path_factory: pytest.TempPathFactor
         quoted = ", ".join(f'"{source}"' for source in sources if source.startswith("deb"))
         project.write(
             "pyrlab.toml",
-            f'[base]\napt_sources = [{quoted}]\n[images]\nprefix = "pyrlab-test/drift-"\ntag = "latest"\n',
+            f"[base]\napt_sources = [{quoted}]\n{images_of('drift-')}",
         )
         project.succeed("lock", "debs")
         yield Drift(archive, project)
@@ -164,7 +164,7 @@ def test_a_version_that_is_gone_is_locked_anew_and_said_or_refused(drifting: Pro
     assert drifting.read("requirements.lock") == requirements
     show = ["--show", "--showformat=${Version}", WANTED]
     client = engine.client()
-    tag = "pyrlab-test/drift-pyrlab-base:latest"
+    tag = f"{PREFIX}drift-pyrlab-base:latest"
     assert client.containers.run(tag, show, entrypoint="dpkg-query", remove=True) == b"1.1"
 
 

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from conftest import LOCKS, Project
+from conftest import LOCKS, Project, images_of
 
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.python import PythonLock
@@ -63,7 +63,7 @@ def test_a_deb_that_is_dropped_leaves_with_what_only_it_needed(project: Project)
 
 
 def test_the_other_release_is_one_line_away(project: Project) -> None:
-    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n[images]\nprefix = "pyrlab-test/"\ntag = "latest"\n')
+    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n' + images_of())
     stale = project.run("build")
     assert stale.status == 4
     assert "debs.lock is for trixie, and the settings want forky" in stale.output

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import SOURCE, Project
+from conftest import PREFIX, SOURCE, Project, images_of
 
 from pyrlab.adapters.docker import engine
 
@@ -47,7 +47,7 @@ def ordinary(project: Project, home: Path) -> Project:
     for path in project.path.iterdir():
         if path.is_file():
             shutil.copy(path, checkout)
-    (checkout / "pyrlab.toml").write_text('[images]\nprefix = "pyrlab-test/ordinary-"\ntag = "latest"\n', "utf-8")
+    (checkout / "pyrlab.toml").write_text(images_of("ordinary-"), "utf-8")
     for name in ("home", "bin"):
         (home / name).mkdir()
     for program in PROGRAMS:
@@ -94,5 +94,5 @@ def test_the_first_command_works_without_root_and_without_debians_tools(ordinary
         client = engine.client()
         for image in client.images.list():
             for tag in image.tags:
-                if tag.startswith("pyrlab-test/ordinary-"):
+                if tag.startswith(f"{PREFIX}ordinary-"):
                     client.images.remove(tag, force=True)

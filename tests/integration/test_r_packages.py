@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import Project, compiled, fails
+from conftest import PREFIX, Project, compiled, fails, images_of
 from cran_server import CranServer, put, r_package, tarball
 
 from pyrlab.adapters.debian.archive import default_sources
@@ -20,8 +20,8 @@ from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.r import RLock
 
 CONTRIB = "src/contrib"
-PREFIX = "pyrlab-test/r-"
-DEBIAN_FIRST = '[images]\nprefix = "pyrlab-test/r-"\ntag = "latest"\n[r]\nrepositories = ["debian", "lab={url}"]\n'
+R_IMAGES = f"{PREFIX}r-"
+DEBIAN_FIRST = images_of("r-") + '[r]\nrepositories = ["debian", "lab={url}"]\n'
 
 
 class Lab:
@@ -114,7 +114,7 @@ def know_headers(project: Project, lab: Lab, packages: Mapping[str, str]) -> Non
 def r(code: str) -> str:
     """Run R code in the rlab that was built last, and return what it printed."""
     printed = engine.client().containers.run(
-        f"{PREFIX}rlab:latest", ["--vanilla", "-e", code], entrypoint="Rscript", remove=True
+        f"{R_IMAGES}rlab:latest", ["--vanilla", "-e", code], entrypoint="Rscript", remove=True
     )
     return str(printed.decode())
 
@@ -273,7 +273,7 @@ def test_credentials_are_used_and_kept_nowhere(built_project: Project, r_project
         netrc.chmod(0o600)
         r_project.succeed("lock", "r", "--upgrade", NETRC=str(netrc), **without_downloads(r_project, tmp_path))
     assert "hush" not in printed + r_project.read("r_packages.lock")
-    image = engine.client().images.get(f"{PREFIX}rlab:latest")
+    image = engine.client().images.get(f"{R_IMAGES}rlab:latest")
     assert "hush" not in str(image.history()) + str(image.attrs)
     kept = [path for path in r_project.path.rglob("*") if path.is_file() and b"hush:@" in path.read_bytes()]
     assert kept == []
@@ -290,7 +290,7 @@ def test_binaries_are_taken_where_they_fit_and_sources_where_not(
     work.mkdir()
     shutil.copy(lab.server.folder / CONTRIB / "fits_1.0.tar.gz", work)
     engine.client().containers.run(
-        "pyrlab-test/rlab-base:latest",
+        f"{PREFIX}rlab-base:latest",
         ["CMD", "INSTALL", "--build", "--library=/tmp", "fits_1.0.tar.gz"],
         entrypoint="R",
         working_dir="/work",
@@ -474,7 +474,7 @@ def test_what_a_package_writes_when_it_is_loaded_is_in_no_image(
     (docker / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": proxy}}}), encoding="utf-8")
     r_project.succeed("build", "rlab", DOCKER_CONFIG=str(docker))
     command = ["-c", "ls -a /tmp /var/tmp /run/lock /home/notebook /opt/lab/added"]
-    listed = engine.client().containers.run(f"{PREFIX}rlab:latest", command, entrypoint="sh", remove=True).decode()
+    listed = engine.client().containers.run(f"{R_IMAGES}rlab:latest", command, entrypoint="sh", remove=True).decode()
     assert "left" not in listed
     assert ".bashrc" in listed
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import vintages
-from conftest import SOURCE, Project, compiled
+from conftest import PREFIX, SOURCE, Project, compiled, images_of
 from cran_server import CranServer
 
 from pyrlab.adapters.docker import engine
 from pyrlab.model.locks.r import RLock
 
-IMAGE = "pyrlab-test/vintage-rlab:latest"
-SETTINGS = '[images]\nprefix = "pyrlab-test/vintage-"\ntag = "latest"\n[r]\nrepositories = ["cran={url}"]\n'
+IMAGE = f"{PREFIX}vintage-rlab:latest"
+SETTINGS = images_of("vintage-") + '[r]\nrepositories = ["cran={url}"]\n'
 NOTEBOOK = "dplyr_ggplot2.ipynb"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import SOURCE, Project, forget_labs, make_project
+from conftest import PREFIX, SOURCE, Project, forget_labs, images_of, make_project
 from docker.models.containers import Container
 
 from pyrlab.adapters.docker import engine
@@ -51,7 +51,7 @@ def remove_images(project: Project) -> None:
 def forky(tmp_path: Path) -> Iterator[Project]:
     """Return a project on the next Debian."""
     project = make_project(tmp_path / "forky")
-    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n[images]\nprefix = "pyrlab-test/forky-"\ntag = "latest"\n')
+    project.write("pyrlab.toml", '[base]\nsuite = "forky"\n' + images_of("forky-"))
     yield project
     remove_images(project)
 
@@ -69,7 +69,7 @@ def five(project: Project) -> Iterator[Project]:
         file.write(FIFTH)
     project.write("dash_debs.txt", "less\n")
     project.write("dash.in", "xlrd\n")
-    project.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/five-"\ntag = "latest"\n')
+    project.write("pyrlab.toml", images_of("five-"))
     with forget_labs(project):
         yield project
     remove_images(project)
@@ -83,7 +83,7 @@ def test_a_fifth_image_is_locked_built_proved_and_served(five: Project, free_por
     five.succeed("lock", "--check")
     five.succeed("build")
     run = engine.client().containers.run
-    found = run("pyrlab-test/five-dashlab:latest", ["-c", "import xlrd"], entrypoint="/opt/lab/bin/python", remove=True)
+    found = run(f"{PREFIX}five-dashlab:latest", ["-c", "import xlrd"], entrypoint="/opt/lab/bin/python", remove=True)
     assert found == b""
     smoke(five, "dashlab")
     notebooks = five.path / "notebooks"
@@ -112,11 +112,11 @@ def test_the_umask_decides_nothing(built_project: Project, tmp_path: Path, umask
         assert cloned.succeed("build").startswith("· nothing to do")
         # New bytes, built under this umask.
         script.write_text(script.read_text(encoding="utf-8") + "\n# another end\n", encoding="utf-8")
-        cloned.write("pyrlab.toml", '[images]\nprefix = "pyrlab-test/umask-"\ntag = "latest"\n')
+        cloned.write("pyrlab.toml", images_of("umask-"))
         cloned.succeed("build", "pyrlab-base")
     finally:
         os.umask(before)
-    tag = "pyrlab-test/umask-pyrlab-base:latest"
+    tag = f"{PREFIX}umask-pyrlab-base:latest"
     container = engine.client().containers.run(tag, detach=True)
     try:
         wait_for_health(container)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import LISTS, SOURCE, Project, forget_labs, make_project
+from conftest import LISTS, PREFIX, SOURCE, Project, forget_labs, images_of, make_project
 from cran_server import CranServer, put, tarball
 from deb_archive import deb, publish
 from index_server import served, source_distribution, wheel
@@ -26,7 +26,7 @@ from pyrlab.adapters.lock_files import read_locks
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model.locks.debs import DebsLock
 
-PREFIX = "pyrlab-test/up-"
+UP = f"{PREFIX}up-"
 RUN = uuid.uuid4().hex
 # What else the index and the archive have newer on the day of the test is of no interest.
 ALL = [word for name in ("upgood", "upbad", "uptool", "upr") for word in ("--upgrade-package", name)]
@@ -99,7 +99,7 @@ def origin(shelf: Shelf, locked_project: Project, tmp_path_factory: pytest.TempP
     made.write(
         "pyrlab.toml",
         f"[base]\napt_sources = {json.dumps(sources)}\n"
-        f'[images]\nprefix = "{PREFIX}"\ntag = "latest"\n'
+        f"{images_of('up-')}"
         f'[r]\nrepositories = ["debian", "lab={shelf.server.url}"]\n'
         '[proof]\nnotebooks = ["analysis/*.ipynb"]\ntimeout = 120\n'
         '[proof.parameters]\n"analysis/python.ipynb" = { factor = 2 }\n',
@@ -126,7 +126,7 @@ def origin(shelf: Shelf, locked_project: Project, tmp_path_factory: pytest.TempP
     client = engine.client()
     for image in client.images.list():
         for tag in image.tags:
-            if tag.startswith(PREFIX):
+            if tag.startswith(UP):
                 client.images.remove(tag, force=True)
 
 
@@ -178,7 +178,7 @@ def state(project: Project) -> dict[str, object]:
     """Return all that an upgrade replaces: locks, what is held, and the images."""
     files = [*project.path.glob("*.lock"), *project.path.glob("held.toml")]
     tags = {tag: image.id for image in engine.client().images.list() for tag in image.tags}
-    images = {tag: image for tag, image in tags.items() if tag.startswith(PREFIX) and tag.endswith(":latest")}
+    images = {tag: image for tag, image in tags.items() if tag.startswith(UP) and tag.endswith(":latest")}
     return {**{path.name: path.read_text(encoding="utf-8") for path in files}, **images}
 
 
