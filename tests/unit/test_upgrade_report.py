@@ -1,25 +1,31 @@
 """The upgrade's report: what it says, in which order, and that foreign text is never more than text."""
 
 import base64
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report_samples import curve, sample
+from rich.console import Console
 
+from pyrlab.cli.report import upgraded
+from pyrlab.commands.upgrade import Upgrade
 from pyrlab.model.changes import Change
 from pyrlab.model.upgrade.held import Held
 from pyrlab.model.upgrade.notebooks import Difference
 from pyrlab.model.upgrade.pictures import Picture
 from pyrlab.model.upgrade.report import (
     KINDS,
+    SECURITY_UPDATE,
     Advisory,
     HeldBack,
     ImageFigures,
@@ -175,11 +181,49 @@ def test_the_headline_says_it_all() -> None:
             "Every package was at its newest; 1 new error in a.",
             id="error",
         ),
+        pytest.param(
+            replace(
+                NOTHING,
+                advisories=(
+                    Advisory("Debian", "libzstd1", (SECURITY_UPDATE,), "suite"),
+                    Advisory("Debian", "passwd", (SECURITY_UPDATE,), "suite"),
+                    Advisory("Python", "requests", ("CVE-2026-1",), "index"),
+                ),
+            ),
+            "Every package was at its newest; 1 known vulnerability repaired; 2 packages with a security update.",
+            id="security updates",
+        ),
     ],
 )
 def test_the_headline_of_small_reports(report: Report, said: str) -> None:
     """Nothing is counted that is not there."""
     assert plain(headline(report)) == said
+
+
+def test_the_page_counts_security_updates_apart() -> None:
+    """Debian's suite gives no ids, so nobody knows how many vulnerabilities these are."""
+    updates = tuple(Advisory("Debian", name, (SECURITY_UPDATE,), "suite") for name in ("libzstd1", "passwd"))
+    page = html(replace(NOTHING, advisories=updates))
+    assert "<b>2</b><span>with a security update</span>" in page
+    assert "vulnerabilities repaired</span>" not in page
+    assert "<b>0</b><span>known vulnerabilities repaired</span>" in html(NOTHING)
+
+
+def test_the_terminal_shows_what_the_lists_name_and_counts_the_rest() -> None:
+    """A hundred names that nobody asked for hide the three that somebody did."""
+    console = Console(width=100, record=True, file=io.StringIO())
+    changes = {"requirements.lock": [Change("up", "numpy", "1", "2")]}
+    done = Upgrade(changes, promoted=True, report=sample(), page=Path("report.html"))
+    console.print(*upgraded(done, dry_run=False), sep="\n")
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert [line for line in lines if "no list names" in line] == [
+        f"and {len(sample().updates[0].indirect)} that no list names",
+        "and 1 that no list names",
+        "Debian: 1 up; no list names them",
+    ]
+    assert any(line.split() == ["up", "dplyr", "1.1.4", "1.2.0"] for line in lines)
+    assert not any("narwhals" in line or "libssl3t64" in line for line in lines)
+    assert lines[-1] == "report: report.html"
 
 
 def test_what_needs_a_look_comes_first() -> None:

@@ -1,7 +1,7 @@
 """Tables and sentences out of values: the only place that knows how pyrlab's answers look."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +17,7 @@ from pyrlab.errors import PyrlabError
 from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.doctor import Check, State
 from pyrlab.model.outdated import Row
-from pyrlab.model.upgrade.report import essence
+from pyrlab.model.upgrade.report import Updates, essence
 from pyrlab.model.why import Answer
 from pyrlab.steps.generations import Generation
 
@@ -33,15 +33,22 @@ def changes(by_file: Mapping[str, Sequence[Change]]) -> RenderableType:
         if not rows:
             parts.append(Text(f"{file}: nothing changed"))
             continue
-        counts = {kind: sum(row.kind == kind for row in rows) for kind in _STYLES}
-        title = f"{file}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for heading in ("", "package", "old", "new"):
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(Text(row.kind, style=_STYLES[row.kind]), row.name, row.old, row.new)
-        parts.append(table)
+        parts.append(_moves(f"{file}: {_counts(rows)}", rows))
     return Group(*parts)
+
+
+def _counts(rows: Sequence[Change]) -> str:
+    counts = {kind: sum(row.kind == kind for row in rows) for kind in _STYLES}
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+
+
+def _moves(title: str, rows: Sequence[Change]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("", "package", "old", "new"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.kind, style=_STYLES[row.kind]), row.name, row.old, row.new)
+    return table
 
 
 def doctor(checks: Sequence[Check]) -> RenderableType:
@@ -149,10 +156,16 @@ def proposed(proposal: Proposal | None) -> RenderableType:
 
 
 def upgraded(done: Upgrade, *, dry_run: bool) -> list[RenderableType]:
-    """Return what an upgrade did: what changed by lock, the essence of its report, and where that is."""
+    """Return what an upgrade did: what the lists name and changed, the essence of its report, and where that is.
+
+    A dry run has no report, so it shows all that changes.
+    """
     if not any(done.changes.values()) and not done.report:
         return [Text("Everything is at its newest already.")]
-    shown: list[RenderableType] = [changes({file: rows for file, rows in done.changes.items() if rows})]
+    if dry_run or not done.report:
+        shown: list[RenderableType] = [changes({file: rows for file, rows in done.changes.items() if rows})]
+    else:
+        shown = [part for updates in done.report.updates for part in _updates(updates)]
     if dry_run:
         return [*shown, Text("Nothing was changed: this was a dry run.")]
     lines = essence(done.report) if done.report else []
@@ -163,6 +176,17 @@ def upgraded(done: Upgrade, *, dry_run: bool) -> list[RenderableType]:
     else:
         lines.append("Nothing of it is taken: the locks and images are as they were.")
     return [*shown, Text("\n".join([*lines, f"report: {done.page}"]))]
+
+
+def _updates(updates: Updates) -> Iterator[RenderableType]:
+    """Yield a table of what the lists name, and how many others there are: the report has them."""
+    title = f"{updates.ecosystem}: {_counts(updates.all)}"
+    if not updates.direct:
+        yield Text(f"{title}; no list names them")
+        return
+    yield _moves(title, updates.direct)
+    if updates.indirect:
+        yield Text(f"and {len(updates.indirect)} that no list names")
 
 
 def generation(one: Generation) -> str:

@@ -21,7 +21,15 @@ from pyrlab.model.upgrade.bumps import Member, Package
 from pyrlab.model.upgrade.compose import DEBS, PYTHON, R, members
 from pyrlab.model.upgrade.held import ECOSYSTEMS, Holds
 from pyrlab.model.upgrade.notebooks import Difference
-from pyrlab.model.upgrade.report import Advisory, HeldBack, ImageFigures, NotebookRun, Report, Updates
+from pyrlab.model.upgrade.report import (
+    SECURITY_UPDATE,
+    Advisory,
+    HeldBack,
+    ImageFigures,
+    NotebookRun,
+    Report,
+    Updates,
+)
 from pyrlab.model.upgrade.report_html import html
 from pyrlab.model.upgrade.report_markdown import markdown
 from pyrlab.steps import fetch
@@ -132,7 +140,7 @@ def _of_debian(settings: Settings, changed: Sequence[Updates], architecture: str
         check_valid_until=settings.check_valid_until == "true",
     ).index
     return [
-        Advisory(ECOSYSTEMS[DEBS], one.name, ("security update",), "Debian's security suite")
+        Advisory(ECOSYSTEMS[DEBS], one.name, (SECURITY_UPDATE,), "Debian's security suite")
         for one in moves
         if one.new in {record.version for record in index.versions(one.name)}
     ]

@@ -31,6 +31,8 @@ class Quote:
 
 
 Phrase = tuple[str | Quote, ...]
+# In place of an id: Debian's security suite says that it repairs something, and its changelog what.
+SECURITY_UPDATE = "security update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,16 @@ class Report:
     trials: int = 0
     seconds: float = 0.0
 
+    @property
+    def repaired(self) -> int:
+        """How many known vulnerabilities are repaired, of those that have an id."""
+        return len({name for advisory in self.advisories for name in advisory.ids} - {SECURITY_UPDATE})
+
+    @property
+    def security_updates(self) -> int:
+        """How many packages have a security update whose vulnerabilities are told by no id."""
+        return sum(SECURITY_UPDATE in advisory.ids for advisory in self.advisories)
+
     def count(self, kind: str) -> int:
         """Return how many packages went ``up`` or ``down``, were ``added`` or ``removed``."""
         return sum(change.kind == kind for updates in self.updates for change in updates.all)
@@ -122,9 +134,10 @@ def headline(report: Report) -> Phrase:
     if report.held:
         packages.append((f"{len(report.held)} held back: ", *_names(one.held.name for one in report.held)))
     results = [*_in_notebooks(report, ERROR, "new error"), *_in_notebooks(report, NUMBER, "number", " changed")]
-    if report.advisories:
-        ids = {name for advisory in report.advisories for name in advisory.ids}
-        results.append((f"{counted(len(ids), 'known vulnerability', 'known vulnerabilities')} repaired",))
+    if report.repaired:
+        results.append((f"{counted(report.repaired, 'known vulnerability', 'known vulnerabilities')} repaired",))
+    if report.security_updates:
+        results.append((f"{counted(report.security_updates, 'package')} with a security update",))
     if not packages:
         packages.append(("every package was at its newest",))
     first, *rest = join([join(packages, ", "), *results], "; ")

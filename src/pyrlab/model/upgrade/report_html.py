@@ -76,13 +76,16 @@ def html(report: Report) -> str:
 def _figures(report: Report) -> Iterator[str]:
     """Yield what one wants to know at first sight, as large numbers."""
     newer, numbers = report.count("up"), len(report.found(NUMBER))
-    repaired = len({name for advisory in report.advisories for name in advisory.ids})
+    repaired = report.repaired
     yield _figure(newer, "package newer" if newer == 1 else "packages newer")
     yield _figure(len(report.held), "held back", alarm=True)
     if report.notebooks:
         said = "number changed" if numbers == 1 else "numbers changed"
         yield _figure(numbers, f"{said} in {counted(len(report.notebooks), 'notebook')}", alarm=True)
-    yield _figure(repaired, "known vulnerability repaired" if repaired == 1 else "known vulnerabilities repaired")
+    if repaired or not report.security_updates:
+        yield _figure(repaired, "known vulnerability repaired" if repaired == 1 else "known vulnerabilities repaired")
+    if report.security_updates:
+        yield _figure(report.security_updates, "with a security update")
 
 
 def _figure(number: int, said: str, *, alarm: bool = False) -> str:
