@@ -136,7 +136,7 @@ def _advisories(report: Report) -> Section | None:
     rows = tuple(
         ((Quote(one.name), f" ({one.ecosystem})"), _listed(one.ids), _quote(one.source)) for one in report.advisories
     )
-    parts: list[Phrase | Grid] = [_grid(("package", "repairs", "source"), rows)] if rows else []
+    parts: list[Phrase | Grid] = [_grid(("package", "repairs", "source"), rows, fold="packages")] if rows else []
     if report.unreachable:
         parts.append((*_listed(report.unreachable), " could not be reached: there may be more."))
     return Section("Known vulnerabilities repaired", tuple(parts), alarm=False) if parts else None
