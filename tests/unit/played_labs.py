@@ -201,7 +201,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Engine:
     played = Engine()
     client = SimpleNamespace(containers=played, images=played, volumes=Volumes(played))
     monkeypatch.setattr(engine, "find", lambda: None)
-    monkeypatch.setattr(engine, "is_rootless", lambda: False)
+    monkeypatch.setattr(engine, "kind", engine.Kind)
     monkeypatch.setattr(engine, "address", lambda: "")
     monkeypatch.setattr(engine, "client", lambda: client)
 
