@@ -78,8 +78,8 @@ def _check_labels(path: Path) -> None:
     home = Path.home()
     if whole == home or whole in home.parents:
         raise UsageError(
-            f"with SELinux all files in the notebooks folder {path} get containers' own label, and sshd could no longer "
-            "read its keys in there",
+            f"with SELinux all files in the notebooks folder {path} get the label of containers' files, and sshd could "
+            "no longer read its keys in there",
             remedy="name a folder below it by --notebooks or FILES, such as ~/notebooks",
         )
     if ":" in str(path):
