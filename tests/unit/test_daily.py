@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -423,8 +423,10 @@ def test_ctrl_c_in_the_foreground_stops_what_this_run_has_started(
     if before:
         run("serve", "pylab")
 
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(_: Container, *, follow: bool, **__: object) -> Iterator[bytes]:
+        if follow:
+            raise KeyboardInterrupt
+        return iter(())
 
     monkeypatch.setattr(Container, "logs", interrupted)
     status, _, told = command_line("serve", "pylab", "--foreground")
@@ -443,6 +445,20 @@ def test_a_shell_is_dockers_own_in_the_lab(
     run("shell", "pylab")
     command = ["docker", "exec", "--interactive", "--workdir", "/home/notebook/notebooks"]
     assert became == [[*command, settings.workspace.container("pylab"), "bash"]]
+
+
+@pytest.mark.parametrize("verb", ["serve", "restart"])
+def test_programs_at_the_start_that_failed_are_told(played: Engine, run: Callable[..., str], verb: str) -> None:
+    hooks = "start-lab: {0}/10-ok\nstart-lab: {0}/20-broken failed with status 3\nstart-lab: {0}/30 is {1}\nlast"
+    text = hooks.format("/home/notebook/notebooks/.pyrlab/start.d", "no executable file, and was not run")
+    if verb == "restart":
+        run("serve", "pylab")
+    played.log = [text.encode()]
+    said = [line for line in run(verb, "pylab").splitlines() if "start.d" in line]
+    assert said == [
+        "· pylab: /home/notebook/notebooks/.pyrlab/start.d/20-broken failed with status 3",
+        "· pylab: /home/notebook/notebooks/.pyrlab/start.d/30 is no executable file, and was not run",
+    ]
 
 
 def test_serve_without_a_lab_lists_those_that_there_are(run: Callable[..., str], port: int) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ STOP_TIMEOUT = 10
 # Seconds in which an engine that was interrupted in making a container may still finish it.
 CREATE_REST = 2.0
 _TOKEN_BYTES = 24
+# As docker/install/lab/start-lab writes it, before the server starts.
+_FAILED_HOOK = re.compile(r"start-lab: (?P<what>.*\.pyrlab/start\.d/.* (?:failed with status \d+|was not run))")
 Say = Callable[[str], None]
 
 
@@ -55,9 +58,17 @@ def start(settings: Settings, request: Request, *, say: Say) -> Running:
         lab = Running(container, request)
         wait(settings, lab)
         found = added.of_running(lab)
-        for sentence in found.says if found else ():
+        for sentence in [*_failed_hooks(container), *(found.says if found else ())]:
             say(f"{request.name}: {sentence}")
         return lab
+
+
+def _failed_hooks(container: Container) -> Iterator[str]:
+    """Yield what start-lab has logged of programs in ``.pyrlab/start.d`` that failed, or could not run."""
+    for line in containers.log_lines(container, follow=False):
+        match = _FAILED_HOOK.fullmatch(line)
+        if match:
+            yield match["what"]
 
 
 def read_environment(request: Request) -> dict[str, str]:
