@@ -134,8 +134,8 @@ class Engine:
     """An engine: it refuses a second container of the same name, as Docker does.
 
     ``log`` is what each container has logged, in pieces; ``refuses`` is why it starts none; with ``dies`` each ends as
-    soon as it has started. ``added`` is what list-added prints of a volume; with ``tells_added`` false the images have no
-    such program.
+    soon as it has started. ``added`` is what list-added prints of a volume; with ``tells_added`` false the images have
+    no such program.
     """
 
     def __init__(self) -> None:
