@@ -475,17 +475,17 @@ def test_with_selinux_the_notebooks_get_containers_label_and_else_they_keep_thei
 ) -> None:
     """A folder of this machine is in the lab once, by the one way or by the other."""
 
-    def notebooks() -> tuple[list[str], list[str]]:
+    def notebooks() -> tuple[list[str], dict[str, dict[str, str]]]:
         given = played.made[0].given
         inside = "/home/notebook/notebooks"
         mounted = [mount["Source"] for mount in given["mounts"] if mount["Target"] == inside]
         return mounted, given["volumes"]
 
     run("serve", "pylab")
-    assert notebooks() == ([str(settings.notebooks)], [])
+    assert notebooks() == ([str(settings.notebooks)], {})
     monkeypatch.setattr(engine, "kind", lambda: engine.Kind(selinux=True))
     run("restart", "pylab")
-    assert notebooks() == ([], [f"{settings.notebooks}:/home/notebook/notebooks:z"])
+    assert notebooks() == ([], {str(settings.notebooks): {"bind": "/home/notebook/notebooks", "mode": "z"}})
 
 
 def test_a_folder_that_docker_desktop_does_not_share_is_told_with_what_to_do(

@@ -73,7 +73,8 @@ def create(  # noqa: PLR0913 - what a container is made of
     # Typed by hand: the SDK's own types know neither tmpfs nor nano_cpus as keywords of this call.
     options: dict[str, Any] = {
         "mounts": [volume, *notebooks, *map(_mount, request.mounts), *packages],
-        "volumes": [f"{request.notebooks}:{INSIDE}:z"] if relabel else [],
+        # Not as text: out of "/here:/there:z" the SDK would make one more volume, of the name "/there:z".
+        "volumes": {str(request.notebooks): {"bind": INSIDE, "mode": "z"}} if relabel else {},
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "pids_limit": _PIDS,
