@@ -20,6 +20,7 @@ from pyrlab.commands.why import Reason
 from pyrlab.model import outdated
 from pyrlab.model.changes import Change
 from pyrlab.model.doctor import well
+from pyrlab.model.serving import Request, Tunnel
 from pyrlab.model.wants import Pinned
 from pyrlab.model.why import Answer
 from pyrlab.steps.generations import Generation
@@ -246,3 +247,8 @@ def test_history_is_told_to_programs_too(
     assert (latest["images"], latest["summary"]) == ({"pylab": "sha256:2"}, "3 packages")
     assert latest["folder"] == str(project / ".pyrlab/generations/g2")
     assert command_line("history")[1].startswith("generation 2, 3 packages, replaced ")
+
+
+def test_the_line_for_ssh_in_the_docs_is_the_one_that_serve_prints() -> None:
+    line = Tunnel("you@the-server").command(Request("pylab", "pylab", 8888, Path()))
+    assert f"\n{line}\n" in (SOURCE / "docs/remote.md").read_text(encoding="utf-8")
