@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import json
 import tarfile
 import textwrap
 import uuid
@@ -11,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import websocket
 from docker.types import Mount
-from labs import LABEL, NOTEBOOKS, Fleet, Options, RunningLab, docker_client, wait_for
+from labs import LABEL, NOTEBOOKS, OWNER, Fleet, Options, RunningLab, docker_client, wait_for
 from packages import r_source, wheel
 
 # Nobody's in any image, and nobody's on most machines.
@@ -86,6 +88,47 @@ def test_gives_any_user_a_name(fleet: Fleet, lab_name: str) -> None:
     assert ended.stdout.splitlines() == ["notebook", "notebook", f"{uid}:{gid}::{HOME}:/bin/bash"]
     ended = fleet.finish(lab_name, command=["sh", "-c", f"id -u; {facts}"])
     assert ended.stdout.splitlines() == ["1000", "notebook", "notebook", f"1000:1000::{HOME}:/bin/bash"]
+
+
+@pytest.mark.needs(debs=["git"])
+def test_commits_by_git_as_any_user(fleet: Fleet, lab_name: str) -> None:
+    """What git is told once lasts in the home folder, and the notebooks' folder is taken for the user's own."""
+    script = """
+        set -e
+        git config --global user.name me
+        git config --global user.email me@example.org
+        git init --quiet work && cd work
+        echo x >x && git add x && git commit --quiet --message First
+        git log --format='%an <%ae> %s'
+    """
+    ended = fleet.finish(lab_name, user=STRANGER, command=["sh", "-c", script])
+    assert ended.stdout == "me <me@example.org> First\n", ended.stderr
+
+
+@pytest.mark.needs(debs=["openssh-client"])
+def test_uses_ssh_as_any_user(fleet: Fleet, lab_name: str) -> None:
+    """Where their user has no name, ssh and ssh-keygen end at once: "No user exists for uid"."""
+    script = "mkdir -m 0700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id && ssh -G nowhere | grep '^user '"
+    ended = fleet.finish(lab_name, user=STRANGER, command=["sh", "-c", script])
+    assert (ended.status, ended.stdout) == (0, "user notebook\n"), ended.stderr
+
+
+def test_opens_a_terminal_as_the_user(lab: RunningLab) -> None:
+    """A shell of theirs, with their name, in the notebooks' folder."""
+    name = lab.request("POST", "/api/terminals", token=lab.token).json()["name"]
+    address = f"{lab.url.replace('http', 'ws', 1)}/terminals/websocket/{name}"
+    connection = websocket.create_connection(address, timeout=30, header=[f"Authorization: token {lab.token}"])
+    shown = ""
+    try:
+        connection.send(json.dumps(["stdin", "echo =$(id -un) $(id -u) $PWD=\r"]))
+        # What is typed is shown as well; it has `$` in the place of the answer. Silence ends in a timeout.
+        while f"=notebook {OWNER[0]} {NOTEBOOKS}=" not in shown:
+            kind, *texts = json.loads(connection.recv())
+            shown += "".join(map(str, texts)) if kind == "stdout" else ""
+            assert kind != "disconnect", shown
+    finally:
+        connection.close()
+        lab.request("DELETE", f"/api/terminals/{name}", token=lab.token)
 
 
 def test_leaves_no_traces_of_how_it_was_built(fleet: Fleet, lab_name: str) -> None:

@@ -78,7 +78,7 @@ class Container:
         if stdout and not stderr:
             return self._engine.list_added(self.volume(ADDED))[1]
         if stream:
-            return iter([b"one\ntw", b"o\nthree"])
+            return iter(self._engine.log)
         return f"the end of {tail} lines, token={self.token()}".encode()
 
     def stats(self, *, stream: bool, one_shot: bool) -> dict[str, Any]:
@@ -133,8 +133,9 @@ def _has(labels: Mapping[str, str], wanted: Sequence[str]) -> bool:
 class Engine:
     """An engine: it refuses a second container of the same name, as Docker does.
 
-    ``refuses`` is why it starts none; with ``dies`` each ends as soon as it has started. ``added`` is what list-added
-    prints of a volume; with ``tells_added`` false the images have no such program.
+    ``log`` is what each container has logged, in pieces; ``refuses`` is why it starts none; with ``dies`` each ends as
+    soon as it has started. ``added`` is what list-added prints of a volume; with ``tells_added`` false the images have
+    no such program.
     """
 
     def __init__(self) -> None:
@@ -143,6 +144,7 @@ class Engine:
         self.added: dict[str, str] = {}
         self.tells_added = True
         self.images_by_tag: dict[str, str] = {}
+        self.log = [b"one\ntw", b"o\nthree"]
         self.refuses = ""
         self.dies = False
 
@@ -201,7 +203,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Engine:
     played = Engine()
     client = SimpleNamespace(containers=played, images=played, volumes=Volumes(played))
     monkeypatch.setattr(engine, "find", lambda: None)
-    monkeypatch.setattr(engine, "is_rootless", lambda: False)
+    monkeypatch.setattr(engine, "kind", engine.Kind)
     monkeypatch.setattr(engine, "address", lambda: "")
     monkeypatch.setattr(engine, "client", lambda: client)
 

@@ -1,5 +1,6 @@
 """`changes`: what is different between the locks of a commit and those of now, on the terminal and as Markdown."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +65,17 @@ def test_what_changed_is_shown_and_written_down(lab: Path, command_line: Run) ->
     assert "debs.lock: nothing changed" in said
     assert "requirements.lock: 1 added, 4 removed, 1 up" in said
     assert (lab / ".pyrlab/changes.md").read_text(encoding="utf-8") == MARKDOWN
+
+
+def test_a_program_reads_what_changed(lab: Path, command_line: Run) -> None:
+    (lab / "requirements.lock").write_text(NEWER.render(), encoding="utf-8")
+    status, said, _ = command_line("changes", "HEAD", "--json")
+    rows = json.loads(said)
+    assert status == 0
+    assert {row["lock"] for row in rows} == {"requirements.lock"}
+    assert sorted(row["kind"] for row in rows) == ["added", *["removed"] * 4, "up"]
+    assert all(row["old"] or row["new"] for row in rows)
+    assert "requirements.lock: 1 added, 4 removed, 1 up" in command_line("changes", "HEAD")[1]
 
 
 def test_where_nothing_changed_there_is_nothing_to_read(lab: Path, command_line: Run) -> None:

@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from docker.errors import APIError
 from played_labs import Container, Engine, play
 
 from pyrlab.adapters import ports, process
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import labs as verbs
 from pyrlab.model.settings import Settings
@@ -422,8 +423,10 @@ def test_ctrl_c_in_the_foreground_stops_what_this_run_has_started(
     if before:
         run("serve", "pylab")
 
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(_: Container, *, follow: bool, **__: object) -> Iterator[bytes]:
+        if follow:
+            raise KeyboardInterrupt
+        return iter(())
 
     monkeypatch.setattr(Container, "logs", interrupted)
     status, _, told = command_line("serve", "pylab", "--foreground")
@@ -440,7 +443,22 @@ def test_a_shell_is_dockers_own_in_the_lab(
     monkeypatch.setattr(process, "hand_over", became.append)
     run("serve", "pylab")
     run("shell", "pylab")
-    assert became == [["docker", "exec", "--interactive", settings.workspace.container("pylab"), "bash"]]
+    command = ["docker", "exec", "--interactive", "--workdir", "/home/notebook/notebooks"]
+    assert became == [[*command, settings.workspace.container("pylab"), "bash"]]
+
+
+@pytest.mark.parametrize("verb", ["serve", "restart"])
+def test_programs_at_the_start_that_failed_are_told(played: Engine, run: Callable[..., str], verb: str) -> None:
+    hooks = "start-lab: {0}/10-ok\nstart-lab: {0}/20-broken failed with status 3\nstart-lab: {0}/30 is {1}\nlast"
+    text = hooks.format("/home/notebook/notebooks/.pyrlab/start.d", "no executable file, and was not run")
+    if verb == "restart":
+        run("serve", "pylab")
+    played.log = [text.encode()]
+    said = [line for line in run(verb, "pylab").splitlines() if "start.d" in line]
+    assert said == [
+        "· pylab: /home/notebook/notebooks/.pyrlab/start.d/20-broken failed with status 3",
+        "· pylab: /home/notebook/notebooks/.pyrlab/start.d/30 is no executable file, and was not run",
+    ]
 
 
 def test_serve_without_a_lab_lists_those_that_there_are(run: Callable[..., str], port: int) -> None:
@@ -450,6 +468,34 @@ def test_serve_without_a_lab_lists_those_that_there_are(run: Callable[..., str],
     assert lines[3].startswith("nox -s serve -- pylab starts one")
     run("serve", "pylab")
     assert run("serve").splitlines()[1].split()[3:] == ["built"]
+
+
+def test_with_selinux_the_notebooks_get_containers_label_and_else_they_keep_theirs(
+    played: Engine, run: Callable[..., str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of this machine is in the lab once, by the one way or by the other."""
+
+    def notebooks() -> tuple[list[str], dict[str, dict[str, str]]]:
+        given = played.made[0].given
+        inside = "/home/notebook/notebooks"
+        mounted = [mount["Source"] for mount in given["mounts"] if mount["Target"] == inside]
+        return mounted, given["volumes"]
+
+    run("serve", "pylab")
+    assert notebooks() == ([str(settings.notebooks)], {})
+    monkeypatch.setattr(engine, "kind", lambda: engine.Kind(selinux=True))
+    run("restart", "pylab")
+    assert notebooks() == ([], {str(settings.notebooks): {"bind": "/home/notebook/notebooks", "mode": "z"}})
+
+
+def test_a_folder_that_docker_desktop_does_not_share_is_told_with_what_to_do(
+    played: Engine, settings: Settings, command_line: CommandLine
+) -> None:
+    del settings
+    played.refuses = "Mounts denied: The path /data is not shared from the host and is not known to Docker."
+    status, _, told = command_line("serve", "pylab")
+    assert status == 9
+    assert "try: share the folder in Docker Desktop: Settings, Resources, File sharing; or" in told
 
 
 def test_what_the_engine_refuses_leaves_no_lab(played: Engine, settings: Settings, command_line: CommandLine) -> None:

@@ -49,7 +49,15 @@ def use(monkeypatch: pytest.MonkeyPatch, **answers: str) -> Commands:
         pytest.param(
             {"SecurityOptions": ["name=seccomp,profile=builtin"], "OperatingSystem": "Debian"}, "", id="plain"
         ),
-        pytest.param({"SecurityOptions": ["name=seccomp", "name=rootless"]}, " (rootless)", id="rootless"),
+        pytest.param(
+            {"SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"]},
+            " (rootless)",
+            id="rootless",
+        ),
+        pytest.param({"SecurityOptions": ["name=seccomp", "name=userns"]}, " (with mapped users)", id="userns-remap"),
+        pytest.param({"SecurityOptions": ["name=apparmor", "name=cgroupns"]}, "", id="cgroups-only"),
+        pytest.param({"SecurityOptions": ["name=selinux", "name=seccomp"]}, " (with SELinux)", id="selinux"),
+        pytest.param({"SecurityOptions": ["name=rootless", "name=selinux"]}, " (rootless, with SELinux)", id="both"),
         pytest.param({"OperatingSystem": "Docker Desktop"}, " (Docker Desktop)", id="desktop"),
         pytest.param({"SecurityOptions": None}, "", id="says-nothing"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyrlab.adapters import files, temporary
+from pyrlab.adapters.docker.engine import Kind
 from pyrlab.errors import UsageError
 from pyrlab.steps.notebooks import open_folder
 
@@ -42,14 +43,42 @@ def test_a_temporary_folder_is_for_its_user_alone(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("umask")
 def test_a_lab_can_enter_the_folder_that_serve_makes(tmp_path: Path) -> None:
     """It may run as another user than the one who makes it."""
-    made = open_folder(tmp_path / "notebooks", rootless=False)
+    made = open_folder(tmp_path / "notebooks", kind=Kind())
     assert mode(made.path) == "0o755"
 
 
-def test_a_lab_of_a_rootless_engine_is_refused_a_folder_that_it_could_not_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        pytest.param(Kind(rootless=True), "rootless", id="rootless"),
+        pytest.param(Kind(remapped=True), "with mapped users", id="userns-remap"),
+    ],
+)
+def test_a_lab_whose_users_are_others_here_is_refused_a_folder_that_it_could_not_write(
+    tmp_path: Path, kind: Kind, words: str
+) -> None:
     """There the owner of the folder is another user inside the lab."""
-    with pytest.raises(UsageError, match=r"^the Docker engine is rootless, and its labs could not write") as caught:
-        open_folder(tmp_path, rootless=True)
+    with pytest.raises(UsageError, match=rf"^the Docker engine is {words}, and its labs could not write") as caught:
+        open_folder(tmp_path, kind=kind)
     assert caught.value.remedy.startswith(f"chmod -R o+rwX {tmp_path}, or ")
     tmp_path.chmod(0o777)
-    open_folder(tmp_path, rootless=True)
+    open_folder(tmp_path, kind=kind)
+
+
+def test_with_selinux_the_notebooks_are_labelled_and_nothing_that_must_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The label is for all files in the folder: those of a home folder let sshd read its keys, and programs theirs."""
+    selinux = Kind(selinux=True)
+    folder = tmp_path / "me/notebooks"
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert open_folder(folder, kind=selinux).relabel
+    assert not open_folder(folder, kind=Kind()).relabel
+    (folder / "home").symlink_to(folder.parent)
+    (folder / "a:b").mkdir()
+    for refused in (folder.parent, tmp_path, folder / "home", folder / "a:b"):
+        refused.chmod(0o777)
+        open_folder(refused, kind=Kind())
+        with pytest.raises(UsageError, match=r"SELinux") as caught:
+            open_folder(refused, kind=selinux)
+        assert "--notebooks" in caught.value.remedy

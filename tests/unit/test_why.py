@@ -1,6 +1,7 @@
 """`why`: which line brings a package, by which chain, into which image, and since which commit, as a user reads it."""
 
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -217,6 +218,19 @@ def test_a_python_package_and_the_lines_that_bring_it(write: Callable[..., None]
         "Python: typing-extensions 4.1, in pylab",
         "  requirements.in:1: seaborn → typing-extensions",
     ]
+
+
+def test_a_program_reads_why(write: Callable[..., None], command_line: Run) -> None:
+    """All lines, where people are told the first ones."""
+    parents = [f"p{number}" for number in range(1, 8)]
+    pins = (samples.wheel("numpy", "2", *parents), *(samples.wheel(name) for name in parents))
+    write({"requirements.in": "\n".join(parents)}, python=replace(samples.PYTHON, pins=pins))
+    status, said, _ = command_line("why", "numpy", "--json")
+    [found] = json.loads(said)
+    assert status == 0
+    assert (found["name"], found["version"], found["images"], found["since"]) == ("numpy", "2", ["pylab"], "")
+    lines = [(line["where"], line["chain"]) for line in found["lines"]]
+    assert lines == [(f"requirements.in:{number}", [f"p{number}", "numpy"]) for number in range(1, 8)]
 
 
 def test_what_all_images_share_is_in_all_of_them(write: Callable[..., None], command_line: Run) -> None:

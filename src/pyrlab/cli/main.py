@@ -15,6 +15,7 @@ from pyrlab import __version__
 from pyrlab.adapters.files import FULL
 from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.cli import report
+from pyrlab.cli.sessions import Session
 from pyrlab.cli.terminal import HarmlessFormatter, err, harmless
 from pyrlab.cli.verbs import cli
 from pyrlab.errors import MAKE_ROOM, InternalError, PyrlabError, UsageError
@@ -42,7 +43,7 @@ def main() -> int:
             err.print("; ".join(["interrupted", *known]))
         return INTERRUPTED
     except click.ClickException as error:
-        return _fail(UsageError(error.format_message(), remedy="nox -s SESSION -- --help"), debug=debug)
+        return _fail(UsageError(error.format_message(), remedy=_help_for(error)), debug=debug)
     except PyrlabError as error:
         return _fail(error, debug=debug)
     except (OSError, DockerException) as error:
@@ -56,6 +57,13 @@ def _log_harmlessly() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(HarmlessFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _help_for(error: click.ClickException) -> str:
+    """Return the command that shows how the verb is called that was called in another way."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    verb = context.command.name if context and isinstance(context.command, Session) else "SESSION"
+    return f"nox -s {verb} -- --help"
 
 
 def _way_on(error: Exception) -> str:

@@ -13,14 +13,19 @@ from pyrlab.errors import PyrlabError
 INTERRUPTED = 130
 
 
-def main() -> int:
-    """Run it, and return the exit status: 0, an error's own one, or 130 after an interrupt."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
         prog="unbundle", description="Verify what bundle wrote, load its images, and write its project into a folder."
     )
-    parser.add_argument("file", type=Path, help="what bundle wrote")
-    parser.add_argument("folder", type=Path, nargs="?", help="a new folder; else one of the project's name")
-    arguments = parser.parse_args()
+    made.add_argument("file", type=Path, help="what bundle wrote")
+    made.add_argument("folder", type=Path, nargs="?", help="a new folder; else one of the project's name")
+    return made
+
+
+def main() -> int:
+    """Run it, and return the exit status: 0, an error's own one, or 130 after an interrupt."""
+    arguments = parser().parse_args()
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     try:

@@ -57,7 +57,7 @@ def engine() -> None:
 
 
 @cli.command(examples=("", "--json", "--fix"))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a check.")
 @click.option("--fix", is_flag=True, help="Start an engine, and remove what killed runs left, first.")
 def doctor(as_json: bool, fix: bool) -> None:  # noqa: FBT001
     """Tell whether this machine, its engine and its network will do; each line that says no has a remedy."""
@@ -193,10 +193,15 @@ def rollback() -> None:
     out.print(f"Back at {report.generation(generation)}.")
 
 
-@cli.command()
-def history() -> None:
+@cli.command(examples=("", "--json"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a generation.")
+def history(as_json: bool) -> None:  # noqa: FBT001
     """List the kept generations: what each upgrade replaced."""
-    out.print(report.generations(rolling.history(_settings())))
+    kept = rolling.history(_settings())
+    if as_json:
+        out.print_json(json.dumps([generation.table() for generation in kept]))
+    else:
+        out.print(report.generations(kept))
 
 
 @cli.command("import", examples=("renv.lock", "DESCRIPTION"))
@@ -232,18 +237,28 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
         out.print(report.outdated(shown, of=rows))
 
 
-@cli.command(examples=("numpy",))
+@cli.command(examples=("numpy", "numpy --json"))
 @click.argument("name")
-def why(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a pin of that name.")
+def why(name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
-    out.print(report.why(explaining.why(_settings(), name, say=say)))
+    found = explaining.why(_settings(), name, say=say)
+    if as_json:
+        out.print_json(json.dumps([reason.table() for reason in found.reasons]))
+    else:
+        out.print(report.why(found))
 
 
-@cli.command(examples=("main",))
+@cli.command(examples=("main", "main --json"))
 @click.argument("commit")
-def changes(commit: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a changed pin.")
+def changes(commit: str, as_json: bool) -> None:  # noqa: FBT001
     """Show what changed in the locks since COMMIT. The same is in .pyrlab/changes.md, for a review."""
-    out.print(report.changes(comparing.changes(_settings(), commit)))
+    by_file = comparing.changes(_settings(), commit)
+    if as_json:
+        out.print_json(json.dumps([row.table(file) for file, rows in by_file.items() for row in rows]))
+    else:
+        out.print(report.changes(by_file))
 
 
 @cli.command(examples=("", "--merge-request main"))

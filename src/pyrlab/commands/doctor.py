@@ -83,7 +83,7 @@ def _engine() -> Iterator[Check]:
 
 
 def _kind() -> str:
-    kind = engine.kind()
+    kind = str(engine.kind())
     return f", {kind}" if kind else ""
 
 
@@ -110,7 +110,7 @@ def _architecture(settings: Settings) -> Check:
 
 def _is_here(info: Mapping[str, Any]) -> bool:
     """Tell whether the engine's machine is this very one, and not one in it."""
-    return not engine.other_machine(engine.address()) and "Docker Desktop" not in engine.describe(info)
+    return not engine.other_machine(engine.address()) and not engine.Kind.of(info).desktop
 
 
 def _engine_disk(info: Mapping[str, Any]) -> Check:
@@ -141,7 +141,7 @@ def _notebooks(settings: Settings) -> Check:
     folder = settings.serving("", port=None, notebooks=None).notebooks
     if not folder.exists():
         return doctor.well("notebooks", f"{folder} will be made")
-    found = notebooks.owned(folder, folder.stat(), rootless=engine.is_rootless())
+    found = notebooks.owned(folder, folder.stat(), kind=engine.kind())
     return doctor.well("notebooks", f"{folder}; labs run in it as user {found.uid}")
 
 

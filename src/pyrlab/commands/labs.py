@@ -8,6 +8,7 @@ from pathlib import Path
 from pyrlab.adapters.docker import containers, engine
 from pyrlab.errors import LabError
 from pyrlab.model.added import Added
+from pyrlab.model.serving import INSIDE
 from pyrlab.model.settings import Settings
 from pyrlab.steps import added, lab_runs, labs
 from pyrlab.steps.labs import Running
@@ -146,8 +147,11 @@ def open_page(current: Settings, name: str) -> Opened:
 
 
 def shell_command(current: Settings, name: str) -> list[str]:
-    """Return the command of a shell in a lab that runs, as the lab's own user, for the terminal that this run has."""
+    """Return the command of a shell in a lab that runs, as the lab's own user, for the terminal that this run has.
+
+    It starts in the notebooks' folder, as terminals of JupyterLab do.
+    """
     engine.find()
     lab = labs.need_running(current, name)
     terminal = ["--tty"] if sys.stdin.isatty() else []
-    return ["docker", "exec", "--interactive", *terminal, str(lab.container.name), "bash"]
+    return ["docker", "exec", "--interactive", *terminal, "--workdir", INSIDE, str(lab.container.name), "bash"]

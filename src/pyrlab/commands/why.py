@@ -26,6 +26,10 @@ class Reason:
     answer: Answer
     since: str
 
+    def table(self) -> dict[str, object]:
+        """Return it for JSON."""
+        return {**self.answer.table(), "since": self.since}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

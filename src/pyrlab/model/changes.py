@@ -1,7 +1,7 @@
 """What changed between two locks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 # The hashes of a pin's files by its name, in sets that are compared one with one; an empty set is not known.
@@ -20,6 +20,10 @@ class Change:
     name: str
     old: str
     new: str
+
+    def table(self, lock: str) -> dict[str, str]:
+        """Return it for JSON, with the lock's file."""
+        return {"lock": lock, **asdict(self)}
 
 
 def diff(

@@ -5,6 +5,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -47,6 +48,22 @@ class Answer:
     pinned: Pinned
     chains: tuple[Chain, ...]
     notes: tuple[str, ...] = ()
+
+    def table(self) -> dict[str, Any]:
+        """Return it for JSON; of each chain, the list's line and the names from there to the pin."""
+        pinned = self.pinned
+        return {
+            "ecosystem": self.ecosystem,
+            "name": self.name,
+            "version": pinned.version,
+            "images": list(pinned.images),
+            "lock": pinned.lock,
+            "lines": [
+                {"where": chain.line.where, "text": chain.line.text, "chain": list(chain.names)}
+                for chain in self.chains
+            ],
+            "notes": [*filter(None, [pinned.note]), *self.notes],
+        }
 
 
 def chains(wants: Wants, node: Node) -> list[Chain]:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +38,17 @@ class Generation:
     def variant(self) -> str:
         """The name of the variant whose tags its images have."""
         return f"g{self.number}"
+
+    def table(self) -> dict[str, Any]:
+        """Return it for JSON; ``replaced`` is in ISO 8601, UTC."""
+        replaced = datetime.fromtimestamp(self.replaced, tz=UTC).isoformat(timespec="seconds")
+        return {
+            "number": self.number,
+            "replaced": replaced,
+            "summary": self.summary,
+            "images": dict(self.images),
+            "folder": str(self.folder),
+        }
 
 
 @dataclass(frozen=True, slots=True)

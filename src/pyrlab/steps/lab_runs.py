@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ STOP_TIMEOUT = 10
 # Seconds in which an engine that was interrupted in making a container may still finish it.
 CREATE_REST = 2.0
 _TOKEN_BYTES = 24
+# As docker/install/lab/start-lab writes it, before the server starts.
+_FAILED_HOOK = re.compile(r"start-lab: (?P<what>.*\.pyrlab/start\.d/.* (?:failed with status \d+|was not run))")
 Say = Callable[[str], None]
 
 
@@ -33,7 +36,7 @@ def check(request: Request) -> tuple[Folder, dict[str, str]]:
 
     Raises UsageError for those that will not do: before a build that takes minutes, and before a lab is stopped.
     """
-    return open_folder(request.notebooks, rootless=engine.is_rootless()), read_environment(request)
+    return open_folder(request.notebooks, kind=engine.kind()), read_environment(request)
 
 
 def start(settings: Settings, request: Request, *, say: Say) -> Running:
@@ -51,13 +54,21 @@ def start(settings: Settings, request: Request, *, say: Say) -> Running:
     say(f"starting {request.name}")
     if request.clean and request.name in added.all_volumes(settings):
         say(f"{request.name} is without the packages that were added to it; they stay in their volume")
-    with _started(settings, request, folder.user, environment) as container:
+    with _started(settings, request, folder, environment) as container:
         lab = Running(container, request)
         wait(settings, lab)
         found = added.of_running(lab)
-        for sentence in found.says if found else ():
+        for sentence in [*_failed_hooks(container), *(found.says if found else ())]:
             say(f"{request.name}: {sentence}")
         return lab
+
+
+def _failed_hooks(container: Container) -> Iterator[str]:
+    """Yield what start-lab has logged of programs in ``.pyrlab/start.d`` that failed, or could not run."""
+    for line in containers.log_lines(container, follow=False):
+        match = _FAILED_HOOK.fullmatch(line)
+        if match:
+            yield match["what"]
 
 
 def read_environment(request: Request) -> dict[str, str]:
@@ -76,9 +87,7 @@ def read_environment(request: Request) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _started(
-    settings: Settings, request: Request, user: tuple[int, int], environment: dict[str, str]
-) -> Iterator[Container]:
+def _started(settings: Settings, request: Request, folder: Folder, environment: dict[str, str]) -> Iterator[Container]:
     """Start a lab's container, and remove it again when what follows fails."""
     workspace = settings.workspace
     token = private_file.ensure(
@@ -91,15 +100,16 @@ def _started(
             settings.tag(request.lab),
             request,
             name=workspace.container(request.name),
-            home=workspace.home(request.name, user[0]),
-            added="" if request.clean else workspace.added(request.name, user[0]),
-            user=user,
+            home=workspace.home(request.name, folder.uid),
+            added="" if request.clean else workspace.added(request.name, folder.uid),
+            user=folder.user,
             environment=environment,
+            relabel=folder.relabel,
             labels=workspace.lab_labels(request.lab, request.name),
             notes={REQUEST_LABEL: request.note(), RUN_LABEL: run},
         )
         answered = True
-        containers.give_token(container, token, user)
+        containers.give_token(container, token, folder.user)
         container.start()
         # What the engine said of it before the start is old.
         container.reload()
@@ -116,6 +126,8 @@ def _not_started(request: Request, error: APIError) -> LabError:
     remedy = "the engine's words say why"
     if request.gpus and "device driver" in said:
         remedy = "install NVIDIA's container toolkit on the engine's machine, or leave out --gpus"
+    if "mounts denied" in said.lower():
+        remedy = "share the folder in Docker Desktop: Settings, Resources, File sharing; or name one that is shared"
     return LabError(f"{request.name} could not be started", remedy=remedy, detail=said)
 
 

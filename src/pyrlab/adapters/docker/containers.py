@@ -52,6 +52,7 @@ def create(  # noqa: PLR0913 - what a container is made of
     added: str,
     user: tuple[int, int],
     environment: Mapping[str, str],
+    relabel: bool,
     labels: Mapping[str, str],
     notes: Mapping[str, str],
 ) -> Container:
@@ -60,16 +61,20 @@ def create(  # noqa: PLR0913 - what a container is made of
     ``added`` is the volume of added packages; empty, they are the container's own and go with it.
 
     It has no capability, can get none, and publishes its one port where the request says. ``labels`` are whose it is,
-    also of the volume, and ``notes`` more labels. Raises docker's APIError.
+    also of the volume, and ``notes`` more labels. With ``relabel`` the notebooks get SELinux' label of files that
+    containers share. Raises docker's APIError.
     """
     volume = Mount(HOME, home, type="volume", labels=dict(labels))
     # A new one is filled from the image: with folders that everybody may write in.
     own = {**labels, ADDED_LABEL: str(user[0])}
     packages = [Mount(ADDED, added, type="volume", labels=own, read_only=request.read_only)] if added else []
-    notebooks = Mount(INSIDE, str(request.notebooks), type="bind")
+    # A mount cannot say `z`, and a bind can have no colon in its path: so each where it is needed.
+    notebooks = [] if relabel else [Mount(INSIDE, str(request.notebooks), type="bind")]
     # Typed by hand: the SDK's own types know neither tmpfs nor nano_cpus as keywords of this call.
     options: dict[str, Any] = {
-        "mounts": [volume, notebooks, *map(_mount, request.mounts), *packages],
+        "mounts": [volume, *notebooks, *map(_mount, request.mounts), *packages],
+        # Not as text: out of "/here:/there:z" the SDK would make one more volume, of the name "/there:z".
+        "volumes": {str(request.notebooks): {"bind": INSIDE, "mode": "z"}} if relabel else {},
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "pids_limit": _PIDS,

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.adapters import process
@@ -47,6 +47,47 @@ class Engine:
 
     version: str
     architecture: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is special about an engine: whose files its labs can write, and what has to be done for that.
+
+    A ``rootless`` one runs as an ordinary user. Where users are ``remapped``, those of its containers are others here.
+    With ``selinux`` it keeps containers from files that have no label for them. ``desktop`` is one in a machine of its
+    own, Docker Desktop's.
+    """
+
+    rootless: bool = False
+    remapped: bool = False
+    selinux: bool = False
+    desktop: bool = False
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> Self:
+        """Read it out of what `docker info` says in JSON."""
+        options = {part for option in info.get("SecurityOptions") or [] for part in str(option).split(",")}
+        return cls(
+            rootless="name=rootless" in options,
+            remapped="name=userns" in options,
+            selinux="name=selinux" in options,
+            desktop=str(info.get("OperatingSystem") or "").startswith("Docker Desktop"),
+        )
+
+    def __str__(self) -> str:
+        """Return it in words, or nothing where nothing is special."""
+        found = {
+            "rootless": self.rootless,
+            "with mapped users": self.remapped,
+            "with SELinux": self.selinux,
+            "Docker Desktop": self.desktop,
+        }
+        return ", ".join(words for words, is_so in found.items() if is_so)
+
+    @property
+    def is_at_odds(self) -> bool:
+        """Whether a user id in its containers is another one on this machine."""
+        return self.rootless or self.remapped
 
 
 def find() -> Engine:
@@ -143,9 +184,9 @@ def debian_architecture(name: str) -> str:
     return _ARCHITECTURES[name]
 
 
-def kind() -> str:
-    """Return what is special about the engine: ``rootless``, ``Docker Desktop``, both, or nothing."""
-    return describe(info())
+def kind() -> Kind:
+    """Return what is special about the engine. Raises CommandError."""
+    return Kind.of(info())
 
 
 def info() -> Mapping[str, Any]:
@@ -156,21 +197,6 @@ def info() -> Mapping[str, Any]:
     except (IndexError, json.JSONDecodeError):
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def describe(info: Mapping[str, Any]) -> str:
-    """Return what is special about an engine, out of what `docker info` says in JSON."""
-    options = " ".join(info.get("SecurityOptions") or [])
-    found = {
-        "rootless": "name=rootless" in options,
-        "Docker Desktop": str(info.get("OperatingSystem") or "").startswith("Docker Desktop"),
-    }
-    return ", ".join(name for name, is_so in found.items() if is_so)
-
-
-def is_rootless() -> bool:
-    """Tell whether the engine runs as an ordinary user, who is then the only one that its containers can be."""
-    return "rootless" in kind()
 
 
 @functools.cache

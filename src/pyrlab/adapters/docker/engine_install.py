@@ -64,7 +64,7 @@ def ensure() -> str:
 
 
 def _shown(found: Engine) -> str:
-    kind = engine.kind()
+    kind = str(engine.kind())
     return f"Docker {found.version}{f' ({kind})' if kind else ''}"
 
 
