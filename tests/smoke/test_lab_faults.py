@@ -106,7 +106,7 @@ def _last_words(kernel: Kernel, code: str) -> str:
             raise _SaidError(message["content"]["text"])
 
     with pytest.raises(_SaidError) as said:
-        kernel.client.execute_interactive(code, timeout=kernels.TIMEOUT, output_hook=hear)
+        kernel.client.execute_interactive(code, timeout=25, output_hook=hear)
     return str(said.value)
 
 

@@ -4,6 +4,7 @@ A part of jupyter_server_config.py. Linux kills whichever process would free the
 process is gone Jupyter starts another, and does not ask why.
 """
 
+import json
 import os
 import signal
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from typing import Any
 
 from jupyter_client.ioloop.restarter import AsyncIOLoopKernelRestarter
 from jupyter_server import serverapp
+from jupyter_server.services.kernels.connection.base import deserialize_binary_message, deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from traitlets import Dict
 
 CGROUP = Path("/sys/fs/cgroup")
 # Of cgroup 2 and 1: where Linux counts what it has killed in this container for want of memory, and the limit.
@@ -89,21 +92,37 @@ class LabRestarter(AsyncIOLoopKernelRestarter):
 class LabConnection(ZMQChannelsWebsocketConnection):
     """Jupyter's own way between browser and kernel, which writes the reason below the cell that ran."""
 
-    cell: Any = None
+    # The requests that the kernel has not answered yet, by their ids, the one that runs first.
+    cells = Dict()
+
+    def handle_incoming_message(self, incoming_msg: str | bytes) -> None:
+        """Note what is asked of the kernel. It cannot be relied on to say: its words may go with it."""
+        header = self._header(incoming_msg)
+        if header.get("msg_type") == "execute_request":
+            self.cells[header["msg_id"]] = header
+        super().handle_incoming_message(incoming_msg)
 
     def handle_outgoing_message(self, stream: object, outgoing_msg: list[Any]) -> None:
-        """Note which cell the kernel is at: the request that "execute_input" answers."""
+        """Note what the kernel is done with."""
         _, parts = self.session.feed_identities(outgoing_msg)
-        if b'"execute_input"' in bytes(parts[1]):
-            self.cell = self.session.unpack(bytes(parts[2]))
+        if b'"execute_reply"' in bytes(parts[1]):
+            self.cells.pop(self.session.unpack(bytes(parts[2])).get("msg_id"), None)
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def on_kernel_restarted(self) -> None:
         """Say why, before the browser forgets what it has asked for."""
         why = getattr(self.kernel_manager, "lab_reason", "")
-        if why and self.cell:
-            self.write_stderr(why, self.cell)
+        if why and self.cells:
+            self.write_stderr(why, next(iter(self.cells.values())))
+        self.cells.clear()
         super().on_kernel_restarted()
+
+    def _header(self, message: str | bytes) -> dict[str, Any]:
+        if self.subprotocol == "v1.kernel.websocket.jupyter.org":
+            return dict(self.session.unpack(deserialize_msg_from_ws_v1(message)[1][0]))
+        return dict(
+            (deserialize_binary_message(message) if isinstance(message, bytes) else json.loads(message))["header"]
+        )
 
 
 c = get_config()  # noqa: F821 - Jupyter puts it there
