@@ -55,7 +55,7 @@ class Kernel:
         The server returns before it listens to all that the new process says, so the first answers may get lost.
         """
         self.client.restart()
-        wait_for("the restarted kernel to answer", self._answers, timeout=TIMEOUT)
+        wait_for("the restarted kernel to answer", self.answers, timeout=TIMEOUT)
 
     def execute_until(self, sign: str, code: str, act: Callable[[], None]) -> Answer:
         """Execute ``code``, ``act`` as soon as it prints ``sign``, and return the answer."""
@@ -73,7 +73,8 @@ class Kernel:
             reply = run.result(TIMEOUT)
         return Answer(reply["content"]["status"], tuple(outputs))
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Tell whether the kernel executes code."""
         try:
             self.client.execute("1", timeout=3)
         except TimeoutError:

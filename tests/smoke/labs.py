@@ -122,6 +122,8 @@ class Options(TypedDict, total=False):
     cap_drop: Sequence[str]
     security_opt: Sequence[str]
     pids_limit: int
+    mem_limit: str
+    memswap_limit: str
 
 
 class Fleet:

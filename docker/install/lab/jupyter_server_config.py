@@ -79,7 +79,8 @@ c.ServerApp.port = int(os.environ.get("JUPYTER_PORT") or os.environ.get("PORT") 
 c.ServerApp.port_retries = 0
 c.ServerApp.open_browser = False
 c.ServerApp.root_dir = "/home/notebook/notebooks"
-c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}
+load_subconfig("lab_files.py")  # noqa: F821 - and this
+load_subconfig("lab_kernels.py")  # noqa: F821 - and this
 c.ServerApp.identity_provider_class = LabIdentityProvider
 if os.environ.get("JUPYTER_TOKEN_FILE") and not os.environ.get("JUPYTER_TOKEN"):
     c.IdentityProvider.token = _token()

@@ -1,0 +1,93 @@
+"""Saving: a file is replaced whole or stays as it was, also where the disk is full or the lab is killed meanwhile.
+
+A part of jupyter_server_config.py. Jupyter itself writes over the old file, of which it keeps a copy beside it; where
+the last bytes do not fit, or the lab is killed then, half a file is left.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from tornado.web import HTTPError
+
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your quota of the disk is used up"}
+INSUFFICIENT_STORAGE = 507
+
+
+class LabContentsManager(AsyncLargeFileManager):
+    """Jupyter's own, with its own way kept for files that cannot be replaced."""
+
+    @contextmanager
+    def atomic_writing(self, os_path: str, *args: object, **kwargs: object) -> Iterator[IO[Any]]:
+        """Open a file for writing that takes the place of the one at ``os_path`` when all of it is on the disk."""
+        target = Path(os.path.realpath(os_path))
+        with self._full_disk_to_507(target):
+            draft = _draft(target) if self.use_atomic_writing else None
+            if draft is None:
+                with super().atomic_writing(os_path, *args, **kwargs) as file:
+                    yield file
+                return
+            try:
+                with self.perm_to_403(os_path), _open(draft, *args, **kwargs) as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                _replace(target, draft)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    @contextmanager
+    def _full_disk_to_507(self, target: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            why = f"{target.name} was not saved: {FULL[error.errno]}. The file is as it was; make room and save again."
+            raise HTTPError(INSUFFICIENT_STORAGE, why) from error
+
+
+def _draft(target: Path) -> Path | None:
+    """Make an empty file beside ``target`` that can take its place, with its owners and rights; None if none can."""
+    draft = target.with_name(f".~{secrets.token_hex(8)}")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except PermissionError:
+        return None
+    try:
+        old = target.stat()
+        # Another name of the same file, or rights beyond the usual ones, would be lost.
+        if old.st_nlink == 1 and not os.listxattr(target) and os.access(target, os.W_OK):
+            os.chown(draft, old.st_uid, old.st_gid)
+            draft.chmod(old.st_mode & 0o7777)
+            return draft
+    except FileNotFoundError:
+        return draft
+    except PermissionError:
+        pass
+    draft.unlink()
+    return None
+
+
+def _open(draft: Path, *, text: bool = True, encoding: str = "utf-8", newline: str = "\n") -> IO[Any]:
+    return draft.open("w", encoding=encoding, newline=newline) if text else draft.open("wb")
+
+
+def _replace(target: Path, draft: Path) -> None:
+    try:
+        draft.replace(target)
+    except OSError as error:
+        # A file that is mounted by itself can only be written over.
+        if error.errno != errno.EBUSY:
+            raise
+        shutil.copyfile(draft, target)
+
+
+c = get_config()  # noqa: F821 - Jupyter puts it there
+c.ServerApp.contents_manager_class = LabContentsManager
