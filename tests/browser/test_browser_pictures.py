@@ -33,14 +33,14 @@ options(repr.plot.width = 9, repr.plot.height = 3.2)
 ggplot(mtcars, aes(wt, mpg, colour = factor(cyl))) + geom_point() +
   geom_smooth(aes(group = 1), method = "lm", formula = y ~ x)""",
 }
-# At the highest quality Chromium writes WebP without loss, which is half of what PNG takes.
+# A third of what PNG takes, and the text stays sharp.
 AS_WEBP = """async png => {
   const image = new Image();
   image.src = 'data:image/png;base64,' + png;
   await image.decode();
   const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
   canvas.getContext('2d').drawImage(image, 0, 0);
-  return canvas.toDataURL('image/webp', 1).split(',')[1];
+  return canvas.toDataURL('image/webp', 0.8).split(',')[1];
 }"""
 MOST = 60_000
 
