@@ -30,8 +30,8 @@ library(ggplot2)
 mtcars |> group_by(cyl) |> summarise(cars = n(), mpg = mean(mpg))
 ---
 options(repr.plot.width = 9, repr.plot.height = 3.2)
-ggplot(mtcars, aes(wt, mpg, colour = factor(cyl))) + geom_point() +
-  geom_smooth(aes(group = 1), method = "lm", formula = y ~ x)""",
+ggplot(mtcars, aes(wt, mpg)) + geom_point(aes(colour = factor(cyl))) +
+  geom_smooth(method = "lm", formula = y ~ x)""",
 }
 # A third of what PNG takes, and the text stays sharp.
 AS_WEBP = """async png => {
