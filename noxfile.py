@@ -25,7 +25,7 @@ nox.options.stop_on_first_error = True
 nox.options.sessions = ["lint", "types", "unit"]
 
 HELP = {"-h", "--help"}
-TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke")
+TEST_FOLDERS = ("tests/unit", "tests/integration", "tests/smoke", "tests/browser")
 SCRIPT_FOLDERS = (
     ".ci",
     "docker/install/debs",
@@ -277,9 +277,20 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 @with_help
+def browser(session: nox.Session) -> None:
+    """Use the labs in a real browser; as root on Debian, install one. `-- --pictures DIR` takes pictures."""
+    toolkit(session)
+    # Not of toolkit.lock: it is large, there are systems that it has no wheel for, and no other session needs it.
+    session.install("playwright==1.65.2")
+    session.run("python", "tests/browser/chromium.py")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+@with_help
 def tests(session: nox.Session) -> None:
-    """Run everything: lint, types, unit, integration, a build of all images, smoke, and a short benchmark."""
-    for name in ("lint", "types", "unit", "integration", "build", "smoke"):
+    """Run everything: lint, types, unit, integration, a build of all images, smoke, browser, a short benchmark."""
+    for name in ("lint", "types", "unit", "integration", "build", "smoke", "browser"):
         session.notify(name, posargs=[])
     session.notify("bench", posargs=["--quick"])
 
