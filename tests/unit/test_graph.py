@@ -63,6 +63,7 @@ debs = ["python3"]
 [shared]
 image = "lab"
 python = ["jupyterlab", "pip"]
+python_if_locked = ["notebook"]
 [image.lab]
 parent = "base"
 python = "lab.in"
@@ -84,7 +85,7 @@ def test_a_graph_is_what_its_file_says() -> None:
     base = Image("base", debs="base.txt", debs_needed=("tini", "locales"))
     above = Image("lab", parent="base", python="lab.in", r="lab.txt", r_needed=("IRkernel",), lab=lab)
     read = Graph.parse(SMALL)
-    assert read == Graph({"base": base, "lab": above}, ("python3",), "lab", ("jupyterlab", "pip"))
+    assert read == Graph({"base": base, "lab": above}, ("python3",), "lab", ("jupyterlab", "pip"), ("notebook",))
     assert list(read.images) == ["base", "lab"]
     assert (read.with_r, read.with_python, read.with_debs) == (above, [above], [base])
     assert (above.lists, base.lists) == (("lab.in", "lab.txt"), ("base.txt",))

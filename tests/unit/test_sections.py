@@ -47,7 +47,7 @@ def test_every_pin_is_in_exactly_one_section(pins: list[PythonPin]) -> None:
 def test_what_jupyterlab_needs_is_in_the_shared_section(pins: list[PythonPin]) -> None:
     """Just its closure, so that all images hold the same bytes."""
     locks = locks_of(*pins)
-    closure = [pin.name for pin in locks.python["pylab"].closure(GRAPH.shared_python)]
+    closure = [pin.name for pin in locks.python["pylab"].closure(GRAPH.shared_roots)]
     assert sorted(file.pin.name for file in made(locks)["shared"].files) == sorted(closure)
 
 
@@ -62,6 +62,17 @@ def test_a_new_pin_changes_one_section_only(pins: list[PythonPin], data: st.Data
     changed = [name for name, section in after.items() if digests.get(name) != section.digest]
     assert len(changed) == 1
     assert [file.pin.name for file in after[changed[0]].files].count(new) == 1
+
+
+def test_what_all_labs_show_is_shared_only_where_it_is_locked() -> None:
+    """A lean list stays lean, and nothing of it is installed twice."""
+    lean, full = (
+        made(locks_of(pin("six"))),
+        made(locks_of(pin("six"), pin("jupyterlab-git"), pin("nbdime", "jupyterlab-git"))),
+    )
+    added = {file.pin.name for file in full["shared"].files} - {file.pin.name for file in lean["shared"].files}
+    assert added == {"jupyterlab-git", "nbdime"}
+    assert {file.pin.name for file in lean["shared"].files} == {pin.name for pin in SHARED}
 
 
 def test_heavy_distributions_are_parts_of_their_own_below_the_light_ones() -> None:

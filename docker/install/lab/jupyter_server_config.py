@@ -99,6 +99,9 @@ c.ServerApp.cookie_secret_file = str(_DATA / "cookie_secret")
 c.FileContentsManager.delete_to_trash = False
 c.FileContentsManager.always_delete_dir = True
 
+# What language servers read of open documents would lie in a hidden folder among the notebooks, too.
+c.LanguageServerManager.virtual_documents_dir = f"/tmp/.lab-documents-{os.getuid()}"  # noqa: S108 - made by the server, as its user
+
 # Not on a page that asks for it, either: updates come as a new lock and new images.
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 c.LabApp.news_url = None

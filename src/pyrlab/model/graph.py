@@ -59,12 +59,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Graph:
-    """All images, parents before children. ``shared_python`` is in all of them, as ``shared_image``'s lock has it."""
+    """All images, parents before children. ``shared_python`` is in all of them, as ``shared_image``'s lock has it.
+
+    So is what that lock has of ``shared_if_locked``, though no image needs it.
+    """
 
     images: Mapping[str, Image]
     root_debs: tuple[str, ...]
     shared_image: str
     shared_python: tuple[str, ...]
+    shared_if_locked: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -76,11 +80,17 @@ class Graph:
                 root_debs=tuple(document["root"]["debs"]),
                 shared_image=document["shared"]["image"],
                 shared_python=tuple(document["shared"]["python"]),
+                shared_if_locked=tuple(document["shared"].get("python_if_locked", ())),
             )
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{FILE} cannot be read: {error}", remedy=f"restore it from version control: git checkout -- {FILE}"
             ) from error
+
+    @property
+    def shared_roots(self) -> tuple[str, ...]:
+        """The Python packages that are in all images, with what they need, as ``shared_image``'s lock has them."""
+        return (*self.shared_python, *self.shared_if_locked)
 
     @cached_property
     def labs(self) -> dict[str, Lab]:

@@ -31,7 +31,7 @@ def lock_python(  # noqa: PLR0913 - what one run of lock knows
     graph = below.settings.graph
     made: dict[str, PythonLock] = {}
     for image in graph.with_python:
-        shared = made[graph.shared_image].closure(graph.shared_python) if made else ()
+        shared = made[graph.shared_image].closure(graph.shared_roots) if made else ()
         old = earlier.python.get(image.name)
         compiler = Compiler(below, image.python, lists.python[image.name], wish, say)
         pins = compiler.compile(old, shared)

@@ -62,7 +62,7 @@ class Locks:
 
     def shared_python(self, graph: Graph) -> tuple[PythonPin, ...]:
         """Return the pins that all images share."""
-        return self.python[graph.shared_image].closure(graph.shared_python)
+        return self.python[graph.shared_image].closure(graph.shared_roots)
 
     @property
     def all_debs(self) -> tuple[DebPin, ...]:
