@@ -63,6 +63,13 @@ def choose_root(settings: Settings, kept: Iterable[DebPin], *, architecture: str
     Raises UsageError, NetworkError and BuildError.
     """
     roots = settings.graph.root_debs
+    index = read_index(settings, architecture=architecture, web=web)
+    records = closure(index, ["apt", *roots], keep=[(pin.name, pin.version) for pin in kept])
+    return tuple(pin_of(record, requested=record.name in roots) for record in records)
+
+
+def read_index(settings: Settings, *, architecture: str, web: Web) -> Index:
+    """Return all packages of the settings' archives. Raises UsageError, NetworkError and BuildError."""
     archive = read(
         sources_of(settings.suite, settings.apt_sources),
         architecture,
@@ -71,8 +78,7 @@ def choose_root(settings: Settings, kept: Iterable[DebPin], *, architecture: str
     )
     for source in archive.missing:
         log.warning("there is no %s: nothing is taken from it", public(source.folder))
-    records = closure(archive.index, ["apt", *roots], keep=[(pin.name, pin.version) for pin in kept])
-    return tuple(pin_of(record, requested=record.name in roots) for record in records)
+    return archive.index
 
 
 def pin_of(record: Record, *, requested: bool) -> DebPin:
@@ -121,6 +127,16 @@ def default_sources(suite: str) -> tuple[Source, ...]:
         replace(release, suite=f"{suite}-updates", optional=True),
         replace(release, uri=f"{host}/debian-security", suite=f"{suite}-security", optional=True),
     )
+
+
+def snapshots_of(settings: Settings) -> str:
+    """Return the URL of the snapshot archive, or nothing where there is none.
+
+    Debian's own is for those who use Debian's own mirrors: who names others may be meant to ask nobody else.
+    """
+    if settings.snapshot or settings.apt_sources:
+        return settings.snapshot
+    return f"http://snapshot.{_domain()}"
 
 
 def unstable_source() -> Source:
