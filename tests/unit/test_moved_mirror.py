@@ -167,7 +167,7 @@ def test_a_snapshot_archive_that_does_not_answer_leaves_the_way_out(scene: Scene
     path = f"/archive/debian/20261108T161500Z/{HELLO.path}"
     assert scene.service.asked == [path] * 4
     assert message == (
-        "the archive no longer has hello 2.10-5, libstdc++6 1:8.14~rc1-2; the snapshot archive cannot be asked: "
+        "the archive no longer has hello 2.10-5, libstdc++6 1:8.14~rc1-2; snapshot archive: "
         f"{scene.service.url}{path} answered 503 Service Unavailable, 4 times"
     )
     assert remedy == "nox -s lock -- debs, which moves hello to 2.10-6, has to do without libstdc++6"

@@ -14,7 +14,7 @@ from pyrlab.adapters.http import Web, hide, public
 from pyrlab.adapters.python.index import PythonIndex
 from pyrlab.adapters.store import Store
 from pyrlab.errors import GoneError, HashMismatchError, NetworkError, PyrlabError
-from pyrlab.model import commits
+from pyrlab.model import commits, servers
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import PythonFile, PythonPin
 from pyrlab.model.locks.r import RPin
@@ -30,13 +30,13 @@ def store_of(settings: Settings) -> Store:
     return Store(settings.cache / "files")
 
 
-def debian_web(settings: Settings) -> Web:
+def debian_web(settings: Settings, kind: servers.Kind = servers.DEBIAN) -> Web:
     """Return what downloads from Debian's archives: by the proxy for Debian packages, where there is one."""
     hide(settings.hidden)
     proxies = dict(settings.proxies)
     if settings.apt_proxy:
         proxies = {"HTTP_PROXY": settings.apt_proxy, "HTTPS_PROXY": settings.apt_proxy}
-    return Web(settings.cache, ca_file=settings.ca_file, proxies=proxies)
+    return Web(settings.cache, ca_file=settings.ca_file, proxies=proxies, kind=kind)
 
 
 def python_index(settings: Settings) -> PythonIndex:
@@ -46,6 +46,7 @@ def python_index(settings: Settings) -> PythonIndex:
         ca_file=settings.ca_file,
         proxies=settings.proxies,
         unverified_hosts=tuple(filter(None, [settings.python_trusted_host])),
+        kind=servers.PYTHON,
     )
     return PythonIndex(web, settings.python_index)
 
@@ -98,11 +99,11 @@ def _fetch_dropped(settings: Settings, web: Web, pins: Sequence[DebPin], *, snap
     if url:
         outcome = f"nor has the snapshot archive {public(url)}"
         try:
-            lost = Snapshots(web, url, snapshot).fetch_all(pins)
+            lost = Snapshots(debian_web(settings, servers.SNAPSHOT), url, snapshot).fetch_all(pins)
         except NetworkError as error:
             # A network without a way there is no reason to lose the way out: to lock anew.
             lost = [pin for pin in pins if web.cached(pin.sha256) is None]
-            outcome = f"the snapshot archive cannot be asked: {error}"
+            outcome = str(error)
     if lost:
         packages = sorted(f"{pin.name} {pin.version}" for pin in lost)
         raise GoneError(packages, moves=_moves(settings, web, lost, architecture), snapshot=outcome)

@@ -18,7 +18,7 @@ import pysequoia
 from debian import deb822
 
 from pyrlab.adapters.debian.indexes import Missed, Suite
-from pyrlab.adapters.http import NotThereError, Web, public
+from pyrlab.adapters.http import NotThereError, Web, is_web_page, public
 from pyrlab.errors import BuildError, NetworkError, UsageError
 from pyrlab.model.debian import PRIORITY, Index, Record, Source, closure, parse_sources
 from pyrlab.model.debian_release import IndexFile, Release
@@ -316,7 +316,8 @@ class _Reader:
         if source.check_valid_until and until and until < self.now:
             raise BuildError(
                 "the archive's Release file is past its Valid-Until date",
-                remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
+                remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml; '
+                "else look at this machine's clock",
                 detail=f"{self._shown('the Release file')} was valid until {until:%Y-%m-%d %H:%M} UTC",
             )
 
@@ -395,7 +396,7 @@ class _Reader:
     def _get(self, path: str) -> bytes:
         """Return the bytes of a file. Raises NotThereError, and NetworkError for a web page in its place."""
         content = self.get(f"{self.source.folder}/{path}")
-        if re.match(rb"\s*<(?:!doctype|html|\?xml)", content[:200], re.IGNORECASE):
+        if is_web_page(content):
             raise NetworkError(
                 f"{self._shown(path)} is a web page, not a file of an archive",
                 remedy="check base.apt_sources in pyrlab.toml, and whether a proxy or a login page answers instead",
