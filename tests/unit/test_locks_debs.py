@@ -111,7 +111,7 @@ def test_a_section_that_is_there_twice_is_named() -> None:
 def locked(*pins: DebPin, lists: Lists) -> DebsLock:
     """Return a lock of these pins that fits ``lists``."""
     return DebsLock(
-        debs.input_of(lists, "trixie", ()),
+        debs.input_of(lists, "trixie"),
         "trixie",
         "amd64",
         {"root": (), "pyrlab-base": tuple(sorted(pins)), "rlab-base": ()},

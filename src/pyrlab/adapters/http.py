@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,14 +14,14 @@ from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import requests
 import stamina
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from requests.utils import address_in_network, is_ipv4_address, is_valid_cidr
+from requests.utils import address_in_network, get_netrc_auth, is_ipv4_address, is_valid_cidr
 
 from pyrlab.adapters.files import filling
 from pyrlab.adapters.http_errors import (
@@ -53,6 +54,7 @@ __all__ = [
     "is_web_page",
     "local_path",
     "public",
+    "with_user",
 ]
 
 log = logging.getLogger(__name__)
@@ -363,6 +365,17 @@ def local_path(url: str) -> Path | None:
     """Return the path that a ``file://`` URL means, or None for another URL."""
     parts = urlsplit(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def with_user(text: str) -> str:
+    """Return a text with the user that netrc has for the server of each URL in it that names none."""
+    return re.sub(r"https?://[^\s/@]+(?=/|\s|$)", lambda found: _with_user(found[0]), text)
+
+
+def _with_user(url: str) -> str:
+    found = get_netrc_auth(url)
+    user = ":".join(quote(part, safe="") for part in found) if found else ""
+    return url.replace("://", f"://{user}@", 1) if user else url
 
 
 def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
+from pyrlab.model.debian import parse_sources
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
 from pyrlab.model.r_repositories import RRepository, parse_github, parse_repositories
@@ -71,7 +72,7 @@ class Settings:
     state: Path
     source: str
     suite: str
-    apt_sources: tuple[str, ...]
+    apt_sources: tuple[str, ...] = field(repr=False)  # may hold credentials
     check_valid_until: str
     snapshot: str = field(repr=False)  # may hold credentials
     hidden: tuple[str, ...] = field(repr=False)
@@ -161,8 +162,9 @@ def parse(  # noqa: PLR0913 - all that settings are made of
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
     proxies = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
-    _check_urls(environment, base["apt_sources"], network, proxies)
-    snapshot, hidden = _snapshot(values["debian"]["snapshot"], environment)
+    apt_sources, users = _apt_sources(base["apt_sources"], environment)
+    _check_urls(environment, apt_sources, network, proxies)
+    snapshot, keys = _snapshot(values["debian"]["snapshot"], environment)
     return Settings(
         project=project,
         graph=graph,
@@ -170,10 +172,10 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         state=_state(environment),
         source=base["source"],
         suite=base["suite"],
-        apt_sources=tuple(base["apt_sources"]),
+        apt_sources=apt_sources,
         check_valid_until="true" if checks else "false",
         snapshot=snapshot,
-        hidden=hidden,
+        hidden=(*users, *keys),
         apt_proxy=network["apt_proxy"],
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
@@ -197,6 +199,20 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         upgrade=parse_upgrade(values["upgrade"], f"{FILE}: upgrade"),
         variant=environment.get(VARIANT, ""),
     )
+
+
+def _apt_sources(lines: Sequence[str], environment: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return apt's sources, and what variables put into them. Raises UsageError."""
+    texts: list[str] = []
+    hidden: list[str] = []
+    for line in lines:
+        text, secrets = with_secrets(line, "base.apt_sources", environment)
+        if secrets:
+            # What is wrong with the line is told of it as it is written, before its secrets are in it.
+            parse_sources([line])
+        texts.append(text)
+        hidden += secrets
+    return tuple(texts), tuple(hidden)
 
 
 def _snapshot(text: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

@@ -95,7 +95,7 @@ def _locks(job: Job, answer: Answer, asked: Asked, choice: Choice) -> tuple[Debs
     everything = [pin for pins in (*sections.values(), of_r, build) for pin in pins]
     same_bytes(job.kept, everything)
     new_debs = DebsLock(
-        input=debs.input_of(lists, job.settings.suite, job.settings.apt_sources),
+        input=debs.input_of(lists, job.settings.suite),
         suite=job.settings.suite,
         architecture=job.root.architecture,
         sections=sections,

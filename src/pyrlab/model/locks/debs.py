@@ -211,8 +211,13 @@ def _sections(text: str) -> dict[str, list[DebPin]]:
     return sections
 
 
-def input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
-    """Return the digest of all that debs.lock is made from, but for the archive itself."""
+def input_of(lists: Lists, suite: str) -> str:
+    """Return the digest of all that debs.lock is made from, but for the archive itself: who serves it has no part."""
+    return _input_of(lists, suite, ())
+
+
+def _input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
+    """Return the digest as it was with the sources of the settings; for none, it is the same."""
     return locks.digest(
         [
             f"suite {suite}",
@@ -238,5 +243,6 @@ def check(lock: DebsLock, lists: Lists, *, suite: str, apt_sources: Iterable[str
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)
-    if lock.input != input_of(lists, suite, apt_sources):
+    # Locks of before have the sources of their settings in it.
+    if lock.input not in {input_of(lists, suite), _input_of(lists, suite, apt_sources)}:
         raise StaleLockError(f"{FILE} was made from other lists than these", remedy=REMEDY)
