@@ -92,12 +92,18 @@ class InternalError(PyrlabError):
 
 
 class GoneError(PyrlabError):
-    """The archive no longer has packages that debs.lock or r_packages.lock pins."""
+    """The archive no longer has packages that debs.lock or r_packages.lock pins, and no snapshot archive gives them.
+
+    ``packages`` are names with versions, ``moves`` what locking would do with each, as far as that is known, and
+    ``snapshot`` what became of the question to a snapshot archive, where there is one.
+    """
 
     exit_code = 4
 
-    def __init__(self, packages: Sequence[str]) -> None:
+    def __init__(self, packages: Sequence[str], *, moves: Sequence[str] = (), snapshot: str = "") -> None:
+        what = f"which {', '.join(moves)}" if moves else "which moves just these"
+        other = "" if snapshot else "; or name a snapshot archive: debian.snapshot in pyrlab.toml"
         super().__init__(
-            f"the archive no longer has {', '.join(packages)}",
-            remedy="nox -s lock -- debs, which moves just these; or use a snapshot archive (base.apt_sources)",
+            f"the archive no longer has {', '.join(packages)}{snapshot and f'; {snapshot}'}",
+            remedy=f"nox -s lock -- debs, {what}{other}",
         )

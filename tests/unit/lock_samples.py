@@ -70,6 +70,7 @@ def debs_locks(draw: st.DrawFn) -> DebsLock:
         suite=draw(st.sampled_from(["trixie", "forky"])),
         architecture=draw(st.sampled_from(["amd64", "arm64"])),
         sections={name: tuple(sorted(section)) for name, section in sections.items()},
+        snapshot=draw(st.sampled_from(["", "20261108T101500Z"])),
     )
 
 

@@ -86,13 +86,14 @@ class Machine:
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
     instead of doing its work, ``log`` what uv does, and ``garbage`` what it writes behind its answers;
-    ``output`` are lines of BuildKit's.
+    ``output`` are lines of BuildKit's, and ``date`` is what the archive's Release file says.
     """
 
     folder: Path
     suite: str = "trixie"
     architecture: str = "amd64"
     origin: str = ""
+    date: str = ""
     fail: str = ""
     log: bytes = b""
     output: Sequence[str] = ()
@@ -483,6 +484,7 @@ class Apt:
         shown = [name for name in self.machine.debs if name.startswith("r-cran-")]
         shown += self.request["build"].split()
         taken = [self.machine._stanzas[name, self._version(name)] for name in shown]  # noqa: SLF001
+        self._write("dates", [f"Date: {self.machine.date}"] if self.machine.date else [])
         self._write("stanzas", ["".join(f"{key}: {value}\n" for key, value in one.items()) for one in taken])
         for line in self.request["images"].splitlines():
             image, below = line.split()

@@ -10,6 +10,7 @@ import pytest
 from pyrlab.adapters.cran import repository
 from pyrlab.adapters.http import Wanted, Web
 from pyrlab.errors import GoneError, HashMismatchError, NetworkError
+from pyrlab.model import servers
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.sections import PinnedFile, Section, deb_section
@@ -238,7 +239,7 @@ def test_debs_come_from_debians_own_mirrors_by_their_proxy(
     (wanted,) = seen[0].wanted
     assert [url.partition("/debian")[2] for url in wanted.urls] == [f"/{HELLO.path}", f"-security/{HELLO.path}"]
     assert (wanted.sha256, wanted.size, wanted.name) == (HELLO.sha256, HELLO.size, "hello 2.10-5")
-    assert made == [{"ca_file": None, "proxies": proxies}]
+    assert made == [{"ca_file": None, "proxies": proxies, "kind": servers.DEBIAN}]
     unstable = replace(settings, suite="sid")
     steps.fetch(unstable, [deb_section("rlab.debs", [HELLO])], r="", architecture="amd64", say=lambda _: None)
     assert len(seen[1].wanted[0].urls) == 1, "unstable has no security updates"
@@ -282,5 +283,10 @@ def test_the_python_index_is_asked_as_the_settings_say(
     index: object = steps.python_index(settings)
     assert index == ("web", "https://index.example/simple")
     proxies = {"HTTP_PROXY": "http://p:1"}
-    expected = {"ca_file": authorities, "proxies": proxies, "unverified_hosts": unverified}
+    expected = {
+        "ca_file": authorities,
+        "proxies": proxies,
+        "unverified_hosts": unverified,
+        "kind": servers.PYTHON,
+    }
     assert made == [((settings.cache,), expected)]

@@ -46,7 +46,7 @@ def made_of(lists: Lists, settings: Settings, *more: DebPin) -> Locks:
         "pyrlab-base": tuple(sorted([*map(samples.deb, names), *more])),
         "rlab-base": (samples.deb("r-base-core", "4.5.0-3"),),
     }
-    made = debs.input_of(lists, settings.suite, settings.apt_sources)
+    made = debs.input_of(lists, settings.suite)
     debs_lock = replace(samples.DEBS, input=made, sections=sections)
     requests = lists.python["pylab"]
     python_lock = replace(

@@ -175,7 +175,7 @@ def test_a_root_has_debians_own_sources_but_never_the_users(tmp_path: Path) -> N
     assert list(files) == ["etc/apt/sources.list"]
     suites = [line.split()[2:] for line in files["etc/apt/sources.list"].decode().splitlines()]
     assert suites == [["trixie", "main"], ["trixie-updates", "main"], ["trixie-security", "main"]]
-    assert rootfs.sources_files(settings("trixie", "deb http://me:secret@m/d trixie main"), stable) == {}
+    assert rootfs.sources_files(settings("trixie", "deb http://me:secret@m/d trixie main"), stable) == files
 
 
 def test_testing_may_take_from_unstable_what_it_lacks(tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ def locks(debs: list[DebPin], python: list[PythonPin], r: list[RPin] | None = No
 
 
 OLD = locks(
-    [deb("tool", "1"), deb("gone", "1")],
+    [deb("gone", "1"), deb("tool", "1")],
     [wheel("a", "1"), wheel("b", "1", "a")],
     [RPin("zoo", "1", "cran", requested=True)],
 )
 NEW = locks(
-    [deb("tool", "2"), deb("come", "1")],
+    [deb("come", "1"), deb("tool", "2")],
     [wheel("a", "2"), wheel("b", "1", "list")],
     [RPin("zoo", "2", "cran", requested=True)],
 )
@@ -86,6 +86,16 @@ def test_r_stands_on_the_composed_debs() -> None:
     made = compose(OLD, NEW, {TOOL})
     assert made.r
     assert made.r.debs_body == made.debs.body != NEW.debs.body
+
+
+def test_the_archives_time_is_that_of_the_newest_pins_and_of_old_ones_alone_the_old() -> None:
+    old, new = (
+        replace(whole, debs=replace(whole.debs, snapshot=time))
+        for whole, time in ((OLD, "20261101T000000Z"), (NEW, "20261129T000000Z"))
+    )
+    assert compose(old, new, {TOOL}).debs.snapshot == new.debs.snapshot
+    assert compose(old, new, ()).debs == new.debs
+    assert compose(old, new, {TOOL, GONE, COME, A}).debs == old.debs
 
 
 @given(debs_locks(), debs_locks(), python_locks(), python_locks(), st.data())

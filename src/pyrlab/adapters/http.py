@@ -4,27 +4,58 @@ import hashlib
 import json
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import requests
 import stamina
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from requests.utils import address_in_network, is_ipv4_address, is_valid_cidr
-from urllib3 import exceptions, util
+from requests.utils import address_in_network, get_netrc_auth, is_ipv4_address, is_valid_cidr
 
 from pyrlab.adapters.files import filling
+from pyrlab.adapters.http_errors import (
+    AgainError,
+    BadRequestError,
+    NotThereError,
+    Place,
+    RefusedError,
+    check,
+    explained,
+    hide,
+    is_web_page,
+    public,
+)
 from pyrlab.adapters.store import Store
 from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
+from pyrlab.model import servers
+from pyrlab.model.servers import Kind
+
+__all__ = [
+    "THREADS",
+    "BadRequestError",
+    "Download",
+    "Look",
+    "NotThereError",
+    "RefusedError",
+    "Wanted",
+    "Web",
+    "hide",
+    "is_web_page",
+    "local_path",
+    "public",
+    "with_user",
+]
 
 log = logging.getLogger(__name__)
 # What is tried again is told where it matters: in the message, when all of it failed.
@@ -33,30 +64,11 @@ stamina.instrumentation.set_on_retry_hooks([])
 CHUNK = 2**18
 THREADS = 8
 BACKOFF = 0.2
-LONGEST_WAIT = 10.0
-_CHECK_NETWORK = "check the network, and APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+# Seconds for a connection, and for each wait for more; and how often a question is asked anew.
+TIMEOUT, RETRIES = 30.0, 3
+# A way that hangs, as IPv6 does in some networks, leaves time for the next one.
+CONNECT = 10.0
 Answer = TypeVar("Answer")
-_hidden: set[str] = set()
-
-
-class NotThereError(NetworkError):
-    """The server answers, and has no such file."""
-
-
-class BadRequestError(NetworkError):
-    """The server can make nothing of this path."""
-
-
-class RefusedError(NetworkError):
-    """The server wants another user."""
-
-
-class _AgainError(Exception):
-    """What went wrong may go right a moment later: in ``wait`` seconds, if the server says when."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,8 @@ class Wanted:
 class Web:
     """Downloads into ``cache``, for any number of threads.
 
-    ``timeout`` is in seconds, for a connection and for each wait for more; ``retries`` follow the first attempt.
+    ``timeout`` is in seconds, for a connection and for each wait for more; ``retries`` follow the first attempt. What
+    ``kind`` of server is asked, messages say.
     ``proxies`` is by HTTP_PROXY, HTTPS_PROXY and NO_PROXY; those of the environment do not count.
     """
 
@@ -105,18 +118,21 @@ class Web:
         ca_file: Path | None = None,
         proxies: Mapping[str, str] = {},
         unverified_hosts: Collection[str] = (),
-        timeout: float = 30.0,
-        retries: int = 3,
+        timeout: float | None = None,
+        retries: int | None = None,
+        kind: Kind = servers.OTHER,
     ) -> None:
         self._store = Store(cache / "files")
         self._urls = cache / "urls"
-        self._timeout = timeout
-        self._retries = retries
+        self._timeout = TIMEOUT if timeout is None else timeout
+        self._retries = RETRIES if retries is None else retries
+        self._kind = kind
         self._session = requests.Session()
         # Threads share the session, and cookies would be the one thing in it that changes.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._adapter = _Adapter(ca_file, proxies, unverified_hosts)
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(ca_file, proxies, unverified_hosts))
+            self._session.mount(scheme, self._adapter)
 
     def get(self, url: str, *, agent: str, accept: str = "*/*") -> Download:
         """Return what ``url`` (http, https, file) holds now; from the cache, where the server says it is the same.
@@ -137,14 +153,22 @@ class Web:
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
         try:
             with (
-                _explained(url, self._timeout),
-                self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
+                explained(self._place(url), self._timeout),
+                self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
             ):
                 said = response.headers
                 head = response.raw.read(length)
                 return Look(response.status_code, said.get("Date", ""), said.get("Age", ""), head)
-        except _AgainError as again:
-            raise NetworkError(f"{public(url)} {again}", remedy=_CHECK_NETWORK) from None
+        except AgainError as again:
+            place = self._place(url)
+            raise NetworkError(f"{place} {again}", remedy=place.check_network) from None
+
+    @property
+    def _waits(self) -> tuple[float, float]:
+        return min(CONNECT, self._timeout), self._timeout
+
+    def _place(self, url: str) -> Place:
+        return Place(url, self._kind, self._adapter.proxy_of(url))
 
     def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""
@@ -154,10 +178,11 @@ class Web:
             ):
                 with attempt:
                     return ask()
-        except _AgainError as again:
+        except AgainError as again:
+            place = self._place(url)
             raise NetworkError(
-                f"{public(url)} {again}, {self._retries + 1} times",
-                remedy=f"{_CHECK_NETWORK}; then run the same again",
+                f"{place} {again}, {self._retries + 1} times",
+                remedy=f"{place.check_network}; then run the same again",
             ) from None
         raise AssertionError(url)
 
@@ -209,7 +234,7 @@ class Web:
         local = local_path(url)
         if local:
             if not local.is_file():
-                raise _not_there(url)
+                raise self._place(url).not_there()
             with local.open("rb") as file:
                 return self._keep_wanted(iter(lambda: file.read(CHUNK), b""), wanted)
         return self._patiently(url, lambda: self._download(url, wanted, agent))
@@ -218,31 +243,38 @@ class Web:
         bare, auth = _split_user(url)
         headers = {"User-Agent": agent, "Accept-Encoding": "identity"}
         with (
-            _explained(url, self._timeout),
-            self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
+            explained(self._place(url), self._timeout),
+            self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
-            _check(response, url)
-            return self._keep_wanted(response.raw.stream(CHUNK, decode_content=False), wanted)
+            check(response, self._place(url))
+            chunks = response.raw.stream(CHUNK, decode_content=False)
+            head = next(chunks, b"")
+            if is_web_page(head):
+                raise self._place(url).web_page(wanted.name)
+            try:
+                return self._keep_wanted(chain([head], chunks), wanted)
+            except HashMismatchError as error:
+                raise HashMismatchError(str(error), remedy=error.remedy, detail=f"from {public(url)}") from error
 
     def _keep_wanted(self, chunks: Iterable[bytes], wanted: "Wanted") -> Path:
         return self._store.add(chunks, sha256=wanted.sha256, size=wanted.size, name=wanted.name)[0]
 
     def _ask(self, url: str, agent: str, accept: str) -> Download:
-        """Ask the server once. Raises _AgainError for what is worth another attempt."""
+        """Ask the server once. Raises AgainError for what is worth another attempt."""
         bare, auth = _split_user(url)
         note = self._urls / f"{hashlib.sha256(f'{agent} {accept} {bare}'.encode()).hexdigest()}.json"
         known, conditions = self._known(note)
         # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity", **conditions}
         with (
-            _explained(url, self._timeout),
-            self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
+            explained(self._place(url), self._timeout),
+            self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
             if response.status_code == requests.codes.not_modified and known:
                 return replace(known, url=response.url)
-            _check(response, url)
+            check(response, self._place(url))
             return self._keep_answer(response, note)
 
     def _keep_answer(self, response: requests.Response, note: Path) -> Download:
@@ -261,7 +293,7 @@ class Web:
 
     def _copy(self, path: Path, url: str) -> Download:
         if not path.is_file():
-            raise _not_there(url)
+            raise self._place(url).not_there()
         with path.open("rb") as file:
             return self._keep(iter(lambda: file.read(CHUNK), b""), url)
 
@@ -290,6 +322,10 @@ class _Adapter(HTTPAdapter):
             name.removesuffix("_PROXY").lower(): url for name, url in proxies.items() if name != "NO_PROXY"
         }
 
+    def proxy_of(self, url: str) -> str:
+        """Return the proxy on the way to a URL, or nothing."""
+        return "" if _bypasses(url, self._no_proxy) else self._proxies.get(urlsplit(url).scheme, "")
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """Send one request, without the proxies and certificates of the environment, which requests mixes in."""
         request.headers.pop("Proxy-Authorization", None)
@@ -310,7 +346,7 @@ def _names_of(url: str) -> set[str]:
 
 def _wait_before_again(error: Exception) -> bool | float:
     """Tell whether to ask again, or after how many seconds, where the server said so."""
-    if not isinstance(error, _AgainError):
+    if not isinstance(error, AgainError):
         return False
     return True if error.wait is None else error.wait
 
@@ -325,24 +361,21 @@ def _gravest(problems: Sequence[PyrlabError], name: str) -> PyrlabError:
     return reachable[0] if reachable else NotThereError(f"{name} is nowhere to be had", remedy="nox -s lock")
 
 
-def hide(values: Iterable[str]) -> None:
-    """Let no message of this process show these values, wherever in a URL they stand."""
-    _hidden.update(value for value in values if value)
-
-
-def public(url: str) -> str:
-    """Return a URL without user, password, query, fragment and what is hidden, as a message may show it."""
-    parts = urlsplit(url)
-    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    for value in sorted(_hidden, key=len, reverse=True):
-        shown = shown.replace(value, "…")
-    return shown
-
-
 def local_path(url: str) -> Path | None:
     """Return the path that a ``file://`` URL means, or None for another URL."""
     parts = urlsplit(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def with_user(text: str) -> str:
+    """Return a text with the user that netrc has for the server of each URL in it that names none."""
+    return re.sub(r"https?://[^\s/@]+(?=/|\s|$)", lambda found: _with_user(found[0]), text)
+
+
+def _with_user(url: str) -> str:
+    found = get_netrc_auth(url)
+    user = ":".join(quote(part, safe="") for part in found) if found else ""
+    return url.replace("://", f"://{user}@", 1) if user else url
 
 
 def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:
@@ -384,67 +417,3 @@ def _settle(file: BinaryIO, path: Path) -> Path:
     file.flush()
     os.fsync(file.fileno())
     return Path(file.name).rename(path)
-
-
-@contextmanager
-def _explained(url: str, timeout: float) -> Iterator[None]:
-    """Turn what requests and urllib3 raise into our errors, without their texts, which show the query."""
-    try:
-        yield
-    except (requests.exceptions.SSLError, exceptions.SSLError) as error:
-        raise NetworkError(
-            f"{public(url)}: no trusted connection: {_root_cause(error)}",
-            remedy="name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
-        ) from None
-    except (requests.Timeout, exceptions.TimeoutError):
-        raise _AgainError(f"did not answer within {timeout:g} s") from None
-    except (requests.ConnectionError, exceptions.HTTPError) as error:
-        raise _AgainError(f"broke off or could not be reached ({_root_cause(error)})") from None
-    except requests.RequestException as error:
-        raise NetworkError(
-            f"{public(url)} cannot be read: {type(error).__name__}", remedy="check this URL in pyrlab.toml"
-        ) from None
-
-
-def _root_cause(error: BaseException) -> str:
-    """Return the operating system's or the TLS library's words, from below the layers that repeat the URL."""
-    words = type(error).__name__
-    cause: BaseException | None = error
-    while cause:
-        if isinstance(cause, OSError) and cause.strerror:
-            words = cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return words
-
-
-def _check(response: requests.Response, url: str) -> None:
-    """Raise what a status other than 200 means."""
-    shown = f"{response.status_code} {response.reason}".strip()
-    match response.status_code:
-        case 200:
-            return
-        case 400:
-            raise BadRequestError(f"{public(url)} answered {shown}", remedy="check this URL in pyrlab.toml")
-        case 404 | 410:
-            raise _not_there(url)
-        case 401 | 403:
-            raise RefusedError(
-                f"{public(url)} refused this user ({shown})",
-                remedy="put the user into ~/.netrc, or as ${VARIABLE} into the URL in r.repositories of pyrlab.toml",
-            )
-        case 429 | 500 | 502 | 503 | 504:
-            raise _AgainError(f"answered {shown}", _wait(response))
-    raise NetworkError(f"{public(url)} answered {shown}", remedy="check this URL in pyrlab.toml")
-
-
-def _wait(response: requests.Response) -> float | None:
-    """Return the seconds that the server asks for, but not more than we would wait; None if it does not say."""
-    try:
-        asked = util.Retry().parse_retry_after(response.headers["Retry-After"])
-    except (KeyError, exceptions.InvalidHeader):
-        return None
-    return min(LONGEST_WAIT, asked)
-
-
-def _not_there(url: str) -> NotThereError:
-    return NotThereError(f"{public(url)} is not there", remedy="check this URL in pyrlab.toml")

@@ -151,7 +151,8 @@ def _sources(plan: Plan, say: Say) -> dict[str, Part]:
     """Return every file that the images are built from, fetched where the store lacks one."""
     sections = list(plan.sections.values())
     r = plan.locks.r.r if plan.locks.r else ""
-    fetch.fetch(plan.settings, sections, r=r, architecture=plan.architecture, say=say)
+    snapshot = plan.locks.debs.snapshot
+    fetch.fetch(plan.settings, sections, r=r, architecture=plan.architecture, say=say, snapshot=snapshot)
     store = fetch.store_of(plan.settings)
     wanted = sorted({sha256 for section in sections for _, sha256 in fetch.names_in_store(store, section)})
     return {f"{SOURCES}/{sha256}": _stored(store.get(sha256), sha256) for sha256 in wanted}

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from pyrlab.errors import UsageError
 from pyrlab.model import commits
 from pyrlab.model.cran.snapshot import PORTABLE, codename_of
+from pyrlab.model.urls import FILE, is_sound, with_secrets
 
-FILE = "pyrlab.toml"
 DEBIAN = "debian"
 # What a suite may also be called; which codename that is, only the archive knows.
 SUITE_NAMES = {"oldstable", "stable", "testing"}
@@ -54,8 +53,9 @@ def _r_repository(entry: str, environment: Mapping[str, str]) -> RRepository:
             f"{FILE}: r.repositories has {_shown(entry)!r}",
             remedy='write "debian", or a name of your choice and a URL: "cran=https://cran.example.org"',
         )
-    url, secrets = _with_secrets(match["url"], "r.repositories", environment)
-    if not _is_sound(url):
+    text, secrets = with_secrets(match["url"], "r.repositories", environment)
+    url = text.rstrip("/")
+    if not is_sound(url):
         raise UsageError(
             f"{FILE}: r.repositories: the URL of {match['name']!r} cannot be read",
             remedy="put a password with special characters into the environment, and ${VARIABLE} into the URL",
@@ -65,37 +65,14 @@ def _r_repository(entry: str, environment: Mapping[str, str]) -> RRepository:
 
 def parse_github(text: str, environment: Mapping[str, str]) -> RRepository:
     """Return where the tarballs of commits are. Raises UsageError."""
-    url, secrets = _with_secrets(text.strip(), "r.github", environment)
-    if not re.match(r"(?:https?|file)://", url) or not _is_sound(url):
+    found, secrets = with_secrets(text.strip(), "r.github", environment)
+    url = found.rstrip("/")
+    if not re.match(r"(?:https?|file)://", url) or not is_sound(url):
         raise UsageError(
             f"{FILE}: r.github is no URL that can be read",
             remedy="write that of the folder above owner/repo/tar.gz/sha, as in https://git.example.org",
         )
     return RRepository(commits.NAME, url, secrets)
-
-
-def _with_secrets(text: str, key: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Return a URL with the values of its variables, and these values."""
-    secrets = [_secret(variable, key, environment) for variable in re.findall(r"\$\{(\w+)\}", text)]
-    values = iter(secrets)
-    return re.sub(r"\$\{\w+\}", lambda _: next(values), text).rstrip("/"), tuple(secrets)
-
-
-def _is_sound(url: str) -> bool:
-    """Tell whether a URL can be read, and has no password where none would be looked for."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return bool(parts.hostname or parts.scheme == "file") and "@" not in parts.path and not parts.fragment
-
-
-def _secret(variable: str, key: str, environment: Mapping[str, str]) -> str:
-    """Return what ``${VARIABLE}`` stands for in a URL."""
-    if variable not in environment:
-        raise UsageError(f"{FILE}: {key} uses ${{{variable}}}, which is not set", remedy=f"export {variable}=…")
-    # A password may hold any character, a URL not.
-    return quote(environment[variable], safe="")
 
 
 def _check_dated(name: str, entry: str) -> None:

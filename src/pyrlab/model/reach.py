@@ -8,20 +8,17 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
+from pyrlab.model import servers
 from pyrlab.model.debian import Source
 from pyrlab.model.doctor import Check, ill, well
 from pyrlab.model.settings import Settings
 
 # So many bytes of an answer tell what it is.
 HEAD = 2**16
-DEBIAN, PYTHON, R = "Debian archive", "Python index", "R repository"
+DEBIAN, PYTHON, R = servers.DEBIAN.name, servers.PYTHON.name, servers.R.name
 # Each index says what it is in its first lines. A sign-in page of a network, with status 200, says something else.
 _MARKS = {DEBIAN: (b"Codename:", b"Suite:"), PYTHON: (b"pip-",), R: (b"Package:",)}
-_PROXY_KEYS = {
-    DEBIAN: "APTPROXY, or network.apt_proxy and base.apt_sources in pyrlab.toml",
-    PYTHON: "PIPPROXY, PIPHOST, HTTP_PROXY and HTTPS_PROXY, or network.python_index in pyrlab.toml",
-    R: "r.repositories in pyrlab.toml, HTTP_PROXY and HTTPS_PROXY",
-}
+_PROXY_KEYS = {kind.name: kind.settings for kind in (servers.DEBIAN, servers.PYTHON, servers.R)}
 
 
 @dataclass(frozen=True, slots=True)

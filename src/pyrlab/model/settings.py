@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
+from pyrlab.model.debian import parse_sources
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
-from pyrlab.model.r_repositories import FILE, RRepository, parse_github, parse_repositories
+from pyrlab.model.r_repositories import RRepository, parse_github, parse_repositories
+from pyrlab.model.urls import FILE, is_sound, with_secrets
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
 __all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
@@ -21,6 +24,7 @@ __all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
 # Every key with its default, by section; the type of the default is the type of the key. Labs add their ports.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
+    "debian": {"snapshot": ""},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
     "r": {"repositories": ["debian"], "allow_moving": False, "github": "https://codeload.github.com"},
     "images": {"prefix": "", "tag": ""},
@@ -59,7 +63,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 class Settings:
     """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name.
 
-    ``state`` is this user's folder for what outlives a cache.
+    ``state`` is this user's folder for what outlives a cache, ``hidden`` what variables put into URLs of archives.
     """
 
     project: Path
@@ -68,8 +72,10 @@ class Settings:
     state: Path
     source: str
     suite: str
-    apt_sources: tuple[str, ...]
+    apt_sources: tuple[str, ...] = field(repr=False)  # may hold credentials
     check_valid_until: str
+    snapshot: str = field(repr=False)  # may hold credentials
+    hidden: tuple[str, ...] = field(repr=False)
     apt_proxy: str
     python_index: str
     python_trusted_host: str
@@ -156,7 +162,9 @@ def parse(  # noqa: PLR0913 - all that settings are made of
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
     proxies = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
-    _check_urls(environment, base["apt_sources"], network, proxies)
+    apt_sources, users = _apt_sources(base["apt_sources"], environment)
+    _check_urls(environment, apt_sources, network, proxies)
+    snapshot, keys = _snapshot(values["debian"]["snapshot"], environment)
     return Settings(
         project=project,
         graph=graph,
@@ -164,8 +172,10 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         state=_state(environment),
         source=base["source"],
         suite=base["suite"],
-        apt_sources=tuple(base["apt_sources"]),
+        apt_sources=apt_sources,
         check_valid_until="true" if checks else "false",
+        snapshot=snapshot,
+        hidden=(*users, *keys),
         apt_proxy=network["apt_proxy"],
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
@@ -189,6 +199,31 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         upgrade=parse_upgrade(values["upgrade"], f"{FILE}: upgrade"),
         variant=environment.get(VARIANT, ""),
     )
+
+
+def _apt_sources(lines: Sequence[str], environment: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return apt's sources, and what variables put into them. Raises UsageError."""
+    texts: list[str] = []
+    hidden: list[str] = []
+    for line in lines:
+        text, secrets = with_secrets(line, "base.apt_sources", environment)
+        if secrets:
+            # What is wrong with the line is told of it as it is written, before its secrets are in it.
+            parse_sources([line])
+        texts.append(text)
+        hidden += secrets
+    return tuple(texts), tuple(hidden)
+
+
+def _snapshot(text: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return the URL of the snapshot archive, and what variables put into it. Raises UsageError."""
+    url, secrets = with_secrets(text.strip(), "debian.snapshot", environment)
+    if url and not (re.match(r"(?:https?|file)://", url) and is_sound(url)):
+        raise UsageError(
+            f"{FILE}: debian.snapshot is no URL that can be read",
+            remedy="write that of the folder above archive/debian/, as in https://snapshot.example.org",
+        )
+    return url.rstrip("/"), secrets
 
 
 def _cache(environment: Mapping[str, str]) -> Path:

@@ -36,7 +36,7 @@ class Plan:
     @cached_property
     def materials(self) -> Materials:
         """The build contexts."""
-        return Materials(self.settings)
+        return Materials(self.settings, self.locks.debs.snapshot)
 
     @cached_property
     def sections(self) -> dict[str, Section]:

@@ -50,6 +50,12 @@ class Job:
         of_r = old.r.all_debs if old.r else ()
         return kept | {pin for pin in of_r if self.wish.keeps("r", pin.name)}
 
+    def snapshot(self, pins: Iterable[DebPin]) -> str:
+        """Return the earlier lock's time where that had all of these pins: a lock that pins the same stays the same."""
+        old = self.earlier
+        known = {pin.sha256 for pin in (*(old.debs.pins() if old.debs else ()), *(old.r.all_debs if old.r else ()))}
+        return old.debs.snapshot if old.debs and known.issuperset(pin.sha256 for pin in pins) else ""
+
 
 def lock_debian(  # noqa: PLR0913 - what one run of lock knows
     settings: Settings, lists: Lists, wish: Wish, earlier: Earlier, *, architecture: str, say: Say
@@ -89,10 +95,11 @@ def _locks(job: Job, answer: Answer, asked: Asked, choice: Choice) -> tuple[Debs
     everything = [pin for pins in (*sections.values(), of_r, build) for pin in pins]
     same_bytes(job.kept, everything)
     new_debs = DebsLock(
-        input=debs.input_of(lists, job.settings.suite, job.settings.apt_sources),
+        input=debs.input_of(lists, job.settings.suite),
         suite=job.settings.suite,
         architecture=job.root.architecture,
         sections=sections,
+        snapshot=job.snapshot(everything) or answer.snapshot,
     )
     if graph.with_r is None:
         return new_debs, None

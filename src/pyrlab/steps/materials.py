@@ -23,9 +23,13 @@ TOOLS_LOCK = "python/tools.lock"
 
 @dataclass(frozen=True)
 class Materials:
-    """The build contexts of one work folder. Nothing is there until it is asked for."""
+    """The build contexts of one work folder. Nothing is there until it is asked for.
+
+    ``snapshot`` is the time that debs.lock notes.
+    """
 
     settings: Settings
+    snapshot: str = ""
 
     @property
     def work(self) -> Path:
@@ -61,7 +65,7 @@ class Materials:
         Sections of earlier builds stay, so that what did not change is not sent to the builder again.
         """
         sections = list(sections)
-        store = fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say)
+        store = fetch.fetch(self.settings, sections, r=r, architecture=architecture, say=say, snapshot=self.snapshot)
         context.fill(self.work / RECIPE, self.recipe, {}, link=store.link)
         for section in sections:
             context.fill(

@@ -3,11 +3,12 @@
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
 from pyrlab.adapters.docker import buildkit
+from pyrlab.adapters.http import with_user
 from pyrlab.model import stages
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.secrets import lock_secrets
@@ -48,7 +49,9 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        self._bake(materials, stage, target, lock_secrets(self.settings, _certificates(self.settings)), say=say)
+        # apt does not read this user's netrc.
+        known = replace(self.settings, apt_sources=tuple(map(with_user, self.settings.apt_sources)))
+        self._bake(materials, stage, target, lock_secrets(known, _certificates(known)), say=say)
         return folder / "answer"
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:

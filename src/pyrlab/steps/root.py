@@ -16,7 +16,8 @@ Say = Callable[[str], None]
 def ensure_root(settings: Settings, lock: DebsLock, *, say: Say) -> Below:
     """Return the root that ``lock`` pins, its files fetched. Raises GoneError when one cannot be had any more."""
     pins = lock.sections[ROOT]
-    fetch.fetch(settings, [deb_section(ROOT, pins)], r="", architecture=lock.architecture, say=say)
+    section = deb_section(ROOT, pins)
+    fetch.fetch(settings, [section], r="", architecture=lock.architecture, say=say, snapshot=lock.snapshot)
     return Below(settings, pins, lock.architecture)
 
 

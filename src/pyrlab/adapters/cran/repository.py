@@ -11,8 +11,20 @@ from threading import Lock
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pyrlab.adapters.cran.package_file import fits, made_for, record_in
-from pyrlab.adapters.http import BadRequestError, Download, NotThereError, RefusedError, Web, hide, local_path, public
+from pyrlab.adapters.http import (
+    BadRequestError,
+    Download,
+    NotThereError,
+    RefusedError,
+    Web,
+    hide,
+    is_web_page,
+    local_path,
+    public,
+)
+from pyrlab.adapters.http_errors import Place
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
+from pyrlab.model import servers
 from pyrlab.model.cran import archive_index
 from pyrlab.model.cran.archive_index import ArchiveIndex, versions_in
 from pyrlab.model.cran.index import Index
@@ -30,13 +42,15 @@ AGENT = "pyrlab"
 PLATFORMS = {"amd64": "x86_64-pc-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 # So many packages are named where many are to be told of.
 SHOWN = 10
+# So many bytes tell a web page.
+HEAD = 200
 _LINK = re.compile(r"""href\s*=\s*["']?([^"'>\s]+)""", re.IGNORECASE)
 
 
 def connect(settings: Settings, *, r: str, architecture: str) -> dict[str, "Repository"]:
     """Return the CRAN-like repositories of the settings, by name; nothing is asked of them yet."""
     hide(one for repository in settings.r_repositories for one in repository.secrets)
-    web = Web(settings.cache, ca_file=settings.ca_file, proxies=settings.proxies)
+    web = Web(settings.cache, ca_file=settings.ca_file, proxies=settings.proxies, kind=servers.R)
     return {
         one.name: Repository(one.name, one.url, web, r=r, architecture=architecture)
         for one in settings.r_repositories
@@ -185,6 +199,9 @@ class Repository:
                 continue
             if download.sha256 == file.sha256:
                 return download.path
+            with download.path.open("rb") as found:
+                if is_web_page(found.read(HEAD)):
+                    raise Place(self._at(path), servers.R).web_page(f"{name} {filename}")
             changed = True
         if changed:
             raise HashMismatchError(

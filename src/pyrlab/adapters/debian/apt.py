@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pyrlab.errors import ListError
+from pyrlab.model import debian_snapshot
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Record
 from pyrlab.model.graph import Graph
@@ -37,6 +38,11 @@ class Answer:
             path = path.removeprefix("./")
             pins[name, version, architecture] = DebPin(name, version, architecture, sha256, int(size), path)
         return pins
+
+    @cached_property
+    def snapshot(self) -> str:
+        """How the archive was dated, as debs.lock notes it: by the newest of its Release files; or nothing."""
+        return debian_snapshot.stamp([line.removeprefix("Date: ") for line in self._read("dates").splitlines()])
 
     @cached_property
     def names(self) -> set[str]:

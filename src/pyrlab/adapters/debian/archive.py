@@ -18,7 +18,7 @@ import pysequoia
 from debian import deb822
 
 from pyrlab.adapters.debian.indexes import Missed, Suite
-from pyrlab.adapters.http import NotThereError, Web, public
+from pyrlab.adapters.http import NotThereError, Web, is_web_page, public
 from pyrlab.errors import BuildError, NetworkError, UsageError
 from pyrlab.model.debian import PRIORITY, Index, Record, Source, closure, parse_sources
 from pyrlab.model.debian_release import IndexFile, Release
@@ -63,6 +63,13 @@ def choose_root(settings: Settings, kept: Iterable[DebPin], *, architecture: str
     Raises UsageError, NetworkError and BuildError.
     """
     roots = settings.graph.root_debs
+    index = read_index(settings, architecture=architecture, web=web)
+    records = closure(index, ["apt", *roots], keep=[(pin.name, pin.version) for pin in kept])
+    return tuple(pin_of(record, requested=record.name in roots) for record in records)
+
+
+def read_index(settings: Settings, *, architecture: str, web: Web) -> Index:
+    """Return all packages of the settings' archives. Raises UsageError, NetworkError and BuildError."""
     archive = read(
         sources_of(settings.suite, settings.apt_sources),
         architecture,
@@ -71,8 +78,7 @@ def choose_root(settings: Settings, kept: Iterable[DebPin], *, architecture: str
     )
     for source in archive.missing:
         log.warning("there is no %s: nothing is taken from it", public(source.folder))
-    records = closure(archive.index, ["apt", *roots], keep=[(pin.name, pin.version) for pin in kept])
-    return tuple(pin_of(record, requested=record.name in roots) for record in records)
+    return archive.index
 
 
 def pin_of(record: Record, *, requested: bool) -> DebPin:
@@ -121,6 +127,16 @@ def default_sources(suite: str) -> tuple[Source, ...]:
         replace(release, suite=f"{suite}-updates", optional=True),
         replace(release, uri=f"{host}/debian-security", suite=f"{suite}-security", optional=True),
     )
+
+
+def snapshots_of(settings: Settings) -> str:
+    """Return the URL of the snapshot archive, or nothing where there is none.
+
+    Debian's own is for those who use Debian's own mirrors: who names others may be meant to ask nobody else.
+    """
+    if settings.snapshot or settings.apt_sources:
+        return settings.snapshot
+    return f"http://snapshot.{_domain()}"
 
 
 def unstable_source() -> Source:
@@ -300,7 +316,8 @@ class _Reader:
         if source.check_valid_until and until and until < self.now:
             raise BuildError(
                 "the archive's Release file is past its Valid-Until date",
-                remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
+                remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml; '
+                "else look at this machine's clock",
                 detail=f"{self._shown('the Release file')} was valid until {until:%Y-%m-%d %H:%M} UTC",
             )
 
@@ -379,7 +396,7 @@ class _Reader:
     def _get(self, path: str) -> bytes:
         """Return the bytes of a file. Raises NotThereError, and NetworkError for a web page in its place."""
         content = self.get(f"{self.source.folder}/{path}")
-        if re.match(rb"\s*<(?:!doctype|html|\?xml)", content[:200], re.IGNORECASE):
+        if is_web_page(content):
             raise NetworkError(
                 f"{self._shown(path)} is a web page, not a file of an archive",
                 remedy="check base.apt_sources in pyrlab.toml, and whether a proxy or a login page answers instead",

@@ -18,7 +18,6 @@ from debian.debfile import DebError, DebFile
 
 from pyrlab.adapters.debian.archive import default_sources, unstable_source
 from pyrlab.errors import BuildError, HashMismatchError
-from pyrlab.model.debian import Source
 from pyrlab.model.settings import Settings
 
 # Times that are later are set to this, so that equal packages give equal bytes. 2025-01-01, in seconds.
@@ -32,15 +31,14 @@ _UNSTABLE_PIN = b"Package: *\nPin: release n=sid\nPin-Priority: 100\n"
 
 
 def sources_files(settings: Settings, debs: Sequence[Path]) -> dict[str, bytes]:
-    """Return apt's sources as files of a root: Debian's own ones.
+    """Return apt's sources as files of a root: Debian's own ones, so that images of others can stand on it.
 
-    Sources of the user's own stay out: they are this build's business, and may hold a password. A testing release
+    Sources of the user's own stay out: they are this build's business, and may hold a password; and the same lock gives
+    the same root behind any mirror. A testing release
     lacks some packages for a time; these may come from unstable, and nothing else may (apt_preferences(5): a version
     with a priority below 500 is only taken where the release has none).
     """
-    sources = _debian_sources(settings)
-    if not sources:
-        return {}
+    sources = default_sources(settings.suite)
     files = {"etc/apt/sources.list": "".join(f"{source}\n" for source in sources).encode()}
     # Unstable's only source is itself, and base-files tells both by "forky/sid".
     if len(sources) > 1 and _debian_version(debs).endswith("/sid"):
@@ -49,15 +47,9 @@ def sources_files(settings: Settings, debs: Sequence[Path]) -> dict[str, bytes]:
     return files
 
 
-def _debian_sources(settings: Settings) -> tuple[Source, ...]:
-    """Return Debian's own sources, or none where the user has set others."""
-    return () if settings.apt_sources else default_sources(settings.suite)
-
-
 def recipe(settings: Settings) -> str:
     """Return a digest of what decides a root's tar beside its packages: this module, and apt's sources in it."""
-    debian = _debian_sources(settings)
-    sources = [*debian, unstable_source()] if debian else []
+    sources = [*default_sources(settings.suite), unstable_source()]
     return hashlib.sha256("\n".join([code(), *map(str, sources)]).encode()).hexdigest()
 
 

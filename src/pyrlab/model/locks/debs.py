@@ -10,12 +10,15 @@ from debian.debian_support import Version
 from pyrlab.errors import StaleLockError
 from pyrlab.model import locks
 from pyrlab.model.changes import Hashes
+from pyrlab.model.debian_snapshot import STAMP
 from pyrlab.model.lists import Lists
 
 FILE = "debs.lock"
 REMEDY = "nox -s lock -- debs"
 ROOT = "root"
-FORMAT = 2
+FORMAT = 3
+# One without a time of the archive is as before, so that an earlier pyrlab reads it, too.
+TIMELESS = 2
 _HEADER = ("input", "suite", "architecture")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
@@ -73,12 +76,16 @@ class DebPin:
 
 @dataclass(frozen=True, slots=True)
 class DebsLock:
-    """The whole lock. ``sections`` are sorted pins by image name, and ``root`` for what is below all images."""
+    """The whole lock. ``sections`` are sorted pins by image name, and ``root`` for what is below all images.
+
+    ``snapshot`` is how the archive was dated when it was locked, as in 20261129T043612Z; empty where nobody knows.
+    """
 
     input: str
     suite: str
     architecture: str
     sections: Mapping[str, tuple[DebPin, ...]]
+    snapshot: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -86,8 +93,8 @@ class DebsLock:
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
         fields = locks.parse_header(text, _HEADER, name=FILE)
         number = locks.check_format(fields.get("format", "1"), FORMAT, name=FILE)
-        if number < FORMAT:
-            raise locks.old_format(FILE, number, FORMAT, remedy=REMEDY)
+        if number < TIMELESS:
+            raise locks.old_format(FILE, number, TIMELESS, remedy=REMEDY)
         lock = cls._parse(text, fields)
         edited = locks.first_edit(text, lock.render())
         lock.contents.check(fields.get("body", ""), fields.get("sums", ""), edited, name=FILE, remedy=_RESTORE)
@@ -107,17 +114,33 @@ class DebsLock:
 
     @classmethod
     def _parse(cls, text: str, fields: Mapping[str, str]) -> Self:
+        snapshot = fields.get("snapshot", "")
+        if snapshot and not STAMP.fullmatch(snapshot):
+            raise StaleLockError(f"{FILE}: {snapshot!r} is no time of a snapshot", remedy=locks.restore(FILE))
         return cls(
             input=fields["input"],
             suite=fields["suite"],
             architecture=fields["architecture"],
             sections={name: tuple(sorted(section)) for name, section in _sections(text).items()},
+            snapshot=snapshot,
         )
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        """What the header says beside the digests."""
+        time = {"snapshot": self.snapshot} if self.snapshot else {}
+        return {
+            "format": str(FORMAT if self.snapshot else TIMELESS),
+            "input": self.input,
+            "suite": self.suite,
+            "architecture": self.architecture,
+            **time,
+        }
 
     @property
     def contents(self) -> locks.Body:
         """What the lock says, for its digest."""
-        facts = (f"format {FORMAT}", f"input {self.input}", f"suite {self.suite}", f"architecture {self.architecture}")
+        facts = tuple(f"{key} {value}" for key, value in self._facts.items())
         pins = tuple(f"{pin} {name}" for name, pins in self.sections.items() for pin in sorted(pins))
         return locks.Body((*facts, *self.sections), pins)
 
@@ -134,14 +157,7 @@ class DebsLock:
     def render(self) -> str:
         """Return the file's text: the same bytes for the same lock."""
         contents = self.contents
-        fields = {
-            "format": str(FORMAT),
-            "input": self.input,
-            "suite": self.suite,
-            "architecture": self.architecture,
-            "body": contents.digest,
-            "sums": contents.sums,
-        }
+        fields = {**self._facts, "body": contents.digest, "sums": contents.sums}
         parts = [locks.header("nox -s lock", fields.items())]
         parts += [f"\n[{name}]\n" + "".join(f"{pin}\n" for pin in sorted(pins)) for name, pins in self.sections.items()]
         return "".join(parts)
@@ -195,8 +211,13 @@ def _sections(text: str) -> dict[str, list[DebPin]]:
     return sections
 
 
-def input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
-    """Return the digest of all that debs.lock is made from, but for the archive itself."""
+def input_of(lists: Lists, suite: str) -> str:
+    """Return the digest of all that debs.lock is made from, but for the archive itself: who serves it has no part."""
+    return _input_of(lists, suite, ())
+
+
+def _input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
+    """Return the digest as it was with the sources of the settings; for none, it is the same."""
     return locks.digest(
         [
             f"suite {suite}",
@@ -222,5 +243,6 @@ def check(lock: DebsLock, lists: Lists, *, suite: str, apt_sources: Iterable[str
     if lacking:
         wanted = ", ".join(f"{request} ({request.where})" for request in lacking)
         raise StaleLockError(f"{FILE} lacks {wanted}", remedy=REMEDY)
-    if lock.input != input_of(lists, suite, apt_sources):
+    # Locks of before have the sources of their settings in it.
+    if lock.input not in {input_of(lists, suite), _input_of(lists, suite, apt_sources)}:
         raise StaleLockError(f"{FILE} was made from other lists than these", remedy=REMEDY)

@@ -45,11 +45,13 @@ def compose(old: Locks, new: Locks, held: Collection[Package]) -> Locks:
     def debs_of(before: Iterable[DebPin], after: Iterable[DebPin]) -> tuple[DebPin, ...]:
         return _mixed(before, after, names[DEBS])
 
-    sections = [*new.debs.sections, *(name for name in old.debs.sections if name not in new.debs.sections)]
-    debs = replace(
-        new.debs,
-        sections={name: debs_of(old.debs.sections.get(name, ()), new.debs.sections.get(name, ())) for name in sections},
-    )
+    names_of_sections = [*new.debs.sections, *(name for name in old.debs.sections if name not in new.debs.sections)]
+    sections = {
+        name: debs_of(old.debs.sections.get(name, ()), new.debs.sections.get(name, ())) for name in names_of_sections
+    }
+    # What is held from before a snapshot archive knows by its version.
+    snapshot = (old if held and sections == old.debs.sections else new).debs.snapshot
+    debs = replace(new.debs, sections=sections, snapshot=snapshot)
     python = {
         image: replace(
             _compose_python(old.python.get(image), lock, names[PYTHON]), python=python_of(debs), glibc=glibc_of(debs)
