@@ -101,8 +101,13 @@ def new_notebook(page: Page, lab: Served, kernel_name: str) -> None:
 
 def run(page: Page, code: str) -> None:
     """Put code into the cell that has the cursor, and run it."""
-    # As from the clipboard: letter by letter, the editor would close each bracket once more.
-    page.keyboard.insert_text(code)
+    cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active .cm-content")
+    # As from the clipboard: letter by letter, the editor would close each bracket once more. An editor that is new may
+    # drop what comes while its extensions are loaded.
+    for _ in range(3):
+        cell.fill(code)
+        if code.splitlines()[0] in cell.inner_text():
+            break
     page.keyboard.press("Shift+Enter")
 
 

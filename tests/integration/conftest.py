@@ -39,9 +39,9 @@ LISTS = {
 TIMEOUT = 900.0
 # What would let a lab of the tests be another one than on any machine.
 NOT_INHERITED = {"PORT", "RPORT", "FILES", "SSH_CONNECTION"}
-# Of its build cache the engine keeps so much from one file of tests to the next, oldest first out: what they share is
-# in use, and what only one of them built is of no use to the others. A whole run leaves 20 GB otherwise.
-KEPT_CACHE = "10GB"
+# Of its build cache the engine keeps so much from one file of tests to the next, oldest first out. It is more than two
+# files at a time need: what one of them removes of the other's is built again, and some tests count that.
+KEPT_CACHE = "20GB"
 
 
 @dataclasses.dataclass(frozen=True)

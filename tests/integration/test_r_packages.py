@@ -156,7 +156,7 @@ def test_each_package_is_compiled_once_and_again_only_with_what_it_needs(
     lab.compiled("gamma", "1.1", Imports="alpha (>= 1.0)")
     assert "r_packages.lock: nothing changed" in r_project.succeed("lock", "r")
     moved = r_project.copy(tmp_path / "moved")
-    moved.write("pyrlab.toml", r_project.read("pyrlab.toml").replace("test/r-", "test/r-moved-"))
+    moved.write("pyrlab.toml", r_project.read("pyrlab.toml").replace("/r-", "/r-moved-"))
     moved.succeed("build", "rlab", **without_downloads(moved, tmp_path))
     assert f"/{CONTRIB}/Archive/alpha/alpha_1.0.tar.gz" in {hit.path for hit in lab.server.hits if hit.status == 200}
 
@@ -320,7 +320,7 @@ def test_binaries_are_taken_where_they_fit_and_sources_where_not(
     nowhere = without_downloads(r_project, tmp_path)
     r_project.succeed("build", "pyrlab-base")
     fresh = r_project.copy(tmp_path / "fresh")
-    fresh.write("pyrlab.toml", r_project.read("pyrlab.toml").replace("test/r-", "test/r-fresh-"))
+    fresh.write("pyrlab.toml", r_project.read("pyrlab.toml").replace("/r-", "/r-fresh-"))
     assert "unpacked fits" not in fresh.succeed("build", "rlab", **nowhere)
 
 
