@@ -15,7 +15,7 @@ from pyrlab.cli.verbs import cli
 
 CommandLine = Callable[..., tuple[int, str, str]]
 # Sessions that call tools, and not a verb of pyrlab.
-TOOLS = {"lint", "types", "unit", "integration", "tests", "mutants", "relock", "bench"}
+TOOLS = {"lint", "types", "unit", "integration", "browser", "tests", "mutants", "relock", "bench"}
 # Its program needs no package, as nothing is installed where it is called.
 BY_ITSELF = {"unbundle"}
 

@@ -337,7 +337,7 @@ def commit(forge: Forge, work: Path, subject: str) -> None:
 # An upgrade that moves curl in debs.lock, and holds something back.
 MOVE = """
 lock = pathlib.Path("debs.lock")
-lock.write_text(lock.read_text().replace("# format: 2", "# format: 2\\n# moved: yes"))
+lock.write_text(lock.read_text().replace("# suite: ", "# moved: yes\\n# suite: ", 1))
 pathlib.Path("held.toml").write_text("held")
 pathlib.Path(".pyrlab/upgrade").mkdir(parents=True)
 pathlib.Path(".pyrlab/upgrade/report.md").write_text("# The report")
