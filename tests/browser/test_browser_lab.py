@@ -1,6 +1,7 @@
 """What a person does in a lab in the first hour, in a real browser."""
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from conftest import watch
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from served import OWNER, Served
 
+# How often a cell is asked to take code.
+TRIES = 3
 TERMINAL = "@jupyterlab/terminal-extension:plugin"
 PLOTS = {
     "matplotlib": "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.show()",
@@ -101,14 +104,17 @@ def new_notebook(page: Page, lab: Served, kernel_name: str) -> None:
 
 def run(page: Page, code: str) -> None:
     """Put code into the cell that has the cursor, and run it."""
-    cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active .cm-content")
-    # As from the clipboard: letter by letter, the editor would close each bracket once more. An editor that is new may
-    # drop what comes while its extensions are loaded.
-    for _ in range(3):
-        cell.fill(code)
-        if code.splitlines()[0] in cell.inner_text():
-            break
-    page.keyboard.press("Shift+Enter")
+    first = page.locator(".jp-Notebook .jp-Cell").first
+    for _ in range(TRIES):
+        # As from the clipboard: letter by letter, the editor would close each bracket once more.
+        page.keyboard.insert_text(code)
+        page.keyboard.press("Shift+Enter")
+        with contextlib.suppress(AssertionError):
+            # An editor that is new may drop what comes while its extensions load: then there was nothing to run.
+            expect(first.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[[*0-9]"), timeout=10_000)
+            return
+        first.locator(".cm-content").click()
+    pytest.fail("the cell never took the code")
 
 
 def pictures_in(notebook: Path) -> list[Mapping[str, str]]:
