@@ -327,7 +327,7 @@ def test_certificates_of_ones_own(folder: Path, tmp_path: Path, monkeypatch: pyt
         assert Web(tmp_path / "cache", ca_file=certificate).get(url, agent="a").sha256
         with pytest.raises(NetworkError, match=f"^{url}: no trusted connection: ") as caught:
             Web(tmp_path / "cache").get(url, agent="a")
-    assert caught.value.remedy == "name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml"
+    assert caught.value.remedy.startswith("name your own certificates: SSL_CERT_FILE, or network.ca_file in ")
 
 
 def test_a_public_url_has_no_secret() -> None:
@@ -395,7 +395,7 @@ def test_a_bad_request_is_a_failure_and_nothing_that_is_missing(lab: Repository,
     with pytest.raises(NetworkError) as caught:
         lab.index()
     assert str(caught.value) == f"{server.url}/src/contrib/PACKAGES.gz answered 400 Bad Request"
-    assert caught.value.remedy == "check this URL in pyrlab.toml"
+    assert caught.value.remedy.startswith("check this URL: ")
     with pytest.raises(NetworkError, match="answered 400"):
         lab.describe("abc", "0.9")
 
