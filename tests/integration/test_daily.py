@@ -239,9 +239,12 @@ def test_what_is_tried_in_a_lab_lasts_and_is_adopted(day: Day) -> None:
         assert "requirements.in: tiny, added in trial\nnot written, as they came with others: tinier\n" in said
         after = day.project.read("requirements.in")
         assert re.fullmatch(rf"{re.escape(before)}\ntiny  # added in trial on \d{{4}}-\d\d-\d\d\n", after)
+        lacks = "requirements.lock lacks tiny"
+        fails(day.project, "serve", "pylab", *options, status=4, says=lacks, remedy="nox -s lock -- python")
+        assert day.project.read("requirements.in") == after
+        day.project.write("requirements.in", before)
         day.project.succeed("serve", "pylab", *options)
         assert "No module named tiny" in day.shell("python -m tiny 2>&1 || :", name="trial")
-        assert day.project.read("requirements.in") == after
     finally:
         day.project.write("requirements.in", before)
         day.project.run("stop", "trial")
