@@ -270,9 +270,7 @@ def integration(session: nox.Session) -> None:
     """Run the tests of pyrlab itself on a real engine, with small projects: `-- -m nightly` the slow ones."""
     toolkit(session)
     # pytest takes the last -m.
-    # Two files of tests at a time: much of each is waiting for one core, or for the network.
-    two = ("-n", "2", "--dist", "loadfile")
-    session.run("pytest", "tests/integration", *two, "-m", "not nightly", *session.posargs)
+    session.run("pytest", "tests/integration", "-m", "not nightly", *session.posargs)
 
 
 @nox.session
