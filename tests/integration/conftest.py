@@ -20,7 +20,7 @@ from pyrlab.model.settings import Settings
 
 SOURCE = Path(__file__).parents[2]
 LOCKS = ("debs.lock", "r_packages.lock", "requirements.lock")
-# Goes before the names of all images of the tests. Two processes run the tests: neither has the other's images.
+# Goes before the names of all images of the tests. Where two processes run them (pytest -n 2), each has its own.
 PREFIX = f"pyrlab-test{os.environ.get('PYTEST_XDIST_WORKER', '')}/"
 
 
@@ -39,8 +39,8 @@ LISTS = {
 TIMEOUT = 900.0
 # What would let a lab of the tests be another one than on any machine.
 NOT_INHERITED = {"PORT", "RPORT", "FILES", "SSH_CONNECTION"}
-# Of its build cache the engine keeps so much from one file of tests to the next, oldest first out. It is more than two
-# files at a time need: what one of them removes of the other's is built again, and some tests count that.
+# Of its build cache the engine keeps so much from one file of tests to the next, oldest first out: about what a whole
+# run leaves.
 KEPT_CACHE = "20GB"
 
 
