@@ -83,14 +83,25 @@ def free() -> int:
 @pytest.fixture(scope="module")
 def day(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """Start the small project's pylab, which all tests here share, and remove all of it at the end."""
-    notebooks, port = tmp_path_factory.mktemp("day"), free()
+    with served(built_project, tmp_path_factory.mktemp("day"), "--memory", "2g") as started:
+        yield started
+
+
+@contextlib.contextmanager
+def served(project: Project, notebooks: Path, *options: str) -> Iterator[Day]:
+    """Start a project's pylab for an ordinary user's notebooks, and remove all of its labs at the end."""
+    port = free()
     notebooks.chmod(0o777)
     if os.geteuid() == 0:
         os.chown(notebooks, 12345, 12345)
-    options = ("--no-browser", "--port", str(port), "--notebooks", str(notebooks), "--memory", "2g")
-    with forget_labs(built_project):
-        printed = built_project.succeed("serve", "pylab", *options)
-        yield Day(built_project, printed.split("pylab is ready: ")[1].split()[0], notebooks, port)
+    with forget_labs(project):
+        printed = project.succeed("serve", "pylab", *where(notebooks, port), *options)
+        yield Day(project, printed.split("pylab is ready: ")[1].split()[0], notebooks, port)
+
+
+def where(notebooks: Path, port: int) -> list[str]:
+    """Return the options that serve a lab's notebooks on a port, and open no browser."""
+    return ["--no-browser", "--port", str(port), "--notebooks", str(notebooks)]
 
 
 def test_the_token_is_in_nothing_that_others_see(day: Day) -> None:

@@ -1,7 +1,6 @@
 """A lab under load, short of memory, and killed while it saves: nothing that was saved is lost, and the link stays."""
 
 import json
-import os
 import statistics
 import threading
 import time
@@ -11,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 
 import pytest
 import requests
-from conftest import Project, forget_labs
-from test_daily import Day, free
+from conftest import Project
+from test_daily import Day, free, served, where
 from websocket import WebSocket, create_connection
 
 from pyrlab.adapters.docker import containers, engine
@@ -33,17 +31,8 @@ SAVED = 200_000
 @pytest.fixture(scope="module")
 def day(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """Start the small project's pylab, which all tests here share, and remove all of it at the end."""
-    notebooks, port = tmp_path_factory.mktemp("load"), free()
-    notebooks.chmod(0o777)
-    if os.geteuid() == 0:
-        os.chown(notebooks, 12345, 12345)
-    with forget_labs(built_project):
-        printed = built_project.succeed("serve", "pylab", *_options(notebooks, port))
-        yield Day(built_project, printed.split("pylab is ready: ")[1].split()[0], notebooks, port)
-
-
-def _options(notebooks: Path, port: int) -> list[str]:
-    return ["--no-browser", "--port", str(port), "--notebooks", str(notebooks)]
+    with served(built_project, tmp_path_factory.mktemp("load")) as started:
+        yield started
 
 
 @dataclass(frozen=True)
@@ -163,7 +152,7 @@ def _work(kernel: WebSocket, *, until: float) -> int:
 def test_the_server_outlives_its_kernels_where_memory_is_short(day: Day) -> None:
     """Six kernels want too much together, and none of them is as large as the server: one of them goes."""
     port = free()
-    options = _options(day.notebooks, port)
+    options = where(day.notebooks, port)
     printed = day.project.succeed("serve", "pylab", *options, "--name", "tight", "--memory", "512m")
     try:
         api = Api(port, printed.split("token=")[1].split()[0])
@@ -195,13 +184,13 @@ def _kill_and_restart(day: Day) -> None:
 def _kill_and_serve(day: Day) -> None:
     day.container.kill()
     assert day.container.wait(timeout=PATIENCE)["StatusCode"] == 137
-    assert f"pylab is ready: {day.link}" in day.project.succeed("serve", "pylab", *_options(day.notebooks, day.port))
+    assert f"pylab is ready: {day.link}" in day.project.succeed("serve", "pylab", *where(day.notebooks, day.port))
 
 
 def _stop_and_serve(day: Day) -> None:
     """As an engine does when it ends, or its machine."""
     day.container.stop(timeout=10)
-    assert f"pylab is ready: {day.link}" in day.project.succeed("serve", "pylab", *_options(day.notebooks, day.port))
+    assert f"pylab is ready: {day.link}" in day.project.succeed("serve", "pylab", *where(day.notebooks, day.port))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import gzip
 import hashlib
 import http.server
 import lzma
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from local_server import listening
 
 from pyrlab.adapters.debian.indexes import Suite
 from pyrlab.adapters.http import Web
@@ -91,12 +92,6 @@ def serve(archive: Archive) -> Iterator[Archive]:
             pass
 
     handler = functools.partial(Handler, directory=str(archive.folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        archive.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield archive
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(handler) as port:
+        archive.url = f"http://127.0.0.1:{port}"
+        yield archive

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
+from local_server import listening
 
 PAGE = b"<!DOCTYPE html><html><title>Sign in</title>Welcome to our hotel</html>"
 NOW = datetime.now(UTC)
@@ -64,16 +65,12 @@ def serve(says: bytes, tls: ssl.SSLContext | None = None) -> Iterator[BadServer]
         daemon_threads = True
         block_on_close = False
 
-    with Listening(("127.0.0.1", 0), Handler) as listening:
-        server.port = listening.server_address[1]
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with listening(Handler, Listening) as port:
+        server.port = port
         try:
             yield server
         finally:
             server.stopped.set()
-            listening.shutdown()
-            thread.join()
 
 
 def certificate(authority: trustme.CA, *, begins: datetime = NOW - DAY, ends: datetime = NOW + DAY) -> ssl.SSLContext:

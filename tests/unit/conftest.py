@@ -88,6 +88,19 @@ def command_line(
 
 
 @pytest.fixture
+def run(request: pytest.FixtureRequest, command_line: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
+    """Return a runner of a command that must succeed, in the project of a file's ``settings``: all that was printed."""
+    request.getfixturevalue("settings")
+
+    def call(*arguments: str) -> str:
+        status, said, told = command_line(*arguments)
+        assert status == 0, told
+        return told + said
+
+    return call
+
+
+@pytest.fixture
 def read_lists(project: Path) -> Callable[[Mapping[str, str]], Lists]:
     """Return a reader of lists: it is given the text of those that are not empty, by file name."""
 

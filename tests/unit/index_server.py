@@ -3,11 +3,12 @@
 import base64
 import contextlib
 import http.server
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from local_server import listening
 
 
 @dataclass
@@ -59,12 +60,6 @@ def serve(folder: Path, user: str = "") -> Iterator[IndexServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        index.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield index
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as port:
+        index.url = f"http://127.0.0.1:{port}"
+        yield index

@@ -5,11 +5,12 @@ import functools
 import hashlib
 import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
+
+from local_server import listening
 
 Answer = Callable[[str], tuple[int, bytes]]
 
@@ -40,15 +41,9 @@ def serve(answer: Answer) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        server.url = f"http://127.0.0.1:{listening.server_port}"
-        try:
-            yield server
-        finally:
-            listening.shutdown()
-            thread.join()
+    with listening(Handler) as port:
+        server.url = f"http://127.0.0.1:{port}"
+        yield server
 
 
 def folder(path: Path) -> Answer:

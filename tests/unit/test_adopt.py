@@ -63,19 +63,6 @@ def settings(
 
 
 @pytest.fixture
-def run(settings: Settings, command_line: CommandLine) -> Callable[..., str]:
-    """Return a runner of a command that must succeed: it gives all that was printed."""
-    del settings
-
-    def call(*arguments: str) -> str:
-        status, said, told = command_line(*arguments)
-        assert status == 0, told
-        return told + said
-
-    return call
-
-
-@pytest.fixture
 def add(played: Engine, run: Callable[..., str]) -> Callable[..., None]:
     """Return what adds packages to a lab, which is started and stopped for it."""
 

@@ -72,19 +72,6 @@ def browser(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return opened
 
 
-@pytest.fixture
-def run(settings: Settings, command_line: CommandLine) -> Callable[..., str]:
-    """Return a runner of a command that must succeed: it gives all that was printed."""
-    del settings
-
-    def call(*arguments: str) -> str:
-        status, said, told = command_line(*arguments)
-        assert status == 0, told
-        return told + said
-
-    return call
-
-
 def link_in(printed: str) -> str:
     """Return the one link that a command printed."""
     [link] = re.findall(r"http://\S+", printed)

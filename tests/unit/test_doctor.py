@@ -22,6 +22,7 @@ import trustme
 from graphs import SOURCE
 from hypothesis import given
 from hypothesis import strategies as st
+from local_server import listening
 from machine import INDEX, Project
 
 from pyrlab.adapters import host, process
@@ -275,15 +276,11 @@ def server() -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        state.port = found.server_port
+    with listening(Handler) as port:
+        state.port = port
         yield state
         if state.hangs:
             state.hangs.set()
-        found.shutdown()
-        thread.join()
 
 
 Ask = Callable[..., Answer]
