@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
-from pyrlab.model.debian import parse_sources
+from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
 from pyrlab.model.r_repositories import RRepository, parse_github, parse_repositories
-from pyrlab.model.urls import FILE, is_sound, with_secrets
+from pyrlab.model.urls import FILE
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
 __all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
@@ -162,9 +161,9 @@ def parse(  # noqa: PLR0913 - all that settings are made of
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
     proxies = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
-    apt_sources, users = _apt_sources(base["apt_sources"], environment)
+    apt_sources, users = parse_apt_sources(base["apt_sources"], environment)
     _check_urls(environment, apt_sources, network, proxies)
-    snapshot, keys = _snapshot(values["debian"]["snapshot"], environment)
+    snapshot, keys = parse_snapshot(values["debian"]["snapshot"], environment)
     return Settings(
         project=project,
         graph=graph,
@@ -199,31 +198,6 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         upgrade=parse_upgrade(values["upgrade"], f"{FILE}: upgrade"),
         variant=environment.get(VARIANT, ""),
     )
-
-
-def _apt_sources(lines: Sequence[str], environment: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return apt's sources, and what variables put into them. Raises UsageError."""
-    texts: list[str] = []
-    hidden: list[str] = []
-    for line in lines:
-        text, secrets = with_secrets(line, "base.apt_sources", environment)
-        if secrets:
-            # What is wrong with the line is told of it as it is written, before its secrets are in it.
-            parse_sources([line])
-        texts.append(text)
-        hidden += secrets
-    return tuple(texts), tuple(hidden)
-
-
-def _snapshot(text: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Return the URL of the snapshot archive, and what variables put into it. Raises UsageError."""
-    url, secrets = with_secrets(text.strip(), "debian.snapshot", environment)
-    if url and not (re.match(r"(?:https?|file)://", url) and is_sound(url)):
-        raise UsageError(
-            f"{FILE}: debian.snapshot is no URL that can be read",
-            remedy="write that of the folder above archive/debian/, as in https://snapshot.example.org",
-        )
-    return url.rstrip("/"), secrets
 
 
 def _cache(environment: Mapping[str, str]) -> Path:
