@@ -73,6 +73,16 @@ def serve(says: bytes, tls: ssl.SSLContext | None = None) -> Iterator[BadServer]
             server.stopped.set()
 
 
+class Hangup(ssl.SSLContext):
+    """What hangs up where it should show a certificate."""
+
+    def wrap_socket(self, sock: socket.socket, **_: object) -> ssl.SSLSocket:  # type: ignore[override]
+        """Read what the other side begins with, and end."""
+        sock.recv(4096)
+        sock.shutdown(socket.SHUT_RDWR)
+        raise OSError
+
+
 def certificate(authority: trustme.CA, *, begins: datetime = NOW - DAY, ends: datetime = NOW + DAY) -> ssl.SSLContext:
     """Return what a server shows itself by: a certificate for 127.0.0.1 that holds from then to then."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -5,6 +5,7 @@ The server is real, and does one thing wrong, whatever it is asked. Nothing of w
 
 import hashlib
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -206,6 +207,15 @@ def test_a_web_page_in_the_place_of_a_file_is_no_attack(scene: Scene) -> None:
 # ---- Certificates, and clocks
 
 
+@EACH_STEP
+def test_a_server_that_hangs_up_before_its_certificate_is_asked_again(scene: Scene, step: Step) -> None:
+    """It is busy, or being started anew: nobody has to look for certificates."""
+    with bad_server.serve(b"x", bad_server.Hangup(ssl.PROTOCOL_TLS_SERVER)) as server:
+        error = scene.fail(step, server.url)
+    assert "hung up before it showed a certificate: it is busy, or speaks no TLS, 4 times" in str(error)
+    assert "certificates" not in error.remedy
+
+
 @pytest.mark.parametrize(
     ("tls", "why", "remedy"),
     [
@@ -244,7 +254,7 @@ def test_a_certificate_that_does_not_hold_is_said_at_once(
 def test_a_server_without_tls_says_so(scene: Scene, step: Step) -> None:
     with bad_server.serve(answer("200 OK", DATA)) as server:
         error = scene.fail(step, server.url.replace("http:", "https:"))
-    assert "no trusted connection: " in str(error)
+    assert "speaks no TLS" in str(error)
     assert step.setting in error.remedy
 
 

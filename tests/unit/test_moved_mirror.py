@@ -298,6 +298,21 @@ def test_a_clone_that_is_built_weeks_later_has_the_locked_bytes_and_the_lock_sta
     assert len(machine.images) == 4
 
 
+def test_a_build_that_locks_anew_says_what_became_of_the_snapshot_archive(own: Project) -> None:
+    """With it the pins would have stayed."""
+    own.lock()
+    own.machine.add_deb("r-base-core", "99")
+    own.machine.drop_deb("r-base-core", "4.5.0-3")
+    for path in (own.cache / "files").iterdir():
+        path.unlink()
+    own.toml += '\n[debian]\nsnapshot = "http://127.0.0.1:1"\n'
+    said: list[str] = []
+    build(own.settings, [], locked=False, say=said.append, warn=lambda _: said.append("locked anew"))
+    told = next(line for line in said if line.startswith("the archive no longer has r-base-core "))
+    assert "127.0.0.1:1" in told
+    assert said.index(told) < said.index("locked anew")
+
+
 def test_the_time_moves_with_the_pins_only(own: Project) -> None:
     """What pins the same is the same, whenever it is locked; a new pin brings the time at which it was there."""
     own.machine.date = DATE

@@ -16,6 +16,8 @@ from typing import IO, Any
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
 
+# Every file has it where SELinux labels files, and a new one gets it from its folder.
+FROM_THE_FOLDER = {"security.selinux"}
 FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your quota of the disk is used up"}
 INSUFFICIENT_STORAGE = 507
 
@@ -63,7 +65,8 @@ def _draft(target: Path) -> Path | None:
     try:
         old = target.stat()
         # Another name of the same file, or rights beyond the usual ones, would be lost.
-        if old.st_nlink == 1 and not os.listxattr(target) and os.access(target, os.W_OK):
+        more = set(os.listxattr(target)) - FROM_THE_FOLDER
+        if old.st_nlink == 1 and not more and os.access(target, os.W_OK):
             os.chown(draft, old.st_uid, old.st_gid)
             draft.chmod(old.st_mode & 0o7777)
             return draft

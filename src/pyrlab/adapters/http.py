@@ -153,7 +153,7 @@ class Web:
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
         try:
             with (
-                explained(self._place(url), self._timeout),
+                explained(self._place(url), self._waits),
                 self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
             ):
                 said = response.headers
@@ -243,7 +243,7 @@ class Web:
         bare, auth = _split_user(url)
         headers = {"User-Agent": agent, "Accept-Encoding": "identity"}
         with (
-            explained(self._place(url), self._timeout),
+            explained(self._place(url), self._waits),
             self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
@@ -268,7 +268,7 @@ class Web:
         # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity", **conditions}
         with (
-            explained(self._place(url), self._timeout),
+            explained(self._place(url), self._waits),
             self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)

@@ -105,16 +105,24 @@ def public(url: str) -> str:
 
 
 @contextmanager
-def explained(place: Place, timeout: float) -> Iterator[None]:
-    """Turn what requests and urllib3 raise into our errors, without their texts, which show the query."""
+def explained(place: Place, waits: tuple[float, float]) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into our errors, without their texts, which show the query.
+
+    ``waits`` are the seconds for a connection, and for each wait for more.
+    """
+    connecting, reading = waits
     try:
         yield
     except (requests.exceptions.SSLError, exceptions.SSLError) as error:
+        if any(isinstance(cause, ssl.SSLEOFError) for cause in _causes(error)):
+            raise AgainError("hung up before it showed a certificate: it is busy, or speaks no TLS") from None
         raise _untrusted(place, error) from None
     except (requests.exceptions.ProxyError, exceptions.ProxyError) as error:
         raise _of_proxy(place, error) from None
+    except (requests.ConnectTimeout, exceptions.ConnectTimeoutError):
+        raise AgainError(f"could not be connected to within {connecting:g} s") from None
     except (requests.Timeout, exceptions.TimeoutError):
-        raise AgainError(f"did not answer within {timeout:g} s") from None
+        raise AgainError(f"did not answer within {reading:g} s") from None
     except (requests.ConnectionError, exceptions.HTTPError) as error:
         raise AgainError(f"broke off or could not be reached ({_root_cause(error)})") from None
     except requests.TooManyRedirects:

@@ -33,9 +33,11 @@ def build(
         locks.check(lists, settings, architecture=engine.find().architecture)
         try:
             return _build(Plan(settings, locks), wanted, say)
-        except GoneError:
+        except GoneError as gone:
             if locked:
                 raise
+            # Also that a snapshot archive could not be asked: with it the pins might have stayed.
+            say(str(gone))
             # A lock without --upgrade keeps every pin that can still be had: exactly the repair that is needed.
             warn(locking.lock(settings, Wish(kinds=frozenset({"debs", "r"})), say=say))
     raise BuildError("the archive changes faster than it can be locked", remedy="try again later, or use a snapshot")
