@@ -81,7 +81,7 @@ def _settings() -> Settings:
 @click.option("--remote", default="", metavar="HOST", help="Print the ssh line to get there from another computer.")
 @click.option("--foreground", is_flag=True, help="Show the log; the lab stops when this command ends.")
 @click.option("--no-browser", is_flag=True, help="Only print the link.")
-@click.option("--locked", is_flag=True, help="Fail when the archive has dropped a pinned package.")
+@click.option("--locked", is_flag=True, help="Fail when a pinned package is nowhere to be had.")
 def serve(  # noqa: PLR0913, PLR0917 - the options of one command
     lab: str | None,
     name: str,

@@ -123,9 +123,7 @@ def _lock_bytes(project: Path) -> dict[Path, bytes]:
 
 @cli.command(examples=("", "rlab", "--locked"))
 @click.argument("images", nargs=-1)
-@click.option(
-    "--locked", is_flag=True, help="Fail when the archive has dropped a pinned package, instead of relocking."
-)
+@click.option("--locked", is_flag=True, help="Fail when a pinned package is nowhere to be had, instead of relocking.")
 def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
     current = _settings()
