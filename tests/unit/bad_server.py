@@ -33,6 +33,7 @@ class BadServer:
     tls: ssl.SSLContext | None = None
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -55,8 +56,9 @@ def serve(says: bytes, tls: ssl.SSLContext | None = None) -> Iterator[BadServer]
                     connection = server.tls.wrap_socket(connection, server_side=True)
                 with contextlib.closing(connection), connection.makefile("rb") as lines:
                     server.asked.append(lines.readline().decode().strip())
-                    while lines.readline().strip():
-                        pass
+                    while line := lines.readline().decode().strip():
+                        if line.lower().startswith("authorization:"):
+                            server.users.append(line)
                     if not server.says:
                         server.stopped.wait(10)
                     connection.sendall(server.says)

@@ -15,6 +15,7 @@ from graphs import SOURCE
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.docker.buildkit import Bake
+from pyrlab.adapters.http import hide
 from pyrlab.errors import (
     BuildError,
     EngineError,
@@ -292,6 +293,14 @@ def run(work: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch, *, reach: b
     call = Bake(work, targets, secrets={"seal": "hush", "limits": ""}, reach=reach)
     buildkit.bake(call, say=told.append)
     return told
+
+
+def test_what_settings_hide_is_not_in_the_words_of_a_failed_step() -> None:
+    """Apt repeats the whole URL."""
+    hide(["s3cret-word"])
+    error = buildkit.explain(failed("Err:1 https://mirror.test/s3cret-word/debian trixie InRelease", status=100))
+    assert "https://mirror.test/…/debian" in error.detail
+    assert "s3cret-word" not in f"{error} {error.remedy} {error.detail}"
 
 
 def test_secrets_are_this_users_alone_and_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import bad_server
+import index_server
 import pytest
 import trustme
 from graphs import SOURCE
@@ -336,6 +338,73 @@ def test_both_ways_go_by_the_proxy(ask: Ask, server: Server) -> None:
     assert [path for path, _ in server.seen] == ["http://index.test/pip/"]
 
 
+def test_who_is_led_elsewhere_does_not_take_the_user_along(ask: Ask, tmp_path: Path) -> None:
+    with index_server.serve(tmp_path, "me:pw") as first, index_server.serve(tmp_path) as second:
+        first.redirects["/pip/"] = f"{second.url}/pip/"
+        ask(Question(PYTHON, "pip", f"{first.with_user('me:pw')}/pip/"))
+    assert first.asked == [("/pip/", True)]
+    assert second.asked == [("/pip/", False)]
+
+
+def test_who_speaks_something_else_is_one_answer_of_many(ask: Ask) -> None:
+    with bad_server.serve(b"SSH-2.0-OpenSSH_10.0\r\n") as server:
+        assert ask(Question(PYTHON, "pip", f"{server.url}/pip/")).error
+
+
+def test_a_proxy_that_wants_a_user_says_so_on_the_way_to_https_too(ask: Ask) -> None:
+    with bad_server.serve(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as proxy:
+        question = Question(PYTHON, "pip", "https://index.test/pip/", {"HTTPS_PROXY": proxy.url})
+        assert "wants a user" in reach.judge("network", question, ask(question)).found
+
+
+def test_who_shows_no_certificate_that_holds_learns_nothing(
+    load_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for its time all the same: a wrong clock refuses every certificate."""
+    said = b"HTTP/1.1 200 OK\r\nDate: Sun, 29 Nov 2026 12:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
+    with bad_server.serve(said, bad_server.certificate(trustme.CA())) as server:
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret\n", encoding="utf-8")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        url = server.url.replace("//", "//me:s3cret@")
+        settings = load_settings(
+            f'[base]\napt_sources = ["deb {server.url}/t0ken/debian trixie main"]\n',
+            XDG_CACHE_HOME=str(tmp_path / "cache"),
+            PIPPROXY=f"{url}/t0ken/simple",
+        )
+        checks = list(reaching.from_here(settings))
+    assert set(server.asked) == {"GET / HTTP/1.1"}
+    assert server.users == []
+    assert [check.state for check in checks[:-1]] == [State.ILL, State.ILL]
+    assert checks[-1].name == "clock"
+    assert checks[-1].state is not State.UNTOLD
+
+
+def test_a_variable_in_a_urls_path_is_shown_nowhere(load_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = load_settings(
+        '[base]\napt_sources = ["deb http://127.0.0.1:9/${WORD}/debian trixie main"]\n'
+        '[r]\nrepositories = ["lab=http://127.0.0.1:9/${WORD}/cran"]\n',
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        PIPPROXY="http://127.0.0.1:9/simple",
+        WORD="s3cret-path",
+    )
+    checks = list(reaching.from_here(settings))
+    assert len(checks) == 4
+    assert not any("s3cret-path" in f"{check.found} {check.remedy}" for check in checks)
+
+
+@pytest.mark.parametrize("text", ["2026-11-29T13:00:00.123456789+01:00", "2026-11-29T12:00:00Z"])
+def test_an_engine_tells_its_time_in_its_own_zone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            del tz
+            return cls(2026, 11, 29, 12, tzinfo=UTC)
+
+    monkeypatch.setattr(commands, "datetime", Clock)
+    monkeypatch.setattr(engine, "info", lambda: {"SystemTime": text})
+    assert commands._engine_clock().state is State.WELL  # noqa: SLF001 - one line of many
+
+
 def test_nobody_waits_for_a_server_that_hangs(ask: Ask, server: Server) -> None:
     server.hangs = threading.Event()
     start = time.monotonic()
@@ -384,6 +453,23 @@ def test_a_check_that_hangs_is_a_line_like_the_others() -> None:
     ]
     assert checks[0].found == "it did not end within 0.1 s"
     assert checks[2].found == "a fault of pyrlab's own: KeyError: 'x'"
+
+
+def test_what_a_check_found_before_its_time_was_over_counts_and_its_program_ends(tmp_path: Path) -> None:
+    ended = threading.Event()
+    script = f"import pathlib, time; pathlib.Path({str(tmp_path / 'started')!r}).touch(); time.sleep(60)"
+
+    def look() -> Iterator[Check]:
+        yield doctor.well("late", "the first answers")
+        try:
+            process.run([sys.executable, "-c", script], timeout=60)
+        finally:
+            ended.set()
+
+    checks, overdue = side_by_side([Look("late", look, 1.0)])
+    assert overdue
+    assert [check.found for check in checks] == ["the first answers", "it did not end within 1 s"]
+    assert ended.is_set()
 
 
 def test_an_interrupt_ends_what_a_check_has_started(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import stamina
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.utils import address_in_network, get_netrc_auth, is_ipv4_address, is_valid_cidr
+from urllib3 import disable_warnings, exceptions
 
 from pyrlab.adapters.files import filling
 from pyrlab.adapters.http_errors import (
@@ -144,12 +145,14 @@ class Web:
             return self._copy(local, url)
         return self._patiently(url, lambda: self._ask(url, agent, accept))
 
-    def look(self, url: str, *, agent: str, accept: str = "*/*", length: int = 2**16) -> Look:
+    def look(self, url: str, *, agent: str, accept: str = "*/*", length: int = 2**16, anonymous: bool = False) -> Look:
         """Return what a server answers, whatever that is, to one question; nothing is kept. ``length`` is in bytes.
 
-        Raises NetworkError where no answer comes.
+        Who is ``anonymous`` names no user, neither the URL's nor that of netrc. Raises NetworkError where no answer
+        comes.
         """
-        bare, auth = _split_user(url)
+        bare, user = _split_user(url)
+        auth = _as_nobody if anonymous else user
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
         try:
             with (
@@ -333,6 +336,8 @@ class _Adapter(HTTPAdapter):
         if self._ca_file:
             kwargs["verify"] = str(self._ca_file)
         if self._unverified & _names_of(str(request.url)):
+            # The settings want it so: urllib3 would warn of each request.
+            disable_warnings(exceptions.InsecureRequestWarning)
             kwargs["verify"] = False
         return super().send(request, *args, **kwargs)
 
@@ -376,6 +381,11 @@ def _with_user(url: str) -> str:
     found = get_netrc_auth(url)
     user = ":".join(quote(part, safe="") for part in found) if found else ""
     return url.replace("://", f"://{user}@", 1) if user else url
+
+
+def _as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no user to a request. Where there is nothing to add one, requests takes that of netrc."""
+    return request
 
 
 def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:

@@ -98,10 +98,14 @@ def hide(values: Iterable[str]) -> None:
 def public(url: str) -> str:
     """Return a URL without user, password, query, fragment and what is hidden, as a message may show it."""
     parts = urlsplit(url)
-    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return masked(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
+
+
+def masked(text: str) -> str:
+    """Return a text without what is hidden, as a program's own words that repeat a URL."""
     for value in sorted(_hidden, key=len, reverse=True):
-        shown = shown.replace(value, "…")
-    return shown
+        text = text.replace(value, "…")
+    return text
 
 
 @contextmanager

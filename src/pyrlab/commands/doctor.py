@@ -133,7 +133,7 @@ def _inotify(info: Mapping[str, Any]) -> Check:
 
 def _engine_clock() -> Check:
     # Asked now: what `docker info` said to others may be seconds old.
-    there = datetime.fromisoformat(engine.info()["SystemTime"][:19]).replace(tzinfo=UTC)
+    there = datetime.fromisoformat(engine.info()["SystemTime"])
     return doctor.clock("engine's clock", "the engine", datetime.now(UTC), there)
 
 

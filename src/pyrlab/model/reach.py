@@ -38,6 +38,11 @@ class Question:
         return parts.netloc.rpartition("@")[2] or self.name
 
     @property
+    def root(self) -> str:
+        """The URL of the server itself: no part of it is anybody's secret."""
+        return f"{urlsplit(self.url).scheme}://{self.host}/"
+
+    @property
     def is_web(self) -> bool:
         """Whether a server has it: a folder of this machine needs none."""
         return urlsplit(self.url).scheme in {"http", "https"}

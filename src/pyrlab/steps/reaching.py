@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pyrlab.adapters import lock_files
 from pyrlab.adapters.debian import archive
-from pyrlab.adapters.http import THREADS, Web
+from pyrlab.adapters.http import THREADS, Web, hide
 from pyrlab.adapters.python.index import root_of
 from pyrlab.errors import NetworkError
 from pyrlab.model import doctor, reach
@@ -40,25 +40,41 @@ def from_here(settings: Settings) -> Iterator[Check]:
         yield reach.judge(NETWORK, question, answer)
     there = reach.server_time(answers)
     if there is None:
-        # A wrong clock is why a certificate is refused: then the time is asked without looking at the certificate.
-        there = reach.server_time(_ask(settings, question, verified=False) for question in asked)
+        with ThreadPoolExecutor(THREADS) as pool:
+            there = reach.server_time(pool.map(lambda question: _ask_time(settings, question), asked))
     if there is None:
         yield doctor.untold("clock", "no server told the time")
     else:
         yield doctor.clock("clock", "the servers", datetime.now(UTC), there)
 
 
-def _ask(settings: Settings, question: reach.Question, *, verified: bool = True) -> reach.Answer:
-    skipped = () if verified and question.verified else (question.host, question.host.partition(":")[0])
-    web = Web(
+def _ask(settings: Settings, question: reach.Question) -> reach.Answer:
+    web = _web(settings, question, verified=question.verified)
+    return _look(web, question.url, accept="application/vnd.pypi.simple.v1+json, */*;q=0.5")
+
+
+def _ask_time(settings: Settings, question: reach.Question) -> reach.Answer:
+    """Ask a server for nothing but its time, without looking at its certificate: a wrong clock refuses every one.
+
+    Who answers may be anybody, so it learns neither a user nor a path.
+    """
+    return _look(_web(settings, question, verified=False), question.root, anonymous=True)
+
+
+def _web(settings: Settings, question: reach.Question, *, verified: bool) -> Web:
+    hide((*settings.hidden, *(secret for one in settings.r_repositories for secret in one.secrets)))
+    return Web(
         settings.cache,
         ca_file=settings.ca_file,
         proxies=question.proxies,
-        unverified_hosts=skipped,
+        unverified_hosts=() if verified else (question.host, question.host.partition(":")[0]),
         timeout=WEB_TIMEOUT,
     )
+
+
+def _look(web: Web, url: str, *, accept: str = "*/*", anonymous: bool = False) -> reach.Answer:
     try:
-        look = web.look(question.url, agent=fetch.AGENT, accept="application/vnd.pypi.simple.v1+json, */*;q=0.5")
+        look = web.look(url, agent=fetch.AGENT, accept=accept, anonymous=anonymous)
     except NetworkError as error:
         return reach.Answer(error=str(error))
     return reach.Answer(look.status, look.head, look.date, look.age)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from docker.errors import DockerException
@@ -17,6 +17,7 @@ from pyrlab.model.doctor import Check
 LIMIT = 40.0
 # Seconds that all together get to clean up when they are interrupted.
 REST = 5.0
+_GLANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,47 +31,56 @@ class Look:
 
 def side_by_side(looks: Sequence[Look]) -> tuple[list[Check], bool]:
     """Look at several things at once; return the lines in the order of ``looks``, and whether one is still at it."""
-    results: dict[str, list[Check]] = {}
+    results: dict[Look, list[Check]] = {look: [] for look in looks}
+    # Not the threads' own end: after an interrupted join, Python before 3.13 takes a thread for ended.
+    ended = {look: threading.Event() for look in looks}
 
     def run(look: Look) -> None:
-        results[look.name] = _guarded(look)
+        for check in _guarded(look):
+            results[look].append(check)
+        ended[look].set()
 
-    threads = {look: threading.Thread(target=run, args=(look,), daemon=True) for look in looks}
     start = time.monotonic()
-    for thread in threads.values():
-        thread.start()
-    try:
-        for look, thread in threads.items():
-            thread.join(max(0.0, start + look.limit - time.monotonic()))
-    except BaseException:
-        process.end_all()
-        # Those that had a program running now clean up after it.
-        for thread in threads.values():
-            thread.join(REST / len(threads))
-        raise
-    lines, overdue = [], False
     for look in looks:
-        found = results.get(look.name)
-        if found is None:
-            overdue = True
-            found = [
-                doctor.ill(
-                    look.name,
-                    f"it did not end within {look.limit:g} s",
-                    remedy="find out what hangs: run the same with --debug",
-                )
-            ]
-        lines += found
-    return lines, overdue
-
-
-def _guarded(look: Look) -> list[Check]:
-    """Return a look's lines. Whatever goes wrong is one of them: the others are worth seeing all the same."""
+        threading.Thread(target=run, args=(look,), daemon=True).start()
     try:
-        return list(look.find())
+        for look in looks:
+            ended[look].wait(max(0.0, start + look.limit - time.monotonic()))
+    except BaseException:
+        _end(ended.values())
+        raise
+    late = [look for look in looks if not ended[look].is_set()]
+    # What it has found by now counts; what it says when its program is ended under it does not.
+    lines = [line for look in looks for line in [*results[look], *([_overdue(look)] if look in late else [])]]
+    if late:
+        _end([ended[look] for look in late])
+    return lines, bool(late)
+
+
+def _end(ended: Collection[threading.Event]) -> None:
+    """End all programs, and wait until those who had one running have cleaned up after it."""
+    deadline = time.monotonic() + REST
+    while waiting := [event for event in ended if not event.is_set()]:
+        # Once more each time: one of them may have been about to start its program.
+        process.end_all()
+        if time.monotonic() > deadline:
+            return
+        waiting[0].wait(_GLANCE)
+
+
+def _overdue(look: Look) -> Check:
+    return doctor.ill(
+        look.name, f"it did not end within {look.limit:g} s", remedy="find out what hangs: run the same with --debug"
+    )
+
+
+def _guarded(look: Look) -> Iterator[Check]:
+    """Yield a look's lines. Whatever goes wrong is one of them: the others are worth seeing all the same."""
+    try:
+        yield from look.find()
     except PyrlabError as error:
-        return [doctor.failed(look.name, error)]
+        yield doctor.failed(look.name, error)
     except (OSError, DockerException, RequestException) as error:
-        return [doctor.untold(look.name, " ".join(str(error).split()))]
+        yield doctor.untold(look.name, " ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - as in cli.main, the last net
-        return [doctor.untold(look.name, f"a fault of pyrlab's own: {type(error).__name__}: {error}")]
+        yield doctor.untold(look.name, f"a fault of pyrlab's own: {type(error).__name__}: {error}")

@@ -13,6 +13,7 @@ from typing import Any
 from pyrlab.adapters import network, process, temporary
 from pyrlab.adapters.docker import r_output
 from pyrlab.adapters.docker.failed_step import FailedStep, failed_step
+from pyrlab.adapters.http_errors import masked
 from pyrlab.errors import (
     MAKE_ROOM,
     BuildError,
@@ -126,7 +127,7 @@ def _literal(value: object) -> object:
 def explain(output: str) -> PyrlabError:
     """Turn BuildKit's plain output of a failed build into the error that names its cause."""
     step = failed_step(output)
-    said = process.tail("\n".join(step.lines) or output, 20)
+    said = masked(process.tail("\n".join(step.lines) or output, 20))
     return (
         r_output.explain(step)
         or _of_pins(step)
