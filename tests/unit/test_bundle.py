@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from machine import Project
 
-from pyrlab.adapters import bundle_file, process
+from pyrlab.adapters import bundle_file, process, store
 from pyrlab.adapters.bundle_file import BundleFile, Part
 from pyrlab.adapters.docker import archives, engine
 from pyrlab.adapters.docker.engine import Engine
@@ -101,23 +102,24 @@ def test_what_is_written_is_read_and_any_tar_reads_it(archive: Path) -> None:
         assert extracted.read() == b"less\n"
 
 
-def test_from_where_the_layout_begins_it_is_an_archive_of_the_images_alone(archive: Path) -> None:
+def test_of_a_bundle_an_engine_gets_the_images_alone(archive: Path) -> None:
     with archive.open("rb") as file:
         bundle_of = BundleFile(file, "x")
         manifest = bundle_of.verify()
-        with tarfile.open(fileobj=bundle_of.at(manifest.layout_start), mode="r|") as tar:
+        with bundle_of.layout(manifest) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             names = tar.getnames()
     assert names == sorted(names)
     assert {name.partition("/")[0] for name in names} == {"blobs", "index.json", "manifest.json", "oci-layout"}
 
 
-def test_another_program_reads_from_there_whatever_was_read_before(archive: Path) -> None:
-    """What Python has read ahead is not known to it."""
+def test_who_reads_only_some_of_the_images_leaves_no_thread(archive: Path) -> None:
+    threads = threading.active_count()
     with archive.open("rb") as file:
         bundle_of = BundleFile(file, "x")
-        start = bundle_of.verify().layout_start
-        bundle_of.at(start).read(1)
-        assert os.read(bundle_of.at(start).fileno(), 5) == b"blobs"
+        manifest = bundle_of.verify()
+        with bundle_of.layout(manifest) as stream:
+            assert stream.read(5) == b"blobs"
+        assert threading.active_count() == threads
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
@@ -389,6 +391,30 @@ def test_old_and_new_engines_save_the_same_layout(docker_save: Callable[..., Non
     assert tags == [[f"pyrlab-bundle/pylab:{config}"], [f"pyrlab-bundle/rlab:{config}"]]
 
 
+@pytest.mark.parametrize("prefix", ["docker.io/", "docker.io/library/", "index.docker.io/", "library/"])
+def test_docker_hub_s_names_are_found_in_the_form_that_the_engine_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str
+) -> None:
+    """`docker save` leaves out where Docker Hub is, and its folder of official images."""
+    monkeypatch.setattr(process, "run", lambda command, **_: saved(Path(command[3]), old=False) and "")
+    full = {name: f"{prefix}{tag}" for name, tag in TAGS.items()}
+    assert archives.save(full, tmp_path / "a.tar")[0] == archives.save(TAGS, tmp_path / "b.tar")[0]
+
+
+@pytest.mark.parametrize(
+    ("tag", "familiar"),
+    [
+        pytest.param("docker.io/acme/pylab:x", "acme/pylab:x", id="docker-hub"),
+        pytest.param("docker.io/library/acme/pylab:x", "library/acme/pylab:x", id="a-user-called-library"),
+        pytest.param("registry.test/library/pylab:x", "registry.test/library/pylab:x", id="another-registry"),
+        pytest.param("localhost:5000/pylab:x", "localhost:5000/pylab:x", id="a-port"),
+        pytest.param("acme/pylab:x", "acme/pylab:x", id="as-it-is"),
+    ],
+)
+def test_the_familiar_form_of_a_tag(tag: str, familiar: str) -> None:
+    assert oci.familiar(tag) == familiar
+
+
 def test_packed_layers_are_called_so(docker_save: Callable[..., None], tmp_path: Path) -> None:
     """An engine with containerd's store keeps them as they came: the configuration names other hashes."""
     packed = (b"\x1f\x8bpacked", b"\x28\xb5\x2f\xfdpacked")
@@ -592,6 +618,25 @@ def test_a_run_that_is_killed_leaves_no_folder_of_the_name(stick: Path) -> None:
     assert left[0].startswith(f".tmp-{run.pid}-")
 
 
+def test_what_was_changed_since_it_was_verified_reaches_no_engine(
+    docker: Docker, stick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stick may be written to by others."""
+    path, verified = stick / "x.tar", BundleFile.verify
+
+    def verify_and_change(bundle_of: BundleFile) -> Manifest:
+        manifest = verified(bundle_of)
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(b"pyrlab-bundle/pylab:", b"python-bundle/3.14a:"))
+        return manifest
+
+    monkeypatch.setattr(BundleFile, "verify", verify_and_change)
+    with pytest.raises(HashMismatchError, match="was changed meanwhile"):
+        unbundle(path, tmp_path / "mine", cache=tmp_path / "cache", say=lambda _: None)
+    assert docker.tags == set()
+    assert not (tmp_path / "mine").exists()
+
+
 def test_another_image_of_that_name_is_not_taken_for_it(docker: Docker, stick: Path, tmp_path: Path) -> None:
     docker.layers = ["sha256:" + "0" * 64, "sha256:" + "1" * 64]
     with pytest.raises(HashMismatchError, match="the engine has another image as pyrlab-bundle/pylab:"):
@@ -629,6 +674,25 @@ def test_it_says_how_to_go_on(
     monkeypatch.setattr(sys, "argv", ["unbundle", "nowhere.tar"])
     assert alone.main() == 2
     assert "error: nowhere.tar cannot be read: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        pytest.param("pyrlab.toml", b'tag = "\xff"', "pyrlab.toml cannot be read: 'utf-8' codec", id="no-utf-8"),
+        pytest.param("pyrlab.toml", b"images", "pyrlab.toml cannot be read: Expected", id="no-toml"),
+        pytest.param("pyrlab.toml", b"images = 3", "pyrlab.toml: images is no table", id="no-table"),
+        pytest.param("docker/images.toml", b"\xff", "docker/images.toml cannot be read: 'utf-8' codec", id="graph"),
+    ],
+)
+def test_a_project_that_cannot_be_read_is_told(
+    docker: Docker, stick: Path, tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    bundle_file.write(stick / "x.tar", *made({**PROJECT_FILES, f"project/{name}": content}))
+    with pytest.raises(UsageError, match=f"^{re.escape(says)}"):
+        unbundle(stick / "x.tar", tmp_path / "mine", cache=tmp_path / "cache", say=lambda _: None)
+    assert docker.asked == []
+    assert not (tmp_path / "mine").exists()
 
 
 def test_it_needs_nothing_but_python(tmp_path: Path) -> None:
@@ -696,6 +760,28 @@ def test_a_project_is_bundled_whole_and_always_the_same(built: Project, tmp_path
     assert list(settings.workspace.work.glob(".tmp-*")) == []
 
 
+def test_a_list_that_is_a_link_is_bundled(built: Project, tmp_path: Path) -> None:
+    """Projects may share a list or the graph. On the other machine it is a file of its own."""
+    for name in ("base_debs.txt", "docker/images.toml"):
+        shared = tmp_path / "shared" / name
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        (built.folder / name).rename(shared)
+        (built.folder / name).symlink_to(shared)
+    path = bundle(built.settings, tmp_path / "a.tar", sources=False, say=lambda _: None).path
+    with tarfile.open(path) as tar:
+        for name in ("base_debs.txt", "docker/images.toml"):
+            extracted = tar.extractfile(f"project/{name}")
+            assert extracted
+            assert extracted.read() == (built.folder / name).read_bytes()
+
+
+def test_a_link_to_nothing_is_told(built: Project, tmp_path: Path) -> None:
+    (built.folder / "README.md").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"^README.md is a link that leads to no file$"):
+        bundle(built.settings, tmp_path / "a.tar", sources=False, say=lambda _: None)
+    assert not (tmp_path / "a.tar").exists()
+
+
 def test_what_pyrlab_runs_with_goes_along_for_every_release_of_this_python(built: Project, tmp_path: Path) -> None:
     """A lock for many Pythons has a package more than once."""
     minor = f"3.{sys.version_info.minor}"
@@ -722,6 +808,21 @@ def test_with_sources_it_has_every_file_of_the_locks(built: Project, tmp_path: P
     pinned = {pin.sha256 for pin in locks.all_debs}
     pinned |= {file.sha256 for lock in locks.python.values() for pin in lock.pins for file in pin.files}
     assert set(manifest.within("sources")) >= pinned
+
+
+def test_sources_are_verified_once(built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are gigabytes."""
+    read: list[str] = []
+    verified = store.is_file_of
+
+    def note(path: Path, sha256: str) -> bool:
+        read.append(sha256)
+        return verified(path, sha256)
+
+    monkeypatch.setattr(store, "is_file_of", note)
+    manifest = verify(bundle(built.settings, tmp_path / "a.tar", sources=True, say=lambda _: None).path)
+    assert set(read) >= set(manifest.within("sources"))
+    assert len(read) == len(set(read))
 
 
 def test_old_images_are_not_bundled(own: Project, tmp_path: Path) -> None:

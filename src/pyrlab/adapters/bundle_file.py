@@ -1,8 +1,11 @@
 """The archive of a bundle: written as a whole or not at all, and every byte of it checked before any is used."""
 
+import contextlib
 import hashlib
+import logging
 import os
 import tarfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +22,12 @@ from pyrlab.model.bundle import (
     Manifest,
     Member,
     header,
+    is_of_layout,
     padding,
 )
 
 CHUNK = 2**20
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,48 @@ class BundleFile:
         if digest.hexdigest() != member.sha256:
             raise self._bad(f"{member.path} was changed meanwhile")
 
-    def at(self, start: int) -> BinaryIO:
-        """Return the file, to be read from there on by another program."""
-        self._file.seek(start)
-        # A program that gets the descriptor reads from where the system's own position is.
-        os.lseek(self._file.fileno(), start, os.SEEK_SET)
-        return self._file
+    @contextlib.contextmanager
+    def layout(self, manifest: Manifest) -> Iterator[BinaryIO]:
+        """Give the images as an archive that another program may read: of bytes that were compared with their hashes.
+
+        Raises HashMismatchError when the file was changed since ``verify``; then the archive breaks off, and no program
+        takes it for whole.
+        """
+        reader, writer = os.pipe()
+        faults: list[Exception] = []
+
+        def write() -> None:
+            try:
+                with os.fdopen(writer, "wb") as stream:
+                    for chunk in self._layout(manifest):
+                        stream.write(chunk)
+            except BrokenPipeError:
+                log.debug("nobody reads the images to their end")
+            except (HashMismatchError, OSError) as error:
+                faults.append(error)
+
+        thread = threading.Thread(target=write, daemon=True)
+        thread.start()
+        try:
+            with os.fdopen(reader, "rb") as stream:
+                yield stream
+        finally:
+            # Nobody can read any more: if it was still at it, it has ended by this.
+            thread.join()
+            if faults:
+                raise faults[0]
+
+    def _layout(self, manifest: Manifest) -> Iterator[bytes]:
+        for member in manifest.members:
+            if is_of_layout(member.path):
+                yield header(member.path, member.size)
+                # The last piece is held back until the hash of all is known.
+                held = b""
+                for chunk in self.chunks(member):
+                    yield held
+                    held = chunk
+                yield held + bytes(padding(member.size))
+        yield bytes(END)
 
     def _manifest(self, total: int) -> Manifest:
         start = self._file.read(BLOCK)

@@ -80,15 +80,13 @@ def _project(settings: Settings) -> Iterator[tuple[str, bytes]]:
     Raises UsageError for one that would give a password away, or has a name that no bundle may have.
     """
     project, own = settings.project, settings.graph
-    names = [FILE, held.FILE, graph.DEBS_LOCK, *_FILES]
+    names = [FILE, held.FILE, graph.FILE, graph.DEBS_LOCK, *_FILES]
     for image in own.images.values():
         names += [*image.lists, *(graph.lock_of(name) for name in (image.python, image.r) if name)]
-    paths = [project / name for name in dict.fromkeys(names)]
-    paths += [path for folder in _FOLDERS for path in sorted((project / folder).rglob("*"))]
-    for path in paths:
+    named = [project / name for name in names if _is_there(project, name)]
+    found = [path for folder in _FOLDERS for path in sorted((project / folder).rglob("*"))]
+    for path in dict.fromkeys([*named, *(path for path in found if _is_taken(path, project))]):
         name = path.relative_to(project).as_posix()
-        if path.is_symlink() or not path.is_file() or _is_left_out(path, project):
-            continue
         if not is_allowed(f"{PROJECT}/{name}"):
             raise UsageError(
                 f"{name} cannot be in a bundle by this name", remedy="rename it: letters, digits and _ . @ + = , -"
@@ -99,10 +97,22 @@ def _project(settings: Settings) -> Iterator[tuple[str, bytes]]:
         yield name, content
 
 
-def _is_left_out(path: Path, project: Path) -> bool:
-    """Tell whether a file is an editor's or Python's own: hidden, or a cache."""
-    parts = path.relative_to(project).parts
-    return path.suffix in _LEFT_OUT or any(part.startswith(".") or part == "__pycache__" for part in parts)
+def _is_there(project: Path, name: str) -> bool:
+    """Tell whether the project has a file that is known by name: it may be a link. Raises UsageError for a dead one."""
+    path = project / name
+    if path.is_symlink() and not path.is_file():
+        raise UsageError(f"{name} is a link that leads to no file", remedy=f"remove it, or make it a file: {path}")
+    return path.is_file()
+
+
+def _is_taken(path: Path, project: Path) -> bool:
+    """Tell whether a file that was found goes along. Links do not: they may lead out of the project.
+
+    Nor does what is an editor's or Python's own: hidden, or a cache.
+    """
+    if path.is_symlink() or not path.is_file() or path.suffix in _LEFT_OUT:
+        return False
+    return not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(project).parts)
 
 
 def _need_no_passwords(text: str) -> None:
@@ -152,8 +162,8 @@ def _sources(plan: Plan, say: Say) -> dict[str, Part]:
     sections = list(plan.sections.values())
     r = plan.locks.r.r if plan.locks.r else ""
     snapshot = plan.locks.debs.snapshot
-    fetch.fetch(plan.settings, sections, r=r, architecture=plan.architecture, say=say, snapshot=snapshot)
-    store = fetch.store_of(plan.settings)
+    # The store that it returns knows what it has verified: another one would read gigabytes again.
+    store = fetch.fetch(plan.settings, sections, r=r, architecture=plan.architecture, say=say, snapshot=snapshot)
     wanted = sorted({sha256 for section in sections for _, sha256 in fetch.names_in_store(store, section)})
     return {f"{SOURCES}/{sha256}": _stored(store.get(sha256), sha256) for sha256 in wanted}
 

@@ -23,6 +23,7 @@ Say = Callable[[str], None]
 SETTINGS = "pyrlab.toml"
 # Where the session finds the packages that pyrlab itself runs with.
 TOOLKIT_FOLDER = f"{WORK}/{TOOLKIT}"
+_REMEDY = "mend it where it comes from, and bundle it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def unbundle(archive: Path, folder: Path | None, *, cache: Path, say: Say) -> Ou
             _keep_sources(bundle, manifest, Store(cache / "files"))
             workspace, own = _workspace(half / "project", target)
             say("loading the images")
-            ids = archives.load(bundle.at(manifest.layout_start), manifest.images)
+            with bundle.layout(manifest) as layout:
+                ids = archives.load(layout, manifest.images)
             for image in manifest.images:
                 archives.rename(image, workspace.tag(image.name))
             # An empty folder may be there. One that somebody has just put a file into stays.
@@ -122,11 +124,7 @@ def _workspace(project: Path, target: Path) -> tuple[Workspace, Graph]:
 
     Of the settings only what images are called is read: others may name variables that this machine does not have.
     """
-    text = (project / SETTINGS).read_text(encoding="utf-8") if (project / SETTINGS).exists() else ""
-    try:
-        images = tomllib.loads(text).get("images", {})
-    except ValueError as error:
-        raise UsageError(f"{SETTINGS} cannot be read: {error}", remedy="mend it where it comes from") from error
+    images = _images(_text(project, SETTINGS)) if (project / SETTINGS).exists() else {}
     prefix, tag = (str(images.get(key, "")) for key in ("prefix", "tag"))
     resolved = target.parent.resolve() / target.name
     workspace = Workspace(
@@ -137,4 +135,26 @@ def _workspace(project: Path, target: Path) -> tuple[Workspace, Graph]:
         prefix=check_prefix(prefix, f"{SETTINGS}: images.prefix"),
         fixed_tag=check_tag(tag, f"{SETTINGS}: images.tag"),
     )
-    return workspace, Graph.parse((project / graph.FILE).read_text(encoding="utf-8"))
+    return workspace, Graph.parse(_text(project, graph.FILE))
+
+
+def _images(settings: str) -> Mapping[str, object]:
+    """Return what settings say of images. Raises UsageError."""
+    try:
+        images = tomllib.loads(settings).get("images", {})
+    except ValueError as error:
+        raise _unreadable(SETTINGS, error) from error
+    if not isinstance(images, dict):
+        raise UsageError(f"{SETTINGS}: images is no table", remedy=_REMEDY)
+    return images
+
+
+def _text(project: Path, name: str) -> str:
+    try:
+        return (project / name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: ValueError) -> UsageError:
+    return UsageError(f"{name} cannot be read: {error}", remedy=_REMEDY)

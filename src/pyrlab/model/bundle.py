@@ -104,12 +104,6 @@ class Manifest:
         text = len(self.render())
         return Member(MANIFEST, text, "").stored + sum(member.stored for member in self.members) + END
 
-    @property
-    def layout_start(self) -> int:
-        """Where the members of the OCI layout begin: from there on the archive is one that `docker load` reads."""
-        before = [member for member in self.members if not is_of_layout(member.path)]
-        return Member(MANIFEST, len(self.render()), "").stored + sum(member.stored for member in before)
-
     def within(self, group: str) -> dict[str, Member]:
         """Return the members of a group, by their path in it."""
         return {

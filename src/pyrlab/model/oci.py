@@ -46,6 +46,16 @@ def blob(sha256: str) -> str:
     return f"{BLOBS}/{sha256}"
 
 
+def familiar(tag: str) -> str:
+    """Return a tag as engines write it: those of Docker Hub have no host, and its official images no folder.
+
+    Source: `FamiliarString` of github.com/distribution/reference.
+    """
+    name = tag.removeprefix("index.").removeprefix("docker.io/")
+    official = name.removeprefix("library/")
+    return name if "/" in official else official
+
+
 def form_of(head: bytes) -> str:
     """Return how a layer is packed, by its first bytes."""
     return next((form for mark, form in PACKED.items() if head.startswith(mark)), PLAIN)

@@ -9,13 +9,14 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pyrlab.adapters import process
 from pyrlab.adapters.bundle_file import Part
 from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, NoRoomError
-from pyrlab.model.oci import PLAIN, Image, Layer, form_of
+from pyrlab.model.oci import PLAIN, Image, Layer, familiar, form_of
 
 TIMEOUT = 3600.0
 _CHUNK = 2**20
@@ -63,8 +64,8 @@ def _read(tags: Mapping[str, str], path: Path) -> tuple[tuple[Image, ...], dict[
             parts |= {one.sha256: one for one in (config, *layers)}
             pairs = zip(layers, forms, strict=True)
             layered = tuple(Layer(layer.sha256, form) for layer, form in pairs)
-            found |= {tag: Image("", config.sha256, layered) for tag in entry["RepoTags"] or ()}
-    images = [Image(name, found[tag].config, found[tag].layers) for name, tag in sorted(tags.items())]
+            found |= {familiar(tag): Image("", config.sha256, layered) for tag in entry["RepoTags"] or ()}
+    images = [replace(found[familiar(tag)], name=name) for name, tag in sorted(tags.items())]
     return tuple(images), parts
 
 
@@ -99,7 +100,7 @@ def _check(config: bytes, layers: list[Part], forms: list[str]) -> None:
 
 
 def load(archive: BinaryIO, images: tuple[Image, ...]) -> dict[str, str]:
-    """Give the engine a layout to load, from where ``archive`` stands, and return the ids of its images by name.
+    """Give the engine a layout to load, and return the ids of its images by name.
 
     Raises BuildError, and HashMismatchError where the engine then has something else under a name.
     """
