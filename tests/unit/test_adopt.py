@@ -169,6 +169,8 @@ def test_an_image_that_does_not_tell_is_said_to(
         "[]",
         answer({"kind": "python"}),
         answer(package("python", "x\x1b[2J")),
+        answer(package("python", "x @ https://elsewhere.test/x.whl")),
+        answer(package("r", "--index-url")),
         answer(package("else", "x")),
         answer(says=("two\nlines",)),
     ],
@@ -294,6 +296,8 @@ def test_an_r_package_of_github_is_adopted_at_its_commit(
         ("rlab", package("python", "bad"), "the image rlab has no list of Python packages, so bad 1.0 cannot"),
         ("rlab", package("r", "bad", source="a file or folder"), "bad 1.0 was added from a file or folder, which no"),
         ("pylab", package("python", "bad", source="file:///x"), "bad 1.0 was added from file:///x, which no list"),
+        ("pylab", package("file", "bin/mine", wanted=True), "bin/mine among what was added belongs to no package"),
+        ("pylab", package("jupyter", "kernels/a", wanted=True), "share/jupyter/kernels/a among what was added belongs"),
         ("rlab", package("r", "R_bad"), "adopting would break a list: r_packages.txt:"),
     ],
 )

@@ -191,21 +191,91 @@ def test_where_a_package_came_from_is_told_unless_it_was_an_index(lab: Lab) -> N
     }
 
 
-def test_names_that_are_none_are_not_passed_on(lab: Lab) -> None:
-    (lab.add_python("evil") / "METADATA").write_text("Name: evil\x1b[2J\nVersion: 1.0\n")
+def test_what_is_secret_in_a_url_is_not_told(lab: Lab) -> None:
+    url = "https://me:s3cret@git.test/one.tar.gz?token=s3cret"
+    (lab.add_python("one") / "direct_url.json").write_text(json.dumps({"url": url, "archive_info": {}}))
+    lab.add_r("two", Repository="", RemoteType="url", RemoteUrl=url)
+    assert {package["source"] for package in lab.find().values()} == {"https://git.test/one.tar.gz"}
+
+
+def test_who_needs_a_package_of_github_does_not_know_its_commit(lab: Lab) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    lab.add_r("needed", Repository="", RemoteType="github", RemoteUsername="o", RemoteRepo="r", RemoteSha=commit)
+    lab.add_r("top", Imports="needed")
+    assert {name for name, package in lab.find().items() if package["wanted"]} == {"needed", "top"}
+
+
+def test_names_that_are_none_are_files_of_nobody(lab: Lab) -> None:
+    info = lab.add_python("evil")
+    (info / "METADATA").write_text("Name: evil\x1b[2J\nVersion: 1.0\n")
     (lab.add_python("~umpy") / "METADATA").write_text("")
     lab.add_r("e\x1b[2Jvil")
-    assert lab.find() == {}
+    assert {(one["kind"], one["name"]) for one in lab.program.find()} == {
+        ("file", str(info.relative_to(lab.added))),
+        ("file", "R/e[2Jvil"),
+    }
+
+
+def test_what_belongs_to_no_package_is_told(lab: Lab) -> None:
+    """Each folder once, and neither what packages brought nor what Python keeps beside them."""
+    site = lab.python(lab.added)
+    files = {
+        "share/jupyter/kernels/mine/kernel.json": True,
+        "etc/jupyter/jupyter_server_config.d/mine.json": True,
+        "bin/mine": True,
+        "notes/a/b.txt": True,
+        "R/half/data.rds": True,
+        "bin/theirs": False,
+        "share/jupyter/kernels/theirs/kernel.json": False,
+        "etc/jupyter/nbconfig/theirs.json": False,
+        "R/zoo/cache/x.rds": False,
+        "R/00LOCK-xts/xts/x": False,
+        f"{site.relative_to(lab.added)}/theirs/__init__.py": False,
+        f"{site.relative_to(lab.added)}/theirs/downloaded/model.bin": False,
+        f"{site.relative_to(lab.added)}/__pycache__/mine.cpython-313.pyc": False,
+        f"{site.relative_to(lab.added)}/~heirs/__init__.py": False,
+        f"{site.relative_to(lab.added)}/mine.pth": True,
+    }
+    info = lab.add_python("theirs")
+    lab.add_r("zoo")
+    for name in files:
+        (lab.added / name).parent.mkdir(parents=True, exist_ok=True)
+        (lab.added / name).touch()
+    (lab.added / "empty/empty").mkdir(parents=True)
+    record = ["theirs/__init__.py", *(f"../../../{name}" for name in files if "theirs" in name and "lib" not in name)]
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in record))
+    told = {one["name"] for one in lab.program.find() if one["kind"] == "file"}
+    assert told == {
+        "share/jupyter/kernels/mine",
+        "etc/jupyter/jupyter_server_config.d",
+        "bin/mine",
+        "notes",
+        "R/half",
+        f"{site.relative_to(lab.added)}/mine.pth",
+    }
+    assert all(one["wanted"] for one in lab.program.find() if one["kind"] == "file")
+
+
+def test_what_pip_was_at_when_it_was_killed_is_not_told_file_by_file(lab: Lab) -> None:
+    (lab.add_python("late") / "RECORD").unlink()
+    (lab.python(lab.added) / "late").mkdir()
+    (lab.python(lab.added) / "late/__init__.py").touch()
+    assert [one["kind"] for one in lab.program.find()] == ["python"]
 
 
 def test_a_kernel_that_covers_the_images_is_told(lab: Lab) -> None:
+    """Whether a package brought it, or somebody made it."""
+    info = lab.add_python("theirs")
+    (info / "RECORD").write_text("../../../share/jupyter/kernels/python3/kernel.json,,\n")
     for folder in (lab.added, lab.root):
-        (folder / "share/jupyter/kernels/python3").mkdir(parents=True)
-        (folder / "share/jupyter/labextensions/@scope/one").mkdir(parents=True)
+        for name in ("kernels/python3/kernel.json", "labextensions/@scope/one/package.json"):
+            (folder / "share/jupyter" / name).parent.mkdir(parents=True)
+            (folder / "share/jupyter" / name).touch()
     (lab.added / "share/jupyter/labextensions/@scope/two").mkdir()
-    assert [(one["name"], one["note"]) for one in lab.program.find()] == [
-        ("kernels/python3", "covers the image's"),
-        ("labextensions/@scope/one", "covers the image's"),
+    assert [(one["name"], one["note"], one["wanted"]) for one in lab.program.find()] == [
+        ("theirs", "", True),
+        ("kernels/python3", "covers the image's", False),
+        ("labextensions/@scope/one", "covers the image's", True),
     ]
 
 

@@ -1,21 +1,25 @@
 """What was added to a lab beside its image, as `list-added` in the lab tells it."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from packaging.utils import canonicalize_name
 
-PYTHON, R, JUPYTER = "python", "r", "jupyter"
-_KINDS = (PYTHON, R, JUPYTER)
+PYTHON, R, JUPYTER, FILE = "python", "r", "jupyter", "file"
+_KINDS = (PYTHON, R, JUPYTER, FILE)
+# They are written into lists, where other characters would say something else.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FOLDERS = {JUPYTER: "share/jupyter/", FILE: ""}
 # Of a name, a version or a note; it is printed, and written into lists.
 _LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package that was added: ``wanted`` if by its name, ``fits`` unless it cannot be used as it is.
+    """A package, or a file, that was added: ``wanted`` if by its name, ``fits`` unless it cannot be used as it is.
 
     ``whole`` unless its installation did not come to its end.
 
@@ -39,6 +43,8 @@ class Package:
         texts = {key: _line(table[key]) for key in ("kind", "name", "version", "image", "source", "note")}
         if texts["kind"] not in _KINDS:
             raise ValueError(f"{texts['kind']!r} is no kind of package")
+        if texts["kind"] in {PYTHON, R} and not _NAME.fullmatch(texts["name"]):
+            raise ValueError(f"{texts['name']!r} is no name of a package")
         wanted, fits, whole = (table[key] is True for key in ("wanted", "fits", "whole"))
         return cls(**texts, wanted=wanted, fits=fits, whole=whole)
 
@@ -46,6 +52,11 @@ class Package:
     def key(self) -> tuple[str, str]:
         """What the same package has in common, however it is spelled."""
         return self.kind, canonicalize_name(self.name) if self.kind == PYTHON else self.name
+
+    @property
+    def path(self) -> str:
+        """Where it is below the added packages, if it is no package but a file or a folder; or nothing."""
+        return f"{_FOLDERS[self.kind]}{self.name}" if self.kind in _FOLDERS else ""
 
     def table(self) -> dict[str, object]:
         """Return it for a program."""

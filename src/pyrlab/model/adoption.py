@@ -11,6 +11,7 @@ from pyrlab.model.added import PYTHON, Added, Package, R
 from pyrlab.model.commits import is_commit
 from pyrlab.model.graph import Graph
 from pyrlab.model.lists import IMPLIED, Lists
+from pyrlab.model.serving import ADDED
 
 _KIND = {PYTHON: "Python", R: "R"}
 _REASON = "  # added in "
@@ -42,6 +43,11 @@ def propose(added: Added, lists: Lists, graph: Graph, *, lab: str) -> Proposal:
     wanted = {package.key: package for package in added.packages if package.wanted}
     for kind, name in sorted(wanted, key=lambda key: (key[0], key[1].lower())):
         package = wanted[kind, name]
+        if package.path:
+            raise UsageError(
+                f"{package.path} among what was added belongs to no package, so no list can name it",
+                remedy=f"move it to your notebooks, or remove it: in the lab it is {ADDED}/{package.path}",
+            )
         if kind not in files:
             raise UsageError(
                 f"the image {lab} has no list of {_KIND[kind]} packages, so {package} cannot be adopted",
