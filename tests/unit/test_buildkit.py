@@ -358,6 +358,7 @@ def test_an_engine_that_stays_damaged_is_asked_twice_only(tmp_path: Path, monkey
 ENDS = [
     "ERROR: failed to solve: Unavailable: error reading from server: EOF",
     "ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+    'ERROR: failed to solve: Unavailable: connection error: desc = "transport: Error while dialing: dial unix"',
     "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
 ]
 

@@ -133,6 +133,9 @@ def paths(server: bad_server.BadServer) -> list[str]:
         pytest.param(answer("500 Internal Server Error"), 4, "answered 500 Internal Server Error, 4 times", id="500"),
         pytest.param(answer("503 Busy", Retry_After="0"), 4, "answered 503 Busy, 4 times", id="503"),
         pytest.param(answer("429 Slow", Retry_After="0"), 4, "answered 429 Slow, 4 times", id="429"),
+        pytest.param(
+            answer("503 Busy", Retry_After="Sat, 01 Jan 99999 00:00:00 GMT"), 4, "answered 503 Busy", id="absurd-wait"
+        ),
         pytest.param(b"", 4, "did not answer within 0.2 s, 4 times", id="hangs"),
         pytest.param(
             answer("200 OK", DATA[:9], length=len(DATA)),

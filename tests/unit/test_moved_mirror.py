@@ -238,6 +238,7 @@ DATE = "Sun, 08 Nov 2026 10:15:00 UTC"
         pytest.param(["Sat, 07 Nov 2026 20:00:00 UTC", DATE, "Sun, 08 Nov 2026 08:00:00 UTC"], LOCKED, id="newest"),
         pytest.param(["Sun, 08 Nov 2026 12:15:00 +0200"], LOCKED, id="zone"),
         pytest.param(["yesterday", DATE], LOCKED, id="one-unreadable"),
+        pytest.param(["Fri, 31 Dec 9999 23:00:00 -0500", DATE], LOCKED, id="beyond-time"),
         pytest.param(["yesterday"], "", id="unreadable"),
         pytest.param([], "", id="none"),
     ],

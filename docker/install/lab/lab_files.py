@@ -29,12 +29,15 @@ class LabContentsManager(AsyncLargeFileManager):
     def atomic_writing(self, os_path: str, *args: object, **kwargs: object) -> Iterator[IO[Any]]:
         """Open a file for writing that takes the place of the one at ``os_path`` when all of it is on the disk."""
         target = Path(os.path.realpath(os_path))
-        with self._full_disk_to_507(target):
-            draft = _draft(target) if self.use_atomic_writing else None
-            if draft is None:
-                with super().atomic_writing(os_path, *args, **kwargs) as file:
-                    yield file
-                return
+        draft = _draft(target) if self.use_atomic_writing else None
+        if draft is None:
+            with (
+                _full_disk_to_507(target, "Look whether it is whole"),
+                super().atomic_writing(os_path, *args, **kwargs) as file,
+            ):
+                yield file
+            return
+        with _full_disk_to_507(target, "The file is as it was"):
             try:
                 with self.perm_to_403(os_path), _open(draft, *args, **kwargs) as file:
                     yield file
@@ -44,15 +47,16 @@ class LabContentsManager(AsyncLargeFileManager):
             finally:
                 draft.unlink(missing_ok=True)
 
-    @contextmanager
-    def _full_disk_to_507(self, target: Path) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            why = f"{target.name} was not saved: {FULL[error.errno]}. The file is as it was; make room and save again."
-            raise HTTPError(INSUFFICIENT_STORAGE, why) from error
+
+@contextmanager
+def _full_disk_to_507(target: Path, state: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        why = f"{target.name} was not saved: {FULL[error.errno]}. {state}; make room and save again."
+        raise HTTPError(INSUFFICIENT_STORAGE, why) from error
 
 
 def _draft(target: Path) -> Path | None:
@@ -72,7 +76,8 @@ def _draft(target: Path) -> Path | None:
             return draft
     except FileNotFoundError:
         return draft
-    except PermissionError:
+    except OSError:
+        # Not this user's, or of a file system that knows no such rights or attributes.
         pass
     draft.unlink()
     return None

@@ -203,6 +203,6 @@ def _wait(response: requests.Response) -> float | None:
     """Return the seconds that the server asks for, but not more than we would wait; None if it does not say."""
     try:
         asked = util.Retry().parse_retry_after(response.headers["Retry-After"])
-    except (KeyError, exceptions.InvalidHeader):
+    except (KeyError, ValueError, OverflowError, exceptions.InvalidHeader):
         return None
     return min(LONGEST_WAIT, asked)

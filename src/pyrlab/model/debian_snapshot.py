@@ -26,10 +26,10 @@ def stamp(dates: Sequence[str]) -> str:
 def _time(date: str) -> datetime | None:
     try:
         time = parsedate_to_datetime(date)
-    except ValueError:
+        # Debian writes UTC, of which the parser says that it is no zone.
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    # Debian writes UTC, of which the parser says that it is no zone.
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def place(url: str, archive: str, snapshot: str, path: str) -> str:

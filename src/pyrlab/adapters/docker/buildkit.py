@@ -34,7 +34,9 @@ _DAMAGED = re.compile(
 )
 # What buildx says at last when the engine is killed, ends, or is not there: as seen with Docker 26.1 and buildx 0.13.
 _ENDED = re.compile(
-    r"^ERROR: .*(?:Unavailable.*error reading from server|Cannot connect to the Docker daemon)", re.MULTILINE
+    r"^ERROR: .*(?:Unavailable.*(?:error reading from server|transport: Error while dialing)"
+    r"|Cannot connect to the Docker daemon)",
+    re.MULTILINE,
 )
 BAKE_FILE = "bake.json"
 # A compose file by its name; all JSON is YAML.
