@@ -5,7 +5,8 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from pyrlab.model.settings import Settings
 OWNER = (os.getuid(), os.getgid()) if os.getuid() else (12345, 12345)
 # Where no image is there yet, serve builds it.
 TIMEOUT = 3600.0
+# Linux' own flag of an address that may be somebody else's, too: IFA_F_TENTATIVE.
+TENTATIVE = 0x40
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def serve(image: str, folder: Path, state: Path) -> Iterator[Served]:
         assert link, printed
         locks = read_locks(settings)
         python = frozenset(pin.name for pin in locks.python[image].pins) if image in locks.python else frozenset()
+        wait_for(_is_quiet)
         yield Served(settings.graph.find_lab(image), name, link[1], folder, python, environment)
     finally:
         _forget(settings, image, name)
@@ -107,6 +111,21 @@ def _forget(settings: Settings, image: str, name: str) -> None:
         container.remove(force=True)
     for volume in client.volumes.list(filters={"label": labels}):
         volume.remove(force=True)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{condition.__name__} did not come to hold within {seconds:g} s"
+        time.sleep(0.1)
+
+
+def _is_quiet() -> bool:
+    """Tell whether the container's interface has all of its addresses: at a new one, a browser ends its connections."""
+    addresses = Path("/proc/net/if_inet6")
+    lines = addresses.read_text(encoding="ascii").splitlines() if addresses.exists() else []
+    return not any(int(line.split()[4], 16) & TENTATIVE for line in lines)
 
 
 def _free_port() -> int:

@@ -1,7 +1,6 @@
 """What a person does in a lab in the first hour, in a real browser."""
 
 import base64
-import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -10,10 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import watch
 from playwright.sync_api import BrowserContext, Locator, Page, expect
-from served import OWNER, Served
+from served import OWNER, Served, wait_for
 
-# How often a cell is asked to take code.
-TRIES = 3
 TERMINAL = "@jupyterlab/terminal-extension:plugin"
 PLOTS = {
     "matplotlib": "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.show()",
@@ -103,18 +100,21 @@ def new_notebook(page: Page, lab: Served, kernel_name: str) -> None:
 
 
 def run(page: Page, code: str) -> None:
-    """Put code into the cell that has the cursor, and run it."""
-    first = page.locator(".jp-Notebook .jp-Cell").first
-    for _ in range(TRIES):
+    """Put code into the first cell, and run it."""
+    cell = page.locator(".jp-Notebook .jp-Cell").first
+    lines = cell.locator(".cm-line")
+
+    def typed() -> bool:
         # As from the clipboard: letter by letter, the editor would close each bracket once more.
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+a")
         page.keyboard.insert_text(code)
-        page.keyboard.press("Shift+Enter")
-        with contextlib.suppress(AssertionError):
-            # An editor that is new may drop what comes while its extensions load: then there was nothing to run.
-            expect(first.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[[*0-9]"), timeout=10_000)
-            return
-        first.locator(".cm-content").click()
-    pytest.fail("the cell never took the code")
+        return lines.all_inner_texts() == code.split("\n")
+
+    # An editor that is new drops what comes while its extensions load.
+    wait_for(typed)
+    page.keyboard.press("Shift+Enter")
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[[*0-9]"))
 
 
 def pictures_in(notebook: Path) -> list[Mapping[str, str]]:
