@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,12 +20,12 @@ import requests
 import stamina
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from requests.utils import address_in_network, is_ipv4_address, is_valid_cidr
 from urllib3 import exceptions, util
 
 from pyrlab.adapters.files import filling
 from pyrlab.adapters.store import Store
 from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
+from pyrlab.model import proxies as proxying
 
 log = logging.getLogger(__name__)
 # What is tried again is told where it matters: in the message, when all of it failed.
@@ -115,6 +116,7 @@ class Web:
         self._session = requests.Session()
         # Threads share the session, and cookies would be the one thing in it that changes.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._proxies = proxies
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(ca_file, proxies, unverified_hosts))
 
@@ -137,7 +139,7 @@ class Web:
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
         try:
             with (
-                _explained(url, self._timeout),
+                _explained(url, self._timeout, self._proxies),
                 self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
             ):
                 said = response.headers
@@ -218,11 +220,11 @@ class Web:
         bare, auth = _split_user(url)
         headers = {"User-Agent": agent, "Accept-Encoding": "identity"}
         with (
-            _explained(url, self._timeout),
+            _explained(url, self._timeout, self._proxies),
             self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
-            _check(response, url)
+            _check(response, url, self._proxies)
             return self._keep_wanted(response.raw.stream(CHUNK, decode_content=False), wanted)
 
     def _keep_wanted(self, chunks: Iterable[bytes], wanted: "Wanted") -> Path:
@@ -236,13 +238,13 @@ class Web:
         # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
         headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity", **conditions}
         with (
-            _explained(url, self._timeout),
+            _explained(url, self._timeout, self._proxies),
             self._session.get(bare, auth=auth, headers=headers, timeout=self._timeout, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
             if response.status_code == requests.codes.not_modified and known:
                 return replace(known, url=response.url)
-            _check(response, url)
+            _check(response, url, self._proxies)
             return self._keep_answer(response, note)
 
     def _keep_answer(self, response: requests.Response, note: Path) -> Download:
@@ -285,18 +287,17 @@ class _Adapter(HTTPAdapter):
         self._ca_file = ca_file
         self._unverified = frozenset(unverified_hosts)
         super().__init__(pool_maxsize=THREADS)
-        self._no_proxy = proxies.get("NO_PROXY", "")
-        self._proxies = {
-            name.removesuffix("_PROXY").lower(): url for name, url in proxies.items() if name != "NO_PROXY"
-        }
+        self._proxies = proxies
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """Send one request, without the proxies and certificates of the environment, which requests mixes in."""
         request.headers.pop("Proxy-Authorization", None)
-        kwargs["proxies"] = {} if _bypasses(str(request.url), self._no_proxy) else self._proxies
+        url = str(request.url)
+        proxy = proxying.proxy_for(url, self._proxies)
+        kwargs["proxies"] = {urlsplit(url).scheme: proxy} if proxy else {}
         if self._ca_file:
             kwargs["verify"] = str(self._ca_file)
-        if self._unverified & _names_of(str(request.url)):
+        if self._unverified & _names_of(url):
             kwargs["verify"] = False
         return super().send(request, *args, **kwargs)
 
@@ -353,21 +354,6 @@ def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:
     return urlunsplit(parts._replace(netloc=host)), HTTPBasicAuth(name, password) if user else None
 
 
-def _bypasses(url: str, no_proxy: str) -> bool:
-    """Tell whether NO_PROXY has a URL's host: ``*``, the name, the end of it, or a network such as 10.0.0.0/8.
-
-    requests' own function changes the environment for a moment, for all threads.
-    """
-    parts = urlsplit(url)
-    host, address = parts.hostname or "", parts.netloc.rpartition("@")[2].lower()
-    entries = [one.strip().lstrip(".").lower() for one in no_proxy.split(",") if one.strip()]
-    if {"*", host, address}.intersection(entries):
-        return True
-    if is_ipv4_address(host):
-        return any(is_valid_cidr(one) and address_in_network(host, one) for one in entries)
-    return any(host.endswith(f".{one}") for one in entries)
-
-
 @contextmanager
 def _part(folder: Path) -> Iterator[BinaryIO]:
     """Open a file that is gone at the end, whatever that end is, unless ``_settle`` gave it its name."""
@@ -387,15 +373,14 @@ def _settle(file: BinaryIO, path: Path) -> Path:
 
 
 @contextmanager
-def _explained(url: str, timeout: float) -> Iterator[None]:
+def _explained(url: str, timeout: float, proxies: Mapping[str, str]) -> Iterator[None]:
     """Turn what requests and urllib3 raise into our errors, without their texts, which show the query."""
     try:
         yield
     except (requests.exceptions.SSLError, exceptions.SSLError) as error:
-        raise NetworkError(
-            f"{public(url)}: no trusted connection: {_root_cause(error)}",
-            remedy="name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
-        ) from None
+        raise _untrusted(url, error) from None
+    except requests.exceptions.ProxyError as error:
+        raise _unproxied(url, error, proxies) from None
     except (requests.Timeout, exceptions.TimeoutError):
         raise _AgainError(f"did not answer within {timeout:g} s") from None
     except (requests.ConnectionError, exceptions.HTTPError) as error:
@@ -404,6 +389,37 @@ def _explained(url: str, timeout: float) -> Iterator[None]:
         raise NetworkError(
             f"{public(url)} cannot be read: {type(error).__name__}", remedy="check this URL in pyrlab.toml"
         ) from None
+
+
+def _untrusted(url: str, error: BaseException) -> NetworkError:
+    words = _root_cause(error)
+    if "expired" in words:
+        remedy = "look at the clock of this machine; if it is right, tell whoever runs this server or proxy"
+    elif "mismatch" in words:
+        remedy = "check the name of the host in this URL"
+    else:
+        remedy = "name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml"
+    return NetworkError(f"{public(url)}: no trusted connection: {words}", remedy=remedy)
+
+
+def _unproxied(url: str, error: BaseException, proxies: Mapping[str, str]) -> Exception:
+    """Return what a proxy's failure means: it wants a user, lets nobody through to this host, or is not there."""
+    proxy = proxying.proxy_for(url, proxies)
+    # http.client has no status for this, only a text.
+    tunnel = re.search(r"Tunnel connection failed: (\d+)", str(error))
+    if tunnel and int(tunnel[1]) == requests.codes.proxy_authentication_required:
+        return _wants_user(url, proxy)
+    if tunnel:
+        return NetworkError(
+            f"{public(url)}: the proxy {proxying.shown(proxy)} refuses to connect to this host ({tunnel[1]})",
+            remedy="ask whoever runs the proxy, or reach the host without it: NO_PROXY",
+        )
+    return _AgainError(f"could not be asked: the proxy {proxying.shown(proxy)} does not answer ({_root_cause(error)})")
+
+
+def _wants_user(url: str, proxy: str) -> RefusedError:
+    wish = "refuses this user and password" if proxying.has_user(proxy) else "wants a user and a password"
+    return RefusedError(f"{public(url)}: the proxy {proxying.shown(proxy)} {wish} (407)", remedy=proxying.USER_REMEDY)
 
 
 def _root_cause(error: BaseException) -> str:
@@ -417,7 +433,7 @@ def _root_cause(error: BaseException) -> str:
     return words
 
 
-def _check(response: requests.Response, url: str) -> None:
+def _check(response: requests.Response, url: str, proxies: Mapping[str, str]) -> None:
     """Raise what a status other than 200 means."""
     shown = f"{response.status_code} {response.reason}".strip()
     match response.status_code:
@@ -432,6 +448,8 @@ def _check(response: requests.Response, url: str) -> None:
                 f"{public(url)} refused this user ({shown})",
                 remedy="put the user into ~/.netrc, or as ${VARIABLE} into the URL in r.repositories of pyrlab.toml",
             )
+        case 407:
+            raise _wants_user(url, proxying.proxy_for(response.url, proxies))
         case 429 | 500 | 502 | 503 | 504:
             raise _AgainError(f"answered {shown}", _wait(response))
     raise NetworkError(f"{public(url)} answered {shown}", remedy="check this URL in pyrlab.toml")

@@ -2,7 +2,10 @@
 
 import json
 import shlex
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from pyrlab.model.proxies import NO_PROXY, bypasses
 from pyrlab.model.settings import Settings
 
 
@@ -11,6 +14,7 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
         apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
+    apt += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for scheme, host in _direct(settings)]
     if settings.ca_file:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
     if settings.apt_sources:
@@ -32,3 +36,17 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
         "ca": certificates,
         "proxy": "".join(proxy),
     }
+
+
+def _direct(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield scheme and host of each archive that NO_PROXY has: apt knows no networks there, and no ``*``.
+
+    The proxy for Debian packages is for all archives, as it is when this machine fetches.
+    """
+    if settings.apt_proxy:
+        return
+    urls = {word for line in settings.apt_sources for word in line.split() if "://" in word}
+    for url in sorted(urls):
+        host = urlsplit(url).hostname
+        if host and bypasses(url, settings.proxies.get(NO_PROXY, "")):
+            yield urlsplit(url).scheme, host

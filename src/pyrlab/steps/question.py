@@ -48,8 +48,16 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        self._bake(materials, stage, target, lock_secrets(self.settings, _certificates(self.settings)), say=say)
+        self._bake(materials, stage, target, lock_secrets(self.settings, certificates(self.settings)), say=say)
         return folder / "answer"
+
+    def make_proxies(self, tag: str, *, say: Say) -> None:
+        """Make the image of the caching proxies, as ``tag``. Raises what ``buildkit.bake`` raises."""
+        materials = Materials(self.settings)
+        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
+        target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
+        self._bake(materials, "proxies", target, lock_secrets(self.settings, certificates(self.settings)), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
         """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
@@ -59,7 +67,7 @@ class Below:
         materials = Materials(self.settings)
         self._provide(materials, [materials.root(self.pins)], [materials.template("probe")], say)
         target = {**_target(materials, "probe"), "args": {"run": uuid.uuid4().hex}}
-        secrets = {"questions": questions, "ca": _certificates(self.settings)}
+        secrets = {"questions": questions, "ca": certificates(self.settings)}
         self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
         return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
 
@@ -94,5 +102,6 @@ def _target(materials: Materials, stage: str) -> dict[str, object]:
     }
 
 
-def _certificates(settings: Settings) -> str:
+def certificates(settings: Settings) -> str:
+    """Return the certificates of the settings, as PEM; nothing where each tool's own are trusted."""
     return settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else ""
