@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import ssl
 import sys
 import tomllib
 from collections.abc import Callable
@@ -67,9 +68,14 @@ def of_the_index() -> dict[str, str]:
     index = os.environ.get("PIPPROXY") or network.get("python_index")
     host = os.environ.get("PIPHOST") or network.get("python_trusted_host")
     authorities = os.environ.get("SSL_CERT_FILE") or network.get("ca_file")
+    own = ssl.get_default_verify_paths()
+    has_store = own.cafile or (own.capath and any(Path(own.capath).iterdir()))
     found = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, "UV_INSECURE_HOST": host, "PIP_TRUSTED_HOST": host}
     if authorities:
         found |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), str(Path(authorities).expanduser()))
+    elif has_store:
+        # pip trusts whom this machine trusts; uv, old and new, has to be told.
+        found |= dict.fromkeys(("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"), "true")
     return {name: value for name, value in found.items() if value}
 
 

@@ -4,17 +4,19 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+import trustme
 
 from pyrlab.adapters import network
-from pyrlab.errors import BuildError
+from pyrlab.errors import BuildError, UsageError
 from pyrlab.model import caching, reach
 from pyrlab.model.proxies import proxy_for
 from pyrlab.model.reach import DEBIAN, Question
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
+from pyrlab.steps.materials import authorities
 
 Load = Callable[..., Settings]
 ROOT = Path(__file__).parents[2]
@@ -118,12 +120,17 @@ def noxfile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     for name in ("PIPPROXY", "PIPHOST", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     spec.loader.exec_module(module)
+    monkeypatch.setattr(module.ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, capath=None))
     return module
 
 
 def test_nox_installs_from_the_index_of_the_settings(noxfile: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment wins over the file, and without either uv and pip have their own."""
     assert noxfile.of_the_index() == {}
+    with monkeypatch.context() as with_store:
+        paths = SimpleNamespace(cafile="/there", capath=None)
+        with_store.setattr(noxfile.ssl, "get_default_verify_paths", lambda: paths)
+        assert noxfile.of_the_index() == {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
     Path("pyrlab.toml").write_text(
         '[network]\npython_index = "http://a.test/"\nca_file = "/ca.pem"\n', encoding="utf-8"
     )
@@ -146,3 +153,19 @@ def test_the_caching_proxies_do_not_ask_themselves(load_settings: Load) -> None:
     others = {"APTPROXY": "http://cache.test:3142", "PIPPROXY": "http://127.0.0.1:8/simple/"}
     upstream = caching.upstream(load_settings(**others))
     assert (upstream.apt_proxy, upstream.python_index) == tuple(others.values())
+
+
+def test_labs_are_given_authorities_and_no_key(tmp_path: Path) -> None:
+    """A PEM file may hold more: keys, text, servers' own certificates."""
+    authority = trustme.CA()
+    server = authority.issue_cert("a.test")
+    path = tmp_path / "all.pem"
+    pems = [authority.cert_pem, server.private_key_pem, *server.cert_chain_pems, trustme.CA().cert_pem]
+    path.write_bytes(b"who we are\n" + b"".join(pem.bytes() for pem in pems))
+    section = authorities(path)
+    assert len(section.texts) == 2
+    assert authority.cert_pem.bytes().decode() in section.texts.values()
+    assert "PRIVATE" not in str(section)
+    path.write_text("nothing\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="has no certificate of an authority"):
+        authorities(path)

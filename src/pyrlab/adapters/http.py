@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import ssl
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,8 +19,10 @@ from urllib.request import url2pathname
 
 import requests
 import stamina
-from requests.adapters import HTTPAdapter
+import truststore
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import HTTPBasicAuth
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import exceptions, util
 
 from pyrlab.adapters.files import filling
@@ -280,14 +283,16 @@ class Web:
         return None, {}
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(BaseAdapter):
     """What decides for each request, redirected ones too, which proxy it takes and whose certificates it trusts."""
 
     def __init__(self, ca_file: Path | None, proxies: Mapping[str, str], unverified_hosts: Collection[str]) -> None:
-        self._ca_file = ca_file
+        super().__init__()
+        self._verify = str(ca_file) if ca_file else True
         self._unverified = frozenset(unverified_hosts)
-        super().__init__(pool_maxsize=THREADS)
         self._proxies = proxies
+        self._plain = HTTPAdapter(pool_maxsize=THREADS)
+        self._trusting = self._plain if ca_file else _OwnStore(pool_maxsize=THREADS)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """Send one request, without the proxies and certificates of the environment, which requests mixes in."""
@@ -295,11 +300,39 @@ class _Adapter(HTTPAdapter):
         url = str(request.url)
         proxy = proxying.proxy_for(url, self._proxies)
         kwargs["proxies"] = {urlsplit(url).scheme: proxy} if proxy else {}
-        if self._ca_file:
-            kwargs["verify"] = str(self._ca_file)
         if self._unverified & _names_of(url):
-            kwargs["verify"] = False
-        return super().send(request, *args, **kwargs)
+            return self._plain.send(request, *args, **{**kwargs, "verify": False})
+        return self._trusting.send(request, *args, **{**kwargs, "verify": self._verify})
+
+    def close(self) -> None:
+        """End all connections."""
+        self._plain.close()
+        self._trusting.close()
+
+
+class _OwnStore(HTTPAdapter):
+    """Trusts whom this machine trusts, where its company may have added itself, and Mozilla's list beside that.
+
+    A machine may have no store of its own, as small containers do.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - requests' own
+        self._context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Let connections of one's own have this trust."""
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Let those by a proxy have it, too."""
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: ANN401, FBT001
+        """Leave the trust to the context: requests would load Mozilla's list anew for each connection."""
+        del url, verify, cert
+        conn.cert_reqs = "CERT_REQUIRED"
 
 
 def _names_of(url: str) -> set[str]:

@@ -10,12 +10,15 @@ from pyrlab.model.settings import Settings
 
 
 def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
-    """Return the text of each secret of the lock's steps, by id. ``certificates`` are those of ``settings.ca_file``."""
+    """Return the text of each secret of the lock's steps, by id.
+
+    ``certificates`` are whom the steps trust; none leaves each tool its own.
+    """
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
         apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
     apt += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for scheme, host in _direct(settings)]
-    if settings.ca_file:
+    if certificates:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
     if settings.apt_sources:
         apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']

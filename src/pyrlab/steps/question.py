@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from pyrlab.adapters import host
 from pyrlab.adapters.docker import buildkit
 from pyrlab.model import stages
 from pyrlab.model.locks.debs import DebPin
@@ -103,5 +104,9 @@ def _target(materials: Materials, stage: str) -> dict[str, object]:
 
 
 def certificates(settings: Settings) -> str:
-    """Return the certificates of the settings, as PEM; nothing where each tool's own are trusted."""
-    return settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else ""
+    """Return the certificates that steps trust, as PEM: those of the settings, else those that this machine trusts.
+
+    Nothing, where this machine has no such file: then each tool trusts its own.
+    """
+    path = settings.ca_file or host.store()
+    return path.read_text(encoding="utf-8") if path else ""
