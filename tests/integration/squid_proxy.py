@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker.models.containers import Container
+
 from pyrlab.adapters.docker import engine
 
 USER, PASSWORD = "someone", "hush-p/w-9f3"
 # As a URL has it: the slash has another meaning there.
 IN_URL = f"{USER}:hush-p%2Fw-9f3"
+LOG = "/given/access.log"
 CONFIGURATION = """
 http_port 127.0.0.1:{port}
 auth_param basic program /usr/lib/squid/basic_ncsa_auth /given/users
@@ -32,10 +35,10 @@ shutdown_lifetime 1 seconds
 
 @dataclass(frozen=True)
 class Squid:
-    """A proxy that runs on this machine's loopback, at ``address``, and its log."""
+    """A proxy that runs on this machine's loopback, at ``address``, in a container with its log."""
 
     address: str
-    log: Path
+    container: Container
 
     @property
     def url(self) -> str:
@@ -44,20 +47,24 @@ class Squid:
 
     def passed(self) -> set[tuple[str, str, str]]:
         """Return (user, method, host with port) of each request that was let through."""
-        lines = [line.split() for line in self.log.read_text(encoding="utf-8").splitlines()]
+        # squid's own user has the log.
+        _, log = self.container.exec_run(["cat", LOG])
+        lines = [line.split() for line in log.decode().splitlines()]
         return {
             (user, method, url.split("//")[-1].split("/")[0])
             for _, _, _, result, _, method, url, user, *_ in lines
             if "DENIED" not in result
         }
 
+    def forget(self) -> None:
+        """Empty the log."""
+        self.container.exec_run(["truncate", "--size=0", LOG])
+
 
 @contextlib.contextmanager
 def running(image: str, folder: Path, names: Mapping[str, str]) -> Iterator[Squid]:
     """Run squid; ``names`` are addresses by host name that it knows, and nobody else."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = low_port()
     folder.mkdir()
     # squid gives up root's rights before it writes its log.
     folder.chmod(0o777)
@@ -85,9 +92,14 @@ def running(image: str, folder: Path, names: Mapping[str, str]) -> Iterator[Squi
         while not _answers(port):
             assert time.monotonic() < deadline, container.logs().decode()
             time.sleep(0.05)
-        yield Squid(f"127.0.0.1:{port}", folder / "access.log")
+        yield Squid(f"127.0.0.1:{port}", container)
     finally:
         container.remove(force=True)
+
+
+def low_port() -> int:
+    """Return a free port that apt-cacher-ng 3.7 can reach: it reads those from 32768 on as negative numbers."""
+    return next(port for port in range(13128, 2**15) if not _answers(port))
 
 
 def _answers(port: int) -> bool:

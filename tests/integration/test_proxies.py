@@ -73,7 +73,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def served(folder: Path) -> Iterator[int]:
     """Serve ``folder`` on this machine's loopback and yield the port."""
     handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", squid_proxy.low_port()), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server.server_port
@@ -136,7 +136,7 @@ def test_all_goes_through_a_proxy_and_its_password_stays_nowhere(behind: Behind)
     with squid_proxy.watched_processes(*SECRETS) as seen:
         printed = behind.project.succeed("--debug", "lock", **behind.environment)
         of_locking = behind.squid.passed()
-        behind.squid.log.write_text("", encoding="utf-8")
+        behind.squid.forget()
         printed += behind.project.succeed("--debug", "build", "pylab", **behind.environment)
     assert {(USER, "GET", host) for host in behind.hosts.values()} <= of_locking
     # The index of the test sends uv to the real one, which speaks TLS.
@@ -191,7 +191,7 @@ def test_proxies_of_ones_own_are_one_command(behind: Behind, caching: Project) -
     settings = dict(word.split("=", 1) for word in line.split()[1:])
     assert set(settings) == {"APTPROXY", "PIPPROXY"}
 
-    behind.squid.log.write_text("", encoding="utf-8")
+    behind.squid.forget()
     caching.succeed("lock", "debs", "python", **settings)
     of_debian, of_python = (engine.client().containers.get(f"pyrlab-{name}") for name in ("apt-cacher-ng", "devpi"))
     _, log = of_debian.exec_run(["cat", "/var/log/apt-cacher-ng/apt-cacher.log"])

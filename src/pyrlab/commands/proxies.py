@@ -13,6 +13,7 @@ from pyrlab.errors import EngineError, StaleLockError, UsageError
 from pyrlab.model import caching
 from pyrlab.model.caching import Server
 from pyrlab.model.locks.debs import ROOT
+from pyrlab.model.proxies import has_user
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
 from pyrlab.steps.materials import Materials
@@ -22,7 +23,7 @@ Say = Callable[[str], None]
 # It marks the containers and volumes; a lab has another one.
 LABEL = "io.pyrlab.proxies"
 # Seconds until a server answers: devpi makes its database first.
-START_TIMEOUT = 90.0
+START_TIMEOUT = 180.0
 ASK_TIMEOUT = 5.0
 
 
@@ -39,6 +40,11 @@ def start(settings: Settings, *, say: Say) -> None:
     if not missing:
         return
     own = caching.upstream(settings)
+    if has_user(own.python_index):
+        raise UsageError(
+            "PIPPROXY, or network.python_index in pyrlab.toml, names a user, whom devpi would write into its log",
+            remedy="use that index directly; or name one that asks for no user",
+        )
     image = _image(own, say=say)
     for server in missing:
         _start(own, server, image, say=say)

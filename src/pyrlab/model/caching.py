@@ -53,7 +53,7 @@ PYTHON = Server(
     program="/opt/proxies/start-devpi",
     path="/root/pypi/+simple/",
     proof="/+api",
-    mark=b"root/pypi",
+    mark=b"authstatus",
 )
 SERVERS = (DEBIAN, PYTHON)
 
