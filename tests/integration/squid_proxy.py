@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from docker.models.containers import Container
 
@@ -49,7 +50,7 @@ class Squid:
         """Return (user, method, host with port) of each request that was let through."""
         # squid's own user has the log.
         _, log = self.container.exec_run(["cat", LOG])
-        lines = [line.split() for line in log.decode().splitlines()]
+        lines = [line.split() for line in cast("bytes", log).decode().splitlines()]
         return {
             (user, method, url.split("//")[-1].split("/")[0])
             for _, _, _, result, _, method, url, user, *_ in lines

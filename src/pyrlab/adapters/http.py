@@ -23,7 +23,7 @@ import truststore
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import exceptions, util
+from urllib3 import disable_warnings, exceptions, util
 
 from pyrlab.adapters.files import filling
 from pyrlab.adapters.store import Store
@@ -33,6 +33,8 @@ from pyrlab.model import proxies as proxying
 log = logging.getLogger(__name__)
 # What is tried again is told where it matters: in the message, when all of it failed.
 stamina.instrumentation.set_on_retry_hooks([])
+# Whoever names a host whose certificate is not looked at knows it, and need not be told with each file.
+disable_warnings(exceptions.InsecureRequestWarning)
 
 CHUNK = 2**18
 THREADS = 8
