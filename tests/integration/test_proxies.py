@@ -159,12 +159,11 @@ def test_all_goes_through_a_proxy_and_its_password_stays_nowhere(behind: Behind)
 def test_nothing_goes_beside_the_proxy(behind: Behind) -> None:
     """The same without one finds nobody; so what was found, the proxy has brought."""
     index = {"PIPPROXY": behind.environment["PIPPROXY"]}
-    for kind, name in {"debs": ARCHIVE, "python": INDEX, "r": CRAN}.items():
+    for kind, name in {"debs": ARCHIVE, "python": INDEX}.items():
         fails(behind.project, "lock", kind, status=6, says=name, remedy="network", **index)
 
 
-@pytest.mark.parametrize("kind", ["debs", "python", "r"])
-@pytest.mark.parametrize("user", ["", f"{USER}:wrong@"])
+@pytest.mark.parametrize(("kind", "user"), [("debs", f"{USER}:wrong@"), ("python", "")], ids=["apt", "uv"])
 def test_a_proxy_that_wants_a_password_says_so(behind: Behind, kind: str, user: str) -> None:
     proxies = dict.fromkeys(("http_proxy", "https_proxy"), f"http://{user}{behind.squid.address}")
     given = {**behind.environment, **proxies}
