@@ -39,15 +39,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 
 
 @pytest.fixture(scope="module")
-def trusting(
-    built_project: Project, company: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Build the labs with the company's authority, and yield what their images' names begin with."""
+def trusting(built_project: Project, company: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the labs with the company's authority, and return what their images' names begin with."""
     project = built_project.copy(tmp_path_factory.mktemp("trusting") / "project")
     project.write("pyrlab.toml", TRUSTING)
     fails(project, "build", status=2, says="no certificates are named", remedy="network.ca_file", SSL_CERT_FILE="")
     project.succeed("build", SSL_CERT_FILE=str(company[1]))
-    yield "pyrlab-test/trusting-"
+    return "pyrlab-test/trusting-"
 
 
 def said(image: str, command: str) -> str:
