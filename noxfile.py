@@ -3,7 +3,9 @@
 import functools
 import inspect
 import os
+import ssl
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,7 @@ SCRIPT_FOLDERS = (
     ".ci",
     "docker/install/debs",
     "docker/install/lab",
+    "docker/install/proxies",
     "docker/install/python",
     "docker/install/r",
     "docker/install/root",
@@ -42,13 +45,38 @@ def toolkit(session: nox.Session) -> None:
     # What unbundle has brought: on its machine there is no index.
     bundled = Path(".pyrlab/toolkit")
     offline = ["--no-index", "--find-links", str(bundled)] if bundled.is_dir() else []
-    session.install("--quiet", *offline, "--require-hashes", "-r", "toolkit.lock")
+    session.install("--quiet", *offline, "--require-hashes", "-r", "toolkit.lock", env=of_the_index())
     # In full, as some of what runs here starts programs in other folders.
     session.env["PYTHONPATH"] = str(Path("src").resolve())
     # Many containers forbid Python to keep what it compiles, and uv compiles nothing: each start would take a second
     # more, and the unit tests start a hundred programs. Here it is kept, out of everybody's sight.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
     session.env["PYTHONPYCACHEPREFIX"] = str(Path(session.virtualenv.location, "bytecode").resolve())
+
+
+def of_the_index() -> dict[str, str]:
+    """Return the variables by which uv and pip use the Python index of the settings, and trust its certificate.
+
+    They may hold a password, and everybody can read the arguments of a program.
+    """
+    path = Path("pyrlab.toml")
+    try:
+        network = tomllib.loads(path.read_text(encoding="utf-8")).get("network", {}) if path.is_file() else {}
+    except ValueError:
+        # pyrlab says what is wrong with it.
+        network = {}
+    index = os.environ.get("PIPPROXY") or network.get("python_index")
+    host = os.environ.get("PIPHOST") or network.get("python_trusted_host")
+    authorities = os.environ.get("SSL_CERT_FILE") or network.get("ca_file")
+    own = ssl.get_default_verify_paths()
+    has_store = own.cafile or (own.capath and any(Path(own.capath).iterdir()))
+    found = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, "UV_INSECURE_HOST": host, "PIP_TRUSTED_HOST": host}
+    if authorities:
+        found |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), str(Path(authorities).expanduser()))
+    elif has_store:
+        # pip trusts whom this machine trusts; uv, old and new, has to be told.
+        found |= dict.fromkeys(("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"), "true")
+    return {name: value for name, value in found.items() if value}
 
 
 def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
@@ -82,6 +110,12 @@ def engine(session: nox.Session) -> None:
 def doctor(session: nox.Session) -> None:
     """Tell whether this machine, its engine and its network will do: `--json`, `--fix`."""
     pyrlab(session, "doctor", *session.posargs)
+
+
+@nox.session
+def proxies(session: nox.Session) -> None:
+    """Run apt-cacher-ng and devpi on this machine, and print the settings that use them: `--stop` ends them."""
+    pyrlab(session, "proxies", *session.posargs)
 
 
 @nox.session
@@ -299,7 +333,7 @@ def mutants(session: nox.Session) -> None:
     """Break the code in a thousand places, and tell which ones no quick test notices: `-- --sample 0` tries all."""
     toolkit(session)
     # A tool of its own with much beside it, that no other session needs.
-    session.install("mutmut==3.8.1")
+    session.install("mutmut==3.8.1", env=of_the_index())
     # A new sample is a point or two off the last one; this is well below what it was when it was last looked at.
     session.run("python", "tools/mutants.py", "--at-least", "90", *session.posargs, env={"EXAMPLES": "first"})
 
@@ -312,6 +346,12 @@ def relock(session: nox.Session) -> None:
     own = ["--all-extras", "--python-version", "3.11", "--universal", "--generate-hashes", "--no-header"]
     session.run("uv", "pip", "compile", "--quiet", "--upgrade", "pyproject.toml", *own, "--output-file", "toolkit.lock")
     session.run("python", "tools/pin_tools.py")
+    # Wheels for the Python of the default suite; the servers run in its root.
+    devpi = "docker/install/proxies/devpi"
+    linux = ["--python-platform", "linux", "--python-version", "3.13", "--generate-hashes", "--custom-compile-command"]
+    session.run(
+        "uv", "pip", "compile", "--quiet", "--upgrade", f"{devpi}.in", *linux, "nox -s relock", "-o", f"{devpi}.lock"
+    )
 
 
 @nox.session

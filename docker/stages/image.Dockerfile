@@ -4,5 +4,5 @@ RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/pytho
     --mount=type=bind,from=tools,source=/opt/tools,target=/dev/tools \
     --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
     --mount=type=tmpfs,target=/home/notebook --mount=type=tmpfs,target=/opt/lab/added \
-    /dev/python/check-environment /dev/tools/bin/uv
+    /dev/python/check-environment /dev/tools/bin/uv$trust
 USER notebook

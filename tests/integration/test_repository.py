@@ -2,14 +2,19 @@
 
 import gzip
 import hashlib
+import http.server
 import json
 import logging
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 from cran_server import CranServer, Hit, put, r_package, tarball
 
 from pyrlab.adapters.cran.repository import Repository
@@ -328,6 +333,108 @@ def test_certificates_of_ones_own(folder: Path, tmp_path: Path, monkeypatch: pyt
         with pytest.raises(NetworkError, match=f"^{url}: no trusted connection: ") as caught:
             Web(tmp_path / "cache").get(url, agent="a")
     assert caught.value.remedy.startswith("name your own certificates: SSL_CERT_FILE, or network.ca_file in ")
+
+
+@contextmanager
+def secure(folder: Path, tmp_path: Path, certificate: trustme.LeafCert) -> Iterator[CranServer]:
+    """Serve a folder with a certificate and its key."""
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    with CranServer(folder, tls=tmp_path / "server.pem") as server:
+        yield server
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_whom_this_machine_trusts_is_trusted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company adds its root to the machine's store; here the variable names another one."""
+    company = trustme.CA()
+    company.cert_pem.write_to_path(tmp_path / "store.pem")
+    with secure(folder, tmp_path, company.issue_cert("127.0.0.1")) as server:
+        with pytest.raises(NetworkError, match="no trusted connection"):
+            Web(tmp_path / "cache").get(f"{server.url}/{HERE}", agent="a")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store.pem"))
+        web = Web(tmp_path / "cache")
+        assert web.get(f"{server.url}/{HERE}", agent="a").sha256
+        # A host whose certificate is not looked at changes nothing for the others.
+        host = server.url.removeprefix("https://")
+        assert Web(tmp_path / "other", unverified_hosts=[host]).get(f"{server.url}/{HERE}", agent="a").sha256
+        assert web.get(f"{server.url}/{HERE}", agent="a").sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "says", "remedy"),
+    [
+        pytest.param("127.0.0.1", -1, "certificate has expired", "look at the clock of this machine", id="expired"),
+        pytest.param("a.test", 1, "IP address mismatch", "check the name of the host", id="another-host"),
+    ],
+)
+def test_a_certificate_that_will_not_do_is_told_at_once(
+    folder: Path, tmp_path: Path, name: str, days: int, says: str, remedy: str
+) -> None:
+    """Neither is mended by another list of authorities, nor by asking again."""
+    company = trustme.CA()
+    company.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = company.issue_cert(name, not_after=datetime.now(UTC) + timedelta(days=days))
+    with secure(folder, tmp_path, certificate) as server, pytest.raises(NetworkError) as caught:
+        Web(tmp_path / "cache", ca_file=tmp_path / "ca.pem").get(f"{server.url}/{HERE}", agent="a")
+    assert str(caught.value).startswith(f"{server.url}/{HERE}: no trusted connection: ")
+    assert says in str(caught.value)
+    assert caught.value.remedy.startswith(remedy)
+    assert "times" not in str(caught.value)
+
+
+class Gate(http.server.BaseHTTPRequestHandler):
+    """A proxy that lets nobody through."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        """Refuse."""
+        self.asked.append(self.path)
+        self.send_response(407)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_CONNECT = do_GET  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("user", "says", "remedy"),
+    [
+        pytest.param("", "wants a user and a password (407)", "http://USER:PASSWORD@HOST:PORT", id="no-user"),
+        pytest.param("me:hush@", "refuses this user and password (407)", "special characters as %XX", id="wrong"),
+    ],
+)
+def test_a_proxy_that_wants_a_user_is_asked_once(
+    tmp_path: Path, scheme: str, user: str, says: str, remedy: str
+) -> None:
+    asked: list[str] = []
+    handler = type("Handler", (Gate,), {"asked": asked})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), f"http://{user}{address}")
+        with pytest.raises(RefusedError) as caught:
+            Web(tmp_path / "cache", proxies=proxies).get(f"{scheme}://cran.test/x", agent="a")
+        server.shutdown()
+    assert str(caught.value) == f"{scheme}://cran.test/x: the proxy {address} {says}"
+    assert remedy in caught.value.remedy
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, free_port: int, scheme: str) -> None:
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), f"http://me:hush@127.0.0.1:{free_port}")
+    with pytest.raises(NetworkError) as caught:
+        Web(tmp_path / "cache", proxies=proxies, retries=1).get(f"{scheme}://cran.test/x", agent="a")
+    assert str(caught.value) == (
+        f"{scheme}://cran.test/x could not be asked: the proxy 127.0.0.1:{free_port} does not answer "
+        "(Connection refused), 2 times"
+    )
+    assert "HTTP_PROXY" in caught.value.remedy
 
 
 def test_a_public_url_has_no_secret() -> None:

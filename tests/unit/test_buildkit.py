@@ -93,7 +93,7 @@ def failed(*lines: str, status: int = 1) -> str:
         pytest.param(
             ["Err:1 http://deb.example trixie InRelease", "  Temporary failure resolving 'deb.example'"],
             NetworkError,
-            "a package index or archive could not be reached",
+            "deb.example could not be reached",
             "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
             id="no-name-server",
         ),

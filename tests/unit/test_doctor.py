@@ -155,7 +155,7 @@ PORTAL = b"<!DOCTYPE html><title>Welcome to the hotel</title>"
         pytest.param(R, Answer(200, b"Package: zoo\nVersion: 1\n"), "answers", id="repository"),
         pytest.param(PYTHON, Answer(200, PORTAL), "something else: it may be a sign-in page", id="portal"),
         pytest.param(DEBIAN, Answer(200, b""), "answered with something else", id="empty"),
-        pytest.param(PYTHON, Answer(407), ": the proxy wants a user", id="proxy-user"),
+        pytest.param(PYTHON, Answer(407), ": the proxy p.test:3128 wants a user and a password", id="proxy-user"),
         pytest.param(PYTHON, Answer(403), "refused this user (403)", id="refused"),
         pytest.param(DEBIAN, Answer(404), "answered 404", id="not-there"),
         pytest.param(DEBIAN, Answer(503), "answered 503", id="broken"),
@@ -163,7 +163,7 @@ PORTAL = b"<!DOCTYPE html><title>Welcome to the hotel</title>"
     ],
 )
 def test_an_answer_is_judged_by_what_it_is(kind: str, answer: Answer, found: str) -> None:
-    question = Question(kind, "x", "http://me:secret@mirror.test:8/a/b")
+    question = Question(kind, "x", "http://me:secret@mirror.test:8/a/b", {"HTTP_PROXY": "http://me:secret@p.test:3128"})
     check = reach.judge("network", question, answer)
     assert check.found.startswith(f"{kind} x at mirror.test:8")
     assert found in check.found

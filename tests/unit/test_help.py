@@ -40,7 +40,7 @@ def call(session: Callable[[SimpleNamespace], None], *posargs: str) -> tuple[lis
             posargs=list(posargs),
             env={},
             virtualenv=SimpleNamespace(location=".nox/session"),
-            install=lambda *_: None,
+            install=lambda *_, **__: None,
             run=lambda *command, **_: ran.append(command),
             log=said.append,
             notify=lambda *_, **__: ran.append(("notify",)),

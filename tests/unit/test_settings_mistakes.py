@@ -292,6 +292,13 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             id="boolean-is-a-text",
         ),
         pytest.param(
+            "[labs]\ntrust_ca = true",
+            {},
+            "pyrlab.toml: labs.trust_ca is true, and no certificates are named",
+            "name them: network.ca_file, or SSL_CERT_FILE",
+            id="trust-in-nobody",
+        ),
+        pytest.param(
             "",
             {"SSL_CERT_FILE": "nowhere.pem"},
             "the certificate file nowhere.pem does not exist",

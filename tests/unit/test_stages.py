@@ -11,7 +11,7 @@ from pyrlab.adapters import recipe
 from pyrlab.model.graph import Graph
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.r import RFile, RPin
-from pyrlab.model.sections import HEAVY, Section, sections
+from pyrlab.model.sections import CA, HEAVY, Section, sections
 from pyrlab.model.stages import Stage, keys, needed, render, root_tar, stages_in, stamped
 
 DOCKER = SOURCE / "docker"
@@ -130,6 +130,18 @@ def test_the_compiler_of_r_packages_is_in_no_image() -> None:
     assert below.text.startswith("FROM rlab-compilers")
     assert copied == ["/usr/local/lib/R /usr/local/lib/R", "/usr/local/share/jupyter /usr/local/share/jupyter"]
     assert "FROM rlab-system" in stages["rlab-debian"].text
+
+
+def test_whom_labs_trust_changes_the_images_and_no_step_below() -> None:
+    """So another certificate costs seconds: nothing is installed or compiled anew."""
+
+    def with_trust(text: str) -> dict[str, str]:
+        made = sections(GRAPH, BASE, recipe=RECIPE["r"], origin="trixie") | TOOLS
+        made |= {CA: Section(CA, {"pyrlab-000.crt": text})} if text else {}
+        return keys(stages_in(render(GRAPH, made, template, cache="ours")), made, RECIPE)
+
+    without, first, second = with_trust(""), with_trust("one"), with_trust("two")
+    assert changed(without, first) == changed(first, second) == set(GRAPH.images)
 
 
 def test_light_parts_lie_above_heavy_ones() -> None:

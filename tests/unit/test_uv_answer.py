@@ -104,14 +104,14 @@ def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
         pytest.param(
             OFFLINE,
             NetworkError,
-            "a package index or archive could not be reached",
+            "127.0.0.1:1 could not be reached",
             "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
             id="no-network",
         ),
         pytest.param(
             UNWELL,
             NetworkError,
-            "a package index or archive could not be reached",
+            "127.0.0.1:1 could not be reached",
             "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
             id="index-that-is-unwell",
         ),

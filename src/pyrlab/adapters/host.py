@@ -5,6 +5,13 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
+# Debian and Arch, Fedora, openSUSE, Alpine and macOS. Go's crypto/x509 looks at the same.
+_STORES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),
+    Path("/etc/ssl/ca-bundle.pem"),
+    Path("/etc/ssl/cert.pem"),
+)
 _INOTIFY = Path("/proc/sys/fs/inotify")
 
 
@@ -23,6 +30,21 @@ def inotify() -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return watches, instances
+
+
+def store() -> Path | None:
+    """Return the file of all certificates that this machine trusts, where its system keeps one."""
+    return next((path for path in _STORES if path.is_file()), None)
+
+
+def certificates_in(path: Path) -> list[str]:
+    """Return the authorities' certificates in a PEM file, each as PEM, sorted; a key beside them stays out."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError):
+        return []
+    return sorted(ssl.DER_cert_to_PEM_cert(one) for one in context.get_ca_certs(binary_form=True))
 
 
 def certificate_ends(path: Path) -> list[datetime]:

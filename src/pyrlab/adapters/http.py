@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import ssl
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,9 +20,10 @@ from urllib.request import url2pathname
 
 import requests
 import stamina
-from requests.adapters import HTTPAdapter
+import truststore
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, BaseAdapter, HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from requests.utils import address_in_network, get_netrc_auth, is_ipv4_address, is_valid_cidr
+from requests.utils import get_netrc_auth
 from urllib3 import disable_warnings, exceptions
 
 from pyrlab.adapters.files import filling
@@ -39,6 +41,7 @@ from pyrlab.adapters.http_errors import (
 )
 from pyrlab.adapters.store import Store
 from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
+from pyrlab.model import proxies as proxying
 from pyrlab.model import servers
 from pyrlab.model.servers import Kind
 
@@ -313,33 +316,62 @@ class Web:
         return None, {}
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(BaseAdapter):
     """What decides for each request, redirected ones too, which proxy it takes and whose certificates it trusts."""
 
     def __init__(self, ca_file: Path | None, proxies: Mapping[str, str], unverified_hosts: Collection[str]) -> None:
-        self._ca_file = ca_file
+        super().__init__()
+        self._verify = str(ca_file) if ca_file else True
         self._unverified = frozenset(unverified_hosts)
-        super().__init__(pool_maxsize=THREADS)
-        self._no_proxy = proxies.get("NO_PROXY", "")
-        self._proxies = {
-            name.removesuffix("_PROXY").lower(): url for name, url in proxies.items() if name != "NO_PROXY"
-        }
+        self._proxies = proxies
+        self._plain = HTTPAdapter(pool_maxsize=THREADS)
+        self._trusting = self._plain if ca_file else _OwnStore(pool_maxsize=THREADS)
 
     def proxy_of(self, url: str) -> str:
         """Return the proxy on the way to a URL, or nothing."""
-        return "" if _bypasses(url, self._no_proxy) else self._proxies.get(urlsplit(url).scheme, "")
+        return proxying.proxy_for(url, self._proxies)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """Send one request, without the proxies and certificates of the environment, which requests mixes in."""
         request.headers.pop("Proxy-Authorization", None)
-        kwargs["proxies"] = {} if _bypasses(str(request.url), self._no_proxy) else self._proxies
-        if self._ca_file:
-            kwargs["verify"] = str(self._ca_file)
-        if self._unverified & _names_of(str(request.url)):
+        url = str(request.url)
+        proxy = self.proxy_of(url)
+        kwargs["proxies"] = {urlsplit(url).scheme: proxy} if proxy else {}
+        if self._unverified & _names_of(url):
             # The settings want it so: urllib3 would warn of each request.
             disable_warnings(exceptions.InsecureRequestWarning)
-            kwargs["verify"] = False
-        return super().send(request, *args, **kwargs)
+            return self._plain.send(request, *args, **{**kwargs, "verify": False})
+        return self._trusting.send(request, *args, **{**kwargs, "verify": self._verify})
+
+    def close(self) -> None:
+        """End all connections."""
+        self._plain.close()
+        self._trusting.close()
+
+
+class _OwnStore(HTTPAdapter):
+    """Trusts whom this machine trusts, where its company may have added itself, and Mozilla's list beside that.
+
+    A machine may have no store of its own, as small containers do.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - requests' own
+        self._context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Let connections of one's own have this trust."""
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Let those by a proxy have it, too."""
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: ANN401, FBT001
+        """Leave the trust to the context: requests would load Mozilla's list anew for each connection."""
+        del url, verify, cert
+        conn.cert_reqs = "CERT_REQUIRED"
 
 
 def _names_of(url: str) -> set[str]:
@@ -394,21 +426,6 @@ def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:
     user, _, host = parts.netloc.rpartition("@")
     name, password = (unquote(part).encode() for part in user.partition(":")[::2])
     return urlunsplit(parts._replace(netloc=host)), HTTPBasicAuth(name, password) if user else None
-
-
-def _bypasses(url: str, no_proxy: str) -> bool:
-    """Tell whether NO_PROXY has a URL's host: ``*``, the name, the end of it, or a network such as 10.0.0.0/8.
-
-    requests' own function changes the environment for a moment, for all threads.
-    """
-    parts = urlsplit(url)
-    host, address = parts.hostname or "", parts.netloc.rpartition("@")[2].lower()
-    entries = [one.strip().lstrip(".").lower() for one in no_proxy.split(",") if one.strip()]
-    if {"*", host, address}.intersection(entries):
-        return True
-    if is_ipv4_address(host):
-        return any(is_valid_cidr(one) and address_in_network(host, one) for one in entries)
-    return any(host.endswith(f".{one}") for one in entries)
 
 
 @contextmanager

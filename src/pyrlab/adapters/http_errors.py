@@ -11,10 +11,12 @@ import requests
 from urllib3 import exceptions, util
 
 from pyrlab.errors import NetworkError
-from pyrlab.model import servers
+from pyrlab.model import proxies, servers
 from pyrlab.model.servers import Kind
 
 LONGEST_WAIT = 10.0
+# What may go right a moment later.
+AGAIN = {429, 500, 502, 503, 504}
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 _TUNNEL = re.compile(r"Tunnel connection failed: (?P<status>\d+)(?P<reason>[^'\")]*)")
 _WANTS_USER = 407
@@ -79,10 +81,8 @@ class Place:
 
     def proxy_wants_user(self) -> NetworkError:
         """Return the error for a proxy that wants a password."""
-        return NetworkError(
-            f"{self}: the proxy {public(self.proxy)} wants a user",
-            remedy=f"write the proxy as http://USER:PASSWORD@HOST:PORT: {self.kind.settings}",
-        )
+        wish = "refuses this user and password" if proxies.has_user(self.proxy) else "wants a user and a password"
+        return NetworkError(f"{self}: the proxy {proxies.shown(self.proxy)} {wish} (407)", remedy=proxies.USER_REMEDY)
 
 
 def is_web_page(head: bytes) -> bool:
@@ -149,7 +149,7 @@ def check(response: requests.Response, place: Place) -> None:
             raise RefusedError(f"{place} refused this user ({shown})", remedy=place.kind.user)
         case 407:
             raise place.proxy_wants_user()
-        case 429 | 500 | 502 | 503 | 504:
+        case status if status in AGAIN:
             raise AgainError(f"answered {shown}", _wait(response))
     raise NetworkError(f"{place} answered {shown}", remedy=place.check_url)
 
@@ -170,7 +170,12 @@ def _of_proxy(place: Place, error: BaseException) -> Exception:
     if refused and int(refused["status"]) == _WANTS_USER:
         return place.proxy_wants_user()
     why = f"{refused['status']}{refused['reason']}" if refused else _root_cause(error)
-    return AgainError(f"could not be reached by the proxy {public(place.proxy)} ({why})")
+    if refused and int(refused["status"]) not in AGAIN:
+        return NetworkError(
+            f"{place}: the proxy {proxies.shown(place.proxy)} refuses to connect to this host ({why})",
+            remedy="ask whoever runs the proxy, or reach the host without it: NO_PROXY",
+        )
+    return AgainError(f"could not be reached by the proxy {proxies.shown(place.proxy)} ({why})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

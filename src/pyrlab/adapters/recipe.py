@@ -17,6 +17,7 @@ FOLDERS = {
     "r": "install/r",
     "lab": "install/lab",
     "lock": "lock",
+    "proxies": "install/proxies",
 }
 STAGES = "stages"
 

@@ -14,6 +14,7 @@ from pyrlab.commands.imports import Outcome
 from pyrlab.commands.propose import BRANCH, Proposal
 from pyrlab.commands.upgrade import Upgrade
 from pyrlab.errors import PyrlabError
+from pyrlab.model import caching
 from pyrlab.model.changes import OTHER_FILES, Change
 from pyrlab.model.doctor import Check, State
 from pyrlab.model.outdated import Row
@@ -208,3 +209,18 @@ def failure(console: Console, error: PyrlabError) -> None:
         console.print(Text(error.detail, style="dim"), soft_wrap=True)
     console.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
     console.print(Text.assemble(("  try: ", "bold"), error.remedy), soft_wrap=True)
+
+
+def proxies() -> Text:
+    """Return how the caching proxies of this machine are used."""
+    debian, python = caching.DEBIAN, caching.PYTHON
+    return Text(
+        f"{debian.title} and {python.title} run, for programs on this machine only, and start again with the engine.\n"
+        "In this shell, for all projects:\n"
+        f"  export APTPROXY={debian.url} PIPPROXY={python.url}\n"
+        "Or in pyrlab.toml, for this one:\n"
+        "  [network]\n"
+        f'  apt_proxy = "{debian.url}"\n'
+        f'  python_index = "{python.url}"\n'
+        "To stop them: nox -s proxies -- --stop"
+    )

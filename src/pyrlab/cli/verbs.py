@@ -25,6 +25,7 @@ from pyrlab.commands import imports as importing
 from pyrlab.commands import lock as locking
 from pyrlab.commands import outdated as looking
 from pyrlab.commands import propose as proposing
+from pyrlab.commands import proxies as caching
 from pyrlab.commands import rollback as rolling
 from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
@@ -79,6 +80,20 @@ def doctor(as_json: bool, fix: bool) -> None:  # noqa: FBT001
         os._exit(error.exit_code)
     if error:
         raise error
+
+
+@cli.command(examples=("", "--stop"))
+@click.option("--stop", is_flag=True, help="Stop them. What they keep stays, for the next start.")
+def proxies(stop: bool) -> None:  # noqa: FBT001
+    """Run apt-cacher-ng and devpi on this machine, for all projects: what was downloaded once is not again."""
+    current = _settings()
+    if stop:
+        stopped = caching.stop(say=say)
+        out.print(f"Stopped: {', '.join(stopped)}." if stopped else "None of them runs; nothing to do.")
+        return
+    with working(current, "proxies"):
+        caching.start(current, say=say)
+    out.print(report.proxies())
 
 
 @cli.command(examples=("", "python", "--upgrade", "--upgrade-package numpy", "--check"))

@@ -219,7 +219,8 @@ def _disks(settings: Settings) -> Iterator[Check]:
 
 def _certificates(settings: Settings) -> Check:
     if settings.ca_file is None:
-        return doctor.well("certificates", "each tool's own")
+        own = host.store()
+        return doctor.well("certificates", f"this machine's own: {own}" if own else "each tool's own")
     ends = host.certificate_ends(settings.ca_file)
     return doctor.certificates(str(settings.ca_file), ends, datetime.now(UTC))
 

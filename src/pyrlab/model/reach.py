@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pyrlab.model import servers
 from pyrlab.model.debian import Source
 from pyrlab.model.doctor import Check, ill, well
+from pyrlab.model.proxies import NO_PROXY, USER_REMEDY, proxy_for, shown
 from pyrlab.model.settings import Settings
 
 # So many bytes of an answer tell what it is.
@@ -87,7 +88,8 @@ def judge(name: str, question: Question, answer: Answer) -> Check:
     if answer.error:
         return ill(name, f"{where} cannot be reached: {answer.error}", remedy=remedy)
     if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return ill(name, f"{where}: the proxy wants a user", remedy="write it as http://USER:PASSWORD@HOST:PORT")
+        proxy = shown(proxy_for(question.url, question.proxies))
+        return ill(name, f"{where}: the proxy {proxy} wants a user and a password", remedy=USER_REMEDY)
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ill(
             name, f"{where} refused this user ({answer.status})", remedy="put the user into ~/.netrc, or into the URL"
@@ -118,11 +120,14 @@ def server_time(answers: Iterable[Answer]) -> datetime | None:
 def request(questions: Iterable[Question]) -> str:
     """Return the questions as docker/lock/probe-network reads them. The text may hold credentials."""
     return json.dumps(
-        [
-            {"url": question.url, "proxies": dict(question.proxies), "verified": question.verified}
-            for question in questions
-        ]
+        [{"url": question.url, "proxies": _decided(question), "verified": question.verified} for question in questions]
     )
+
+
+def _decided(question: Question) -> dict[str, str]:
+    """Return the proxies of a question, none where NO_PROXY has its host: Python knows no networks there."""
+    proxies = {name: url for name, url in question.proxies.items() if name != NO_PROXY}
+    return proxies if proxy_for(question.url, question.proxies) else {}
 
 
 def parse_answers(text: str) -> list[Answer]:

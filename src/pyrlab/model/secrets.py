@@ -2,16 +2,23 @@
 
 import json
 import shlex
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from pyrlab.model.proxies import NO_PROXY, bypasses
 from pyrlab.model.settings import Settings
 
 
 def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
-    """Return the text of each secret of the lock's steps, by id. ``certificates`` are those of ``settings.ca_file``."""
+    """Return the text of each secret of the lock's steps, by id.
+
+    ``certificates`` are whom the steps trust; none leaves each tool its own.
+    """
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
         apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
-    if settings.ca_file:
+    apt += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for scheme, host in _direct(settings)]
+    if certificates:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
     if settings.apt_sources:
         apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']
@@ -32,3 +39,17 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
         "ca": certificates,
         "proxy": "".join(proxy),
     }
+
+
+def _direct(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield scheme and host of each archive that NO_PROXY has: apt knows no networks there, and no ``*``.
+
+    The proxy for Debian packages is for all archives, as it is when this machine fetches.
+    """
+    if settings.apt_proxy:
+        return
+    urls = {word for line in settings.apt_sources for word in line.split() if "://" in word}
+    for url in sorted(urls):
+        host = urlsplit(url).hostname
+        if host and bypasses(url, settings.proxies.get(NO_PROXY, "")):
+            yield urlsplit(url).scheme, host

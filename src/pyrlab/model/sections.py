@@ -14,6 +14,8 @@ from pyrlab.model.locks.r import RFile, RPin
 
 TOOLS = "tools"
 SHARED = "shared"
+# The certificates that labs trust beside Debian's.
+CA = "ca"
 # A distribution of this size in bytes or more is installed and shipped by itself, whatever else the list holds.
 HEAVY = 4_000_000
 # The others fall into so many parts by a hash of their names: a new one moves no other to another part.

@@ -28,6 +28,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "r": {"repositories": ["debian"], "allow_moving": False, "github": "https://codeload.github.com"},
     "images": {"prefix": "", "tag": ""},
     "serve": {"notebooks": "~/notebooks"},
+    "labs": {"trust_ca": False},
     "build": {"jobs": 0, "timeout": 3600},
     # Its keys are free: names of packages, each with a reason.
     "smoke": {"exempt": {}},
@@ -92,6 +93,7 @@ class Settings:
     smoke_exempt: Mapping[str, str] = field(default_factory=dict)
     proof: ProofSettings = field(default_factory=ProofSettings)
     upgrade: UpgradeSettings = field(default_factory=UpgradeSettings)
+    trust_ca: bool = False
     variant: str = ""
 
     @property
@@ -196,8 +198,19 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         smoke_exempt=_reasons(values["smoke"]["exempt"], f"{FILE}: smoke.exempt"),
         proof=parse_proof(values["proof"], graph, f"{FILE}: proof"),
         upgrade=parse_upgrade(values["upgrade"], f"{FILE}: upgrade"),
+        trust_ca=_trust_ca(values),
         variant=environment.get(VARIANT, ""),
     )
+
+
+def _trust_ca(values: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether labs trust the certificates of the settings. Raises UsageError where there are none."""
+    if values["labs"]["trust_ca"] and not values["network"]["ca_file"]:
+        raise UsageError(
+            f"{FILE}: labs.trust_ca is true, and no certificates are named",
+            remedy="name them: network.ca_file, or SSL_CERT_FILE",
+        )
+    return bool(values["labs"]["trust_ca"])
 
 
 def _cache(environment: Mapping[str, str]) -> Path:

@@ -8,7 +8,7 @@ from string import Template
 
 from pyrlab.model.graph import Graph, Image
 from pyrlab.model.locks.debs import ROOT
-from pyrlab.model.sections import SHARED, Section
+from pyrlab.model.sections import CA, SHARED, Section
 
 _FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
 _COPIED = re.compile(r"COPY (?:--link )?--from=(?P<where>\S+) (?P<paths>[^\n]+)")
@@ -69,7 +69,12 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
             for ancestor in graph.lineage(image.name)
             for name in _parts_of(ancestor, sections)
         )
-        parts.append(fill("image", image=image.name, below=f"{image.name}-debian", parts=copies))
+        trust = template("trust").strip() if CA in sections else ""
+        parts.append(
+            fill(
+                "image", image=image.name, below=f"{image.name}-debian", parts=copies, trust=f"\n{trust}" * bool(trust)
+            )
+        )
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
 

@@ -11,9 +11,9 @@ from pyrlab.adapters import git
 from pyrlab.adapters.docker import buildkit, engine
 from pyrlab.model import stages
 from pyrlab.model.locks.lockset import Locks
-from pyrlab.model.sections import TOOLS, Section, sections
+from pyrlab.model.sections import CA, TOOLS, Section, sections
 from pyrlab.model.settings import Settings
-from pyrlab.steps.materials import ROOT, Materials, cache_id, seal
+from pyrlab.steps.materials import ROOT, Materials, authorities, cache_id, seal
 
 Say = Callable[[str], None]
 DOCKERFILE = "Dockerfile"
@@ -43,7 +43,10 @@ class Plan:
         """All sections of the locks, and the tools."""
         recipe = self.materials.recipe_digests["r"]
         found = sections(self.settings.graph, self.locks, recipe=recipe, origin=self.materials.origin)
-        return {**found, TOOLS: self.materials.tools(self.architecture)}
+        found[TOOLS] = self.materials.tools(self.architecture)
+        if self.settings.trust_ca and self.settings.ca_file:
+            found[CA] = authorities(self.settings.ca_file)
+        return found
 
     @property
     def architecture(self) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pyrlab.adapters import context, private_file, recipe
+from pyrlab.adapters import context, host, private_file, recipe
 from pyrlab.adapters.debian import root_cache, rootfs
+from pyrlab.errors import UsageError
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
-from pyrlab.model.sections import TOOLS, Section, python_section, root_section
+from pyrlab.model.sections import CA, TOOLS, Section, python_section, root_section
 from pyrlab.model.settings import Settings
 from pyrlab.model.stages import root_tar
 from pyrlab.steps import fetch
@@ -106,6 +107,17 @@ class Materials:
         """Return the section of the tools that lock and install Python packages."""
         pins = parse_pins(self.recipe[TOOLS_LOCK].decode(), name=TOOLS_LOCK)
         return python_section(TOOLS, pins, architecture)
+
+
+def authorities(path: Path) -> Section:
+    """Return the section of the certificates that labs trust, a file each. Raises UsageError where there are none."""
+    found = host.certificates_in(path)
+    if not found:
+        raise UsageError(
+            f"labs.trust_ca is true, and {path} has no certificate of an authority",
+            remedy="name a PEM file with your company's root certificate: network.ca_file, or SSL_CERT_FILE",
+        )
+    return Section(CA, {f"pyrlab-{number:03}.crt": text for number, text in enumerate(found)})
 
 
 def seal(settings: Settings) -> str:

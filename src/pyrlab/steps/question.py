@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
+from pyrlab.adapters import host
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import with_user
 from pyrlab.model import stages
@@ -51,8 +52,16 @@ class Below:
         }
         # apt does not read this user's netrc.
         known = replace(self.settings, apt_sources=tuple(map(with_user, self.settings.apt_sources)))
-        self._bake(materials, stage, target, lock_secrets(known, _certificates(known)), say=say)
+        self._bake(materials, stage, target, lock_secrets(known, certificates(known)), say=say)
         return folder / "answer"
+
+    def make_proxies(self, tag: str, *, say: Say) -> None:
+        """Make the image of the caching proxies, as ``tag``. Raises what ``buildkit.bake`` raises."""
+        materials = Materials(self.settings)
+        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
+        target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
+        self._bake(materials, "proxies", target, lock_secrets(self.settings, certificates(self.settings)), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
         """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
@@ -62,7 +71,7 @@ class Below:
         materials = Materials(self.settings)
         self._provide(materials, [materials.root(self.pins)], [materials.template("probe")], say)
         target = {**_target(materials, "probe"), "args": {"run": uuid.uuid4().hex}}
-        secrets = {"questions": questions, "ca": _certificates(self.settings)}
+        secrets = {"questions": questions, "ca": certificates(self.settings)}
         self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
         return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
 
@@ -97,5 +106,10 @@ def _target(materials: Materials, stage: str) -> dict[str, object]:
     }
 
 
-def _certificates(settings: Settings) -> str:
-    return settings.ca_file.read_text(encoding="utf-8") if settings.ca_file else ""
+def certificates(settings: Settings) -> str:
+    """Return the certificates that steps trust, as PEM: those of the settings, else those that this machine trusts.
+
+    Nothing, where this machine has no such file: then each tool trusts its own.
+    """
+    path = settings.ca_file or host.store()
+    return path.read_text(encoding="utf-8") if path else ""

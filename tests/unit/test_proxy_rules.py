@@ -1,0 +1,171 @@
+"""Which proxy is asked, and what apt, the doctor's probe and Nox's own installs are told of it."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import trustme
+
+from pyrlab.adapters import network
+from pyrlab.errors import BuildError, UsageError
+from pyrlab.model import caching, reach
+from pyrlab.model.proxies import proxy_for
+from pyrlab.model.reach import DEBIAN, Question
+from pyrlab.model.secrets import lock_secrets
+from pyrlab.model.settings import Settings
+from pyrlab.steps.materials import authorities
+
+Load = Callable[..., Settings]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "proxied"),
+    [
+        pytest.param("http://a.test/x", "", True, id="unset"),
+        pytest.param("http://a.test/x", "*", False, id="all"),
+        pytest.param("http://A.test/x", " b.test , a.TEST ", False, id="name"),
+        pytest.param("http://a.test/x", "test", False, id="end"),
+        pytest.param("http://a.test/x", ".test", False, id="end-with-dot"),
+        pytest.param("http://atest/x", ".test", True, id="end-of-a-word"),
+        pytest.param("http://a.test:80/x", "a.test:80", False, id="port"),
+        pytest.param("http://a.test:81/x", "a.test:80", True, id="other-port"),
+        pytest.param("http://10.1.2.3/x", "10.0.0.0/8", False, id="network"),
+        pytest.param("http://10.1.2.3/x", "10.1.0.0/24", True, id="other-network"),
+        pytest.param("http://10.1.2.3/x", "10.1.2.99/24", False, id="network-by-a-host"),
+        pytest.param("http://10.1.2.3/x", "2.3", True, id="end-of-an-address"),
+        pytest.param("http://[fd00::7]/x", "fd00::/8", False, id="ipv6-network"),
+        pytest.param("http://[fd00::7]/x", "[fe80::]/10,[fd00::7]", False, id="ipv6-address"),
+        pytest.param("http://10.1.2.3/x", "fd00::/8,10.0.0.0/99", True, id="no-network"),
+        pytest.param("http://a.test/x", "10.0.0.0/8", True, id="a-name-is-not-looked-up"),
+    ],
+)
+def test_no_proxy_has_names_ends_and_networks(url: str, no_proxy: str, *, proxied: bool) -> None:
+    proxies = {"HTTP_PROXY": "http://p:1", "NO_PROXY": no_proxy}
+    assert proxy_for(url, proxies) == ("http://p:1" if proxied else "")
+    assert proxy_for(url.replace("http:", "https:"), proxies) == ""
+
+
+def test_apt_is_told_which_archives_it_asks_directly(load_settings: Load) -> None:
+    """Its own NO_PROXY knows no networks."""
+    lines = [
+        "deb [trusted=yes] http://10.1.2.3:8/debian trixie main",
+        "deb https://m.corp.test/d x/",
+        "deb http://m.test y/",
+    ]
+    toml = f"[base]\napt_sources = {lines}\n"
+    given = {"HTTP_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8,corp.test"}
+    direct = [line for line in lock_secrets(load_settings(toml, **given), "")["apt"].splitlines() if "DIRECT" in line]
+    assert direct == ['Acquire::http::Proxy::10.1.2.3 "DIRECT";', 'Acquire::https::Proxy::m.corp.test "DIRECT";']
+    assert "DIRECT" not in lock_secrets(load_settings(toml, **given, APTPROXY="http://c:3142"), "")["apt"]
+
+
+@pytest.mark.parametrize(("no_proxy", "told"), [("10.0.0.0/8", {}), ("11.0.0.0/8", {"HTTP_PROXY": "http://p:1"})])
+def test_the_probe_in_a_build_is_told_what_no_proxy_means(no_proxy: str, told: dict[str, str]) -> None:
+    question = Question(DEBIAN, "x", "http://10.1.2.3/x", {"HTTP_PROXY": "http://p:1", "NO_PROXY": no_proxy})
+    assert json.loads(reach.request([question]))[0]["proxies"] == told
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        pytest.param(
+            "Err:1 http://m.test:8 stable InRelease\n  407  Proxy Authentication Required [IP: 127.0.0.1 3128]",
+            "the proxy before m.test:8 wants a user and a password, or refuses the given ones (407)",
+            id="apt-407",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://i.test/simple/x/`\n  cause: tunnel error: proxy authorization required",
+            "the proxy before i.test wants a user and a password, or refuses the given ones (407)",
+            id="uv-407",
+        ),
+        pytest.param(
+            "Err:2 https://m.test stable InRelease\n  SSL connection failed: error:0A000086:SSL routines::certificate "
+            "verify failed / certificate has expired [IP: 127.0.0.1 8]",
+            "the certificate of m.test has expired",
+            id="apt-expired",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://me:hush@i.test/x/`\n  cause: invalid peer certificate: UnknownIssuer",
+            "the certificate of i.test is not trusted",
+            id="uv-untrusted",
+        ),
+        pytest.param("Err:1 http://m.test s\n  Could not connect to p:1", "m.test could not be reached", id="apt-down"),
+        pytest.param("dns error", "a package index or archive could not be reached", id="nobody-is-named"),
+    ],
+)
+def test_what_apt_and_uv_say_is_told_with_the_host(said: str, error: str) -> None:
+    found = network.explain(said, said)
+    assert found is not None
+    assert str(found) == error
+    assert found.exit_code == 6
+
+
+def test_another_failure_is_none_of_the_networks() -> None:
+    assert network.explain("gcc: no input files http://m.test 4071", "") is None
+    assert isinstance(network.explain("E: Release file for http://m.test is expired", ""), BuildError)
+
+
+@pytest.fixture
+def noxfile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """Return the noxfile as a module, in a project's folder."""
+    spec = importlib.util.spec_from_file_location("noxfile_of_tests", ROOT / "noxfile.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.chdir(tmp_path)
+    for name in ("PIPPROXY", "PIPHOST", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, capath=None))
+    return module
+
+
+def test_nox_installs_from_the_index_of_the_settings(noxfile: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment wins over the file, and without either uv and pip have their own."""
+    assert noxfile.of_the_index() == {}
+    with monkeypatch.context() as with_store:
+        paths = SimpleNamespace(cafile="/there", capath=None)
+        with_store.setattr(noxfile.ssl, "get_default_verify_paths", lambda: paths)
+        assert noxfile.of_the_index() == {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
+    Path("pyrlab.toml").write_text(
+        '[network]\npython_index = "http://a.test/"\nca_file = "/ca.pem"\n', encoding="utf-8"
+    )
+    index = {"UV_DEFAULT_INDEX": "http://a.test/", "PIP_INDEX_URL": "http://a.test/"}
+    assert noxfile.of_the_index() == {**index, "SSL_CERT_FILE": "/ca.pem", "PIP_CERT": "/ca.pem"}
+    monkeypatch.setenv("PIPPROXY", "http://me:hush@b.test/")
+    monkeypatch.setenv("PIPHOST", "b.test")
+    found = noxfile.of_the_index()
+    assert (found["UV_DEFAULT_INDEX"], found["PIP_INDEX_URL"]) == ("http://me:hush@b.test/",) * 2
+    assert (found["UV_INSECURE_HOST"], found["PIP_TRUSTED_HOST"]) == ("b.test", "b.test")
+    Path("pyrlab.toml").write_text("no toml", encoding="utf-8")
+    assert found["UV_DEFAULT_INDEX"] == noxfile.of_the_index()["UV_DEFAULT_INDEX"]
+
+
+def test_the_caching_proxies_do_not_ask_themselves(load_settings: Load) -> None:
+    """Whoever has their addresses in the settings starts them all the same."""
+    own = {"APTPROXY": caching.DEBIAN.url, "PIPPROXY": caching.PYTHON.url}
+    upstream = caching.upstream(load_settings(**own))
+    assert (upstream.apt_proxy, upstream.python_index) == ("", "")
+    others = {"APTPROXY": "http://cache.test:3142", "PIPPROXY": "http://127.0.0.1:8/simple/"}
+    upstream = caching.upstream(load_settings(**others))
+    assert (upstream.apt_proxy, upstream.python_index) == tuple(others.values())
+
+
+def test_labs_are_given_authorities_and_no_key(tmp_path: Path) -> None:
+    """A PEM file may hold more: keys, text, servers' own certificates."""
+    authority = trustme.CA()
+    server = authority.issue_cert("a.test")
+    path = tmp_path / "all.pem"
+    pems = [authority.cert_pem, server.private_key_pem, *server.cert_chain_pems, trustme.CA().cert_pem]
+    path.write_bytes(b"who we are\n" + b"".join(pem.bytes() for pem in pems))
+    section = authorities(path)
+    assert len(section.texts) == 2
+    assert authority.cert_pem.bytes().decode() in section.texts.values()
+    assert "PRIVATE" not in str(section)
+    path.write_text("nothing\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="has no certificate of an authority"):
+        authorities(path)
