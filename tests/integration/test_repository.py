@@ -363,8 +363,8 @@ def test_whom_this_machine_trusts_is_trusted(folder: Path, tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("name", "days", "says", "remedy"),
     [
-        pytest.param("127.0.0.1", -1, "certificate has expired", "look at the clock of this machine", id="expired"),
-        pytest.param("a.test", 1, "IP address mismatch", "check the name of the host", id="another-host"),
+        pytest.param("127.0.0.1", -1, "certificate has expired", "look at this machine's clock", id="expired"),
+        pytest.param("a.test", 1, "IP address mismatch", "look at the host's name in this URL", id="another-host"),
     ],
 )
 def test_a_certificate_that_will_not_do_is_told_at_once(
@@ -417,7 +417,7 @@ def test_a_proxy_that_wants_a_user_is_asked_once(
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         address = f"127.0.0.1:{server.server_port}"
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), f"http://{user}{address}")
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(NetworkError) as caught:
             Web(tmp_path / "cache", proxies=proxies).get(f"{scheme}://cran.test/x", agent="a")
         server.shutdown()
     assert str(caught.value) == f"{scheme}://cran.test/x: the proxy {address} {says}"
@@ -431,8 +431,7 @@ def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, free_port: int, sche
     with pytest.raises(NetworkError) as caught:
         Web(tmp_path / "cache", proxies=proxies, retries=1).get(f"{scheme}://cran.test/x", agent="a")
     assert str(caught.value) == (
-        f"{scheme}://cran.test/x could not be asked: the proxy 127.0.0.1:{free_port} does not answer "
-        "(Connection refused), 2 times"
+        f"{scheme}://cran.test/x could not be reached by the proxy 127.0.0.1:{free_port} (Connection refused), 2 times"
     )
     assert "HTTP_PROXY" in caught.value.remedy
 

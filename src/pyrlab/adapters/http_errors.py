@@ -22,6 +22,8 @@ _TUNNEL = re.compile(r"Tunnel connection failed: (?P<status>\d+)(?P<reason>[^'\"
 _WANTS_USER = 407
 # OpenSSL's codes of certificates that are not valid yet, or no more.
 _TIMES = {9, 10}
+# And of those that are for another name or address.
+_NAMES = {62, 64}
 _hidden: set[str] = set()
 
 
@@ -161,6 +163,8 @@ def _untrusted(place: Place, error: BaseException) -> NetworkError:
     remedy = f"name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml; {place.check_url}"
     if refused and refused.verify_code in _TIMES:
         remedy = "look at this machine's clock: date; where it is right, tell whoever keeps the server"
+    elif refused and refused.verify_code in _NAMES:
+        remedy = f"look at the host's name in this URL: {place.kind.settings}"
     return NetworkError(f"{place}: no trusted connection: {why}", remedy=remedy)
 
 

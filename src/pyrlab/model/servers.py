@@ -14,12 +14,12 @@ class Kind:
 
 DEBIAN = Kind(
     "Debian archive",
-    "APTPROXY, or network.apt_proxy and base.apt_sources in pyrlab.toml",
+    "APTPROXY, HTTP_PROXY and HTTPS_PROXY, or network.apt_proxy and base.apt_sources in pyrlab.toml",
     "put the user into ~/.netrc, or as ${VARIABLE} into the URL: base.apt_sources in pyrlab.toml",
 )
 SNAPSHOT = Kind(
     "snapshot archive",
-    "APTPROXY, or network.apt_proxy and debian.snapshot in pyrlab.toml",
+    "APTPROXY, HTTP_PROXY and HTTPS_PROXY, or network.apt_proxy and debian.snapshot in pyrlab.toml",
     "put the user into ~/.netrc, or as ${VARIABLE} into debian.snapshot of pyrlab.toml",
 )
 PYTHON = Kind(
