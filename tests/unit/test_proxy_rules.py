@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,6 +17,7 @@ from pyrlab.model.proxies import proxy_for
 from pyrlab.model.reach import DEBIAN, Question
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import Settings
+from pyrlab.steps import question
 from pyrlab.steps.materials import authorities
 
 Load = Callable[..., Settings]
@@ -61,6 +63,51 @@ def test_apt_is_told_which_archives_it_asks_directly(load_settings: Load) -> Non
     direct = [line for line in lock_secrets(load_settings(toml, **given), "")["apt"].splitlines() if "DIRECT" in line]
     assert direct == ['Acquire::http::Proxy::10.1.2.3 "DIRECT";', 'Acquire::https::Proxy::m.corp.test "DIRECT";']
     assert "DIRECT" not in lock_secrets(load_settings(toml, **given, APTPROXY="http://c:3142"), "")["apt"]
+
+
+def test_of_debians_own_archives_apt_is_told_the_same(load_settings: Load) -> None:
+    """They are in no setting."""
+    given = {"HTTP_PROXY": "http://p:1", "NO_PROXY": "*"}
+    assert 'Proxy::m.test "DIRECT"' in lock_secrets(load_settings(**given), "", ["http://m.test/debian"])["apt"]
+
+
+def test_apt_does_not_read_no_proxy_by_itself(tmp_path: Path) -> None:
+    """It would leave the proxy for Debian packages, and take ``test`` for the end of ``atest``."""
+    (tmp_path / "proxy").write_text("export http_proxy=http://p:1\nexport no_proxy=x\nexport NO_PROXY=x\n")
+    sourced = (ROOT / "docker/lock/apt-net.sh").read_text(encoding="utf-8").replace("/run/secrets", str(tmp_path))
+    shown = subprocess.run(["/bin/sh", "-euc", f"{sourced}\nenv"], env={}, capture_output=True, text=True, check=True)
+    assert "http_proxy=http://p:1" in shown.stdout.splitlines()
+    assert "no_proxy" not in shown.stdout.lower()
+
+
+@pytest.fixture
+def baked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, str]]:
+    """Return a list that gets the secrets of each build, of which none is made."""
+    given: list[Mapping[str, str]] = []
+    nothing = SimpleNamespace(
+        work=tmp_path, root=lambda _: None, tools=lambda _: None, template=lambda _: "", contexts=dict
+    )
+    monkeypatch.setattr(question, "Materials", lambda _: nothing)
+    monkeypatch.setattr(question.Below, "_provide", lambda *_: None)
+    monkeypatch.setattr(question.buildkit, "bake", lambda call, **_: given.append(call.secrets))
+    return given
+
+
+def test_apt_knows_the_users_of_netrc_and_what_no_proxy_has_in_each_step(
+    load_settings: Load, baked: list[Mapping[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In those of lock, and in the one that makes the caching proxies."""
+    (tmp_path / "netrc").write_text("machine m.test login me password hush\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    given = {"XDG_CACHE_HOME": str(tmp_path), "HTTP_PROXY": "http://p:1", "NO_PROXY": "*"}
+    for toml in ('[base]\napt_sources = ["deb http://m.test/debian trixie main"]\n', ""):
+        below = question.Below(load_settings(toml, **given), (), "amd64")
+        below.ask("debs", {}, say=lambda _: None)
+        below.make_proxies("tag", say=lambda _: None)
+    assert [secrets["sources"].strip() for secrets in baked] == ["deb http://me:hush@m.test/debian trixie main"] * 2 + [
+        ""
+    ] * 2
+    assert all('"DIRECT";' in secrets["apt"] for secrets in baked)
 
 
 @pytest.mark.parametrize(("no_proxy", "told"), [("10.0.0.0/8", {}), ("11.0.0.0/8", {"HTTP_PROXY": "http://p:1"})])

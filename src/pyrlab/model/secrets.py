@@ -2,22 +2,23 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from pyrlab.model.proxies import NO_PROXY, bypasses
 from pyrlab.model.settings import Settings
 
 
-def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
+def lock_secrets(settings: Settings, certificates: str, archives: Iterable[str] = ()) -> dict[str, str]:
     """Return the text of each secret of the lock's steps, by id.
 
-    ``certificates`` are whom the steps trust; none leaves each tool its own.
+    ``certificates`` are whom the steps trust; none leaves each tool its own. ``archives`` are the URLs of Debian's
+    own, where the settings name none.
     """
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
         apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
-    apt += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for scheme, host in _direct(settings)]
+    apt += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for scheme, host in _direct(settings, archives)]
     if certificates:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
     if settings.apt_sources:
@@ -41,14 +42,17 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
     }
 
 
-def _direct(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield scheme and host of each archive that NO_PROXY has: apt knows no networks there, and no ``*``.
+def _direct(settings: Settings, archives: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield scheme and host of each archive that NO_PROXY has: docker/lock/apt-net.sh hides that from apt.
+
+    apt knows no networks there, and no ``*``; takes the end of a word for the end of a name; and goes by it where the
+    proxy is its own, too.
 
     The proxy for Debian packages is for all archives, as it is when this machine fetches.
     """
     if settings.apt_proxy:
         return
-    urls = {word for line in settings.apt_sources for word in line.split() if "://" in word}
+    urls = {*archives, *(word for line in settings.apt_sources for word in line.split() if "://" in word)}
     for url in sorted(urls):
         host = urlsplit(url).hostname
         if host and bypasses(url, settings.proxies.get(NO_PROXY, "")):

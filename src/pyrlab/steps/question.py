@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from pyrlab.adapters import host
+from pyrlab.adapters.debian import archive
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import with_user
 from pyrlab.model import stages
@@ -50,9 +51,7 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        # apt does not read this user's netrc.
-        known = replace(self.settings, apt_sources=tuple(map(with_user, self.settings.apt_sources)))
-        self._bake(materials, stage, target, lock_secrets(known, certificates(known)), say=say)
+        self._bake(materials, stage, target, self._network(), say=say)
         return folder / "answer"
 
     def make_proxies(self, tag: str, *, say: Say) -> None:
@@ -61,7 +60,7 @@ class Below:
         sections = [materials.root(self.pins), materials.tools(self.architecture)]
         self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
         target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
-        self._bake(materials, "proxies", target, lock_secrets(self.settings, certificates(self.settings)), say=say)
+        self._bake(materials, "proxies", target, self._network(), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
         """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
@@ -74,6 +73,11 @@ class Below:
         secrets = {"questions": questions, "ca": certificates(self.settings)}
         self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
         return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
+
+    def _network(self) -> dict[str, str]:
+        """Return the secrets by which apt and uv reach others. apt does not read this user's netrc."""
+        known = replace(self.settings, apt_sources=tuple(map(with_user, self.settings.apt_sources)))
+        return lock_secrets(known, certificates(known), archive.bases(known.suite, known.apt_sources))
 
     def _provide(self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say) -> None:
         """Lay out what a stage is made of, and its Dockerfile, upon the root's."""
