@@ -224,7 +224,8 @@ def test_proxies_are_shown_without_their_users(load_settings: Callable[..., Sett
     )
     shown = reach.shown_proxies(settings)
     assert shown == (
-        "APTPROXY http://cache.test:3142, PIPPROXY https://…@index.test/simple, HTTPS_PROXY …@proxy.test:3128, "
+        "APTPROXY http://cache.test:3142, PIPPROXY https://…@index.test/simple, "
+        "HTTPS_PROXY http://…@proxy.test:3128, "
         "NO_PROXY 10.0.0.0/8,.test"
     )
 

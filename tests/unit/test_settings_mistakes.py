@@ -292,6 +292,13 @@ TENSORBOARD = "choose another port; TensorBoard is then at /proxy/6006/ of the l
             id="boolean-is-a-text",
         ),
         pytest.param(
+            "",
+            {"HTTPS_PROXY": "socks5://me:hush@p.test:1080"},
+            "HTTPS_PROXY is a proxy of a kind that pyrlab does not know: socks5",
+            "name one that speaks HTTP: http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT",
+            id="socks",
+        ),
+        pytest.param(
             "[labs]\ntrust_ca = true",
             {},
             "pyrlab.toml: labs.trust_ca is true, and no certificates are named",

@@ -42,6 +42,11 @@ def _holds(entry: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
         return False
 
 
+def with_scheme(proxy: str) -> str:
+    """Return a proxy as a URL: ``HOST:PORT`` is what curl takes for one, and apt does not."""
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
 def shown(proxy: str) -> str:
     """Return a proxy's host and port, as a message may show it."""
     return urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2]

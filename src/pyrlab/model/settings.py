@@ -11,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
+from pyrlab.model import proxies as proxying
 from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
@@ -162,7 +163,10 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         if base[key] not in choices:
             raise UsageError(f"{FILE}: base.{key} is {base[key]!r}", remedy=f"choose from: {', '.join(choices)}")
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
-    proxies = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
+    found = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
+    proxies = {name: proxying.with_scheme(url) for name, url in found.items() if name != proxying.NO_PROXY}
+    proxies |= {name: found[name] for name in found if name not in proxies}
+    network["apt_proxy"] = proxying.with_scheme(network["apt_proxy"])
     apt_sources, users = parse_apt_sources(base["apt_sources"], environment)
     _check_urls(environment, apt_sources, network, proxies)
     snapshot, keys = parse_snapshot(values["debian"]["snapshot"], environment)
@@ -241,10 +245,11 @@ def _check_urls(
     environment: Mapping[str, str], apt_sources: Sequence[str], network: Mapping[str, str], proxies: Mapping[str, str]
 ) -> None:
     """Raise UsageError for a URL that cannot be read. Messages show where it was set, not the URL: it may be secret."""
-    urls = [
+    apt, index = (
         (_origin(environment, name, VARIABLES[name]), network[VARIABLES[name][1]]) for name in ("APTPROXY", "PIPPROXY")
-    ]
-    urls += [(name, url) for name, url in proxies.items() if name != "NO_PROXY"]
+    )
+    asked = [apt, *((name, url) for name, url in proxies.items() if name != proxying.NO_PROXY)]
+    urls = [*asked, index]
     urls += [(f"{FILE}: base.apt_sources", word) for line in apt_sources for word in line.split() if "://" in word]
     for origin, url in urls:
         try:
@@ -255,6 +260,12 @@ def _check_urls(
                 f"{origin} is no URL that can be read",
                 remedy="write it as http://HOST:PORT; in a password, write special characters as %XX",
             ) from error
+    for origin, url in asked:
+        if url and urlsplit(url).scheme not in {"http", "https"}:
+            raise UsageError(
+                f"{origin} is a proxy of a kind that pyrlab does not know: {urlsplit(url).scheme}",
+                remedy="name one that speaks HTTP: http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT",
+            )
 
 
 def check_port(port: int, origin: str) -> int:
