@@ -226,7 +226,7 @@ def test_proxies_are_shown_without_their_users(load_settings: Callable[..., Sett
     assert shown == (
         "APTPROXY http://cache.test:3142, PIPPROXY https://…@index.test/simple, "
         "HTTPS_PROXY http://…@proxy.test:3128, "
-        "NO_PROXY 10.0.0.0/8,.test"
+        "NO_PROXY 10.0.0.0/8,.test,localhost,127.0.0.1,::1"
     )
 
 

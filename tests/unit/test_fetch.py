@@ -204,11 +204,14 @@ class Recorder(Web):
 seen: list[Recorder] = []
 
 
+DIRECT = {"NO_PROXY": "localhost,127.0.0.1,::1"}
+
+
 @pytest.mark.parametrize(
     ("toml", "environment", "proxies"),
     [
         pytest.param("", {}, {}, id="direct"),
-        pytest.param("", {"HTTPS_PROXY": "http://p:1"}, {"HTTPS_PROXY": "http://p:1"}, id="proxy"),
+        pytest.param("", {"HTTPS_PROXY": "http://p:1"}, {"HTTPS_PROXY": "http://p:1", **DIRECT}, id="proxy"),
         pytest.param(
             '[network]\napt_proxy = "http://apt:2"',
             {"HTTPS_PROXY": "http://p:1"},
@@ -282,7 +285,7 @@ def test_the_python_index_is_asked_as_the_settings_say(
     )
     index: object = steps.python_index(settings)
     assert index == ("web", "https://index.example/simple")
-    proxies = {"HTTP_PROXY": "http://p:1"}
+    proxies = {"HTTP_PROXY": "http://p:1", **DIRECT}
     expected = {
         "ca_file": authorities,
         "proxies": proxies,

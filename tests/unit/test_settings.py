@@ -10,6 +10,8 @@ from graphs import GRAPH
 from pyrlab.adapters import process
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model import settings
+from pyrlab.model.proxies import proxy_for
+from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.settings import RRepository, Settings
 
 Load = Callable[..., Settings]
@@ -93,14 +95,27 @@ def test_the_command_line_wins_for_the_lab_that_it_names(
 def test_proxies_are_read_in_either_case(load_settings: Load) -> None:
     """As curl and pip do; where both are set, the upper-case one counts."""
     loaded = load_settings(http_proxy="http://a:1", HTTPS_PROXY="http://b:2", https_proxy="http://c:3", FTP_PROXY="x")
-    assert loaded.proxies == {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
+    asked = {name: url for name, url in loaded.proxies.items() if name != "NO_PROXY"}
+    assert asked == {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
 
 
 def test_a_proxy_may_be_written_without_a_scheme(load_settings: Load) -> None:
     """As curl takes it. apt would take the host for one, and requests does where there is a user."""
     loaded = load_settings(http_proxy="me:hush@a:1", HTTPS_PROXY="https://b:2", NO_PROXY="c", APTPROXY="d:3142")
-    assert loaded.proxies == {"HTTP_PROXY": "http://me:hush@a:1", "HTTPS_PROXY": "https://b:2", "NO_PROXY": "c"}
+    assert (loaded.proxies["HTTP_PROXY"], loaded.proxies["HTTPS_PROXY"]) == ("http://me:hush@a:1", "https://b:2")
+    assert loaded.proxies["NO_PROXY"].startswith("c,")
     assert loaded.apt_proxy == "http://d:3142"
+
+
+@pytest.mark.parametrize("no_proxy", ["", "corp.test"])
+def test_a_proxy_is_not_asked_for_what_is_on_this_machine(load_settings: Load, no_proxy: str) -> None:
+    """Such as the index of ``nox -s proxies``: the proxy would look for it on its own machine. uv is told so, too."""
+    loaded = load_settings(HTTP_PROXY="http://p.test:1", NO_PROXY=no_proxy)
+    for host in ("127.0.0.1:3141", "localhost", "[::1]:3141"):
+        assert proxy_for(f"http://{host}/root/pypi/+simple/", loaded.proxies) == ""
+    assert proxy_for("http://i.test/", loaded.proxies) == "http://p.test:1"
+    assert "127.0.0.1" in next(line for line in lock_secrets(loaded, "")["proxy"].splitlines() if "no_proxy" in line)
+    assert load_settings(NO_PROXY="x").proxies == {"NO_PROXY": "x"}
 
 
 def test_prefix_goes_before_the_image_and_a_tag_behind(load_settings: Load) -> None:

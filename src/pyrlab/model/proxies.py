@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 NO_PROXY = "NO_PROXY"
+# What a proxy would look for on its own machine, such as the index of `nox -s proxies`.
+OF_THIS_MACHINE = "localhost,127.0.0.1,::1"
 USER_REMEDY = (
     "write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT, in HTTP_PROXY and HTTPS_PROXY, or APTPROXY;"
     " special characters as %XX"
