@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nox
 
@@ -38,14 +39,18 @@ SCRIPT_FOLDERS = (
     "docker/install/root",
     "docker/lock",
 )
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# What `nox -s proxies` starts.
+OWN_INDEX = "http://127.0.0.1:3141/"
 
 
-def toolkit(session: nox.Session) -> None:
+def toolkit(session: nox.Session, *, starts_index: bool = False) -> None:
     """Install what toolkit.lock pins, by hash, and pyrlab itself from src/."""
     # What unbundle has brought: on its machine there is no index.
     bundled = Path(".pyrlab/toolkit")
     offline = ["--no-index", "--find-links", str(bundled)] if bundled.is_dir() else []
-    session.install("--quiet", *offline, "--require-hashes", "-r", "toolkit.lock", env=of_the_index())
+    variables = of_the_index(starts_index=starts_index)
+    session.install("--quiet", *offline, "--require-hashes", "-r", "toolkit.lock", env=variables)
     # In full, as some of what runs here starts programs in other folders.
     session.env["PYTHONPATH"] = str(Path("src").resolve())
     # Many containers forbid Python to keep what it compiles, and uv compiles nothing: each start would take a second
@@ -54,20 +59,29 @@ def toolkit(session: nox.Session) -> None:
     session.env["PYTHONPYCACHEPREFIX"] = str(Path(session.virtualenv.location, "bytecode").resolve())
 
 
-def of_the_index() -> dict[str, str]:
+def of_the_index(*, starts_index: bool = False) -> dict[str, str]:
     """Return the variables by which uv and pip use the Python index of the settings, and trust its certificate.
 
     They may hold a password, and everybody can read the arguments of a program.
     """
     path = Path("pyrlab.toml")
     try:
-        network = tomllib.loads(path.read_text(encoding="utf-8")).get("network", {}) if path.is_file() else {}
-    except ValueError:
+        network = tomllib.loads(path.read_text(encoding="utf-8"))["network"] if path.is_file() else {}
+        network = {key: value for key, value in network.items() if isinstance(value, str)}
+    except (ValueError, KeyError, AttributeError):
         # pyrlab says what is wrong with it.
         network = {}
     index = os.environ.get("PIPPROXY") or network.get("python_index")
+    if starts_index and index and index.startswith(OWN_INDEX):
+        # It may not run yet.
+        index = None
+    direct: dict[str, str] = {}
     host = os.environ.get("PIPHOST") or network.get("python_trusted_host")
     authorities = os.environ.get("SSL_CERT_FILE") or network.get("ca_file")
+    if urlsplit(index or "").hostname in LOOPBACK:
+        # As pyrlab does: a proxy would look for it on its own machine.
+        named = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+        direct = dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, [named, *LOOPBACK])))
     own = ssl.get_default_verify_paths()
     has_store = own.cafile or (own.capath and any(Path(own.capath).iterdir()))
     found = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, "UV_INSECURE_HOST": host, "PIP_TRUSTED_HOST": host}
@@ -76,12 +90,12 @@ def of_the_index() -> dict[str, str]:
     elif has_store:
         # pip trusts whom this machine trusts; uv, old and new, has to be told.
         found |= dict.fromkeys(("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"), "true")
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in (found | direct).items() if value}
 
 
 def pyrlab(session: nox.Session, verb: str, *arguments: str) -> None:
     """Call one verb of pyrlab."""
-    toolkit(session)
+    toolkit(session, starts_index=verb == "proxies")
     # After Ctrl-C pyrlab ends what it started and removes what is half made: it gets the time for that.
     session.run("python", "-m", "pyrlab", verb, *arguments, interrupt_timeout=60, terminate_timeout=30)
 

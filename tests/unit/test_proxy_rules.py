@@ -3,10 +3,12 @@
 import importlib.util
 import json
 import subprocess
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import nox.registry
 import pytest
 import trustme
 
@@ -164,7 +166,9 @@ def noxfile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.chdir(tmp_path)
-    for name in ("PIPPROXY", "PIPHOST", "SSL_CERT_FILE"):
+    # Nox warns of sessions that it knows already.
+    monkeypatch.setattr(nox.registry, "_REGISTRY", OrderedDict())
+    for name in ("PIPPROXY", "PIPHOST", "SSL_CERT_FILE", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module.ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=None, capath=None))
@@ -190,6 +194,29 @@ def test_nox_installs_from_the_index_of_the_settings(noxfile: ModuleType, monkey
     assert (found["UV_INSECURE_HOST"], found["PIP_TRUSTED_HOST"]) == ("b.test", "b.test")
     Path("pyrlab.toml").write_text("no toml", encoding="utf-8")
     assert found["UV_DEFAULT_INDEX"] == noxfile.of_the_index()["UV_DEFAULT_INDEX"]
+
+
+@pytest.mark.parametrize("text", ["network = 3", "[network]\npython_index = 3", "[base]\n"])
+def test_nox_leaves_mistakes_in_the_file_to_pyrlab(noxfile: ModuleType, text: str) -> None:
+    Path("pyrlab.toml").write_text(text, encoding="utf-8")
+    assert noxfile.of_the_index() == {}
+
+
+def test_an_index_on_this_machine_is_asked_without_a_proxy(
+    noxfile: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that starts it does not need it: it may be the first one on a new machine."""
+    monkeypatch.setenv("PIPPROXY", caching.PYTHON.url)
+    monkeypatch.setenv("NO_PROXY", "corp.test")
+    found = noxfile.of_the_index()
+    assert found["PIP_INDEX_URL"] == caching.PYTHON.url
+    assert found["NO_PROXY"] == found["no_proxy"] == "corp.test,localhost,127.0.0.1,::1"
+    assert noxfile.of_the_index(starts_index=True) == {}
+    monkeypatch.setenv("PIPPROXY", "http://i.test/")
+    assert noxfile.of_the_index(starts_index=True) == {
+        "UV_DEFAULT_INDEX": "http://i.test/",
+        "PIP_INDEX_URL": "http://i.test/",
+    }
 
 
 def test_the_caching_proxies_do_not_ask_themselves(load_settings: Load) -> None:
