@@ -94,7 +94,8 @@ def failed(*lines: str, status: int = 1) -> str:
             ["Err:1 http://deb.example trixie InRelease", "  Temporary failure resolving 'deb.example'"],
             NetworkError,
             "deb.example could not be reached",
-            "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
+            "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or "
+            "their keys in pyrlab.toml",
             id="no-name-server",
         ),
         pytest.param(

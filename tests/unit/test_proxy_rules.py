@@ -132,6 +132,33 @@ def test_the_probe_in_a_build_is_told_what_no_proxy_means(no_proxy: str, told: d
             id="uv-407",
         ),
         pytest.param(
+            "Err:1 https://m.test:8 stable InRelease\n  Invalid response from proxy: HTTP/1.1 407 No  [IP: ::1 8]",
+            "the proxy before m.test:8 wants a user and a password, or refuses the given ones (407)",
+            id="apt-407-tls",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://i.test/x/`\n  cause: HTTP status client error (407 No) for url",
+            "the proxy before i.test wants a user and a password, or refuses the given ones (407)",
+            id="uv-407-plain",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://i.test/x/`\n  cause: invalid peer certificate: certificate not valid yet",
+            "the certificate of i.test is not valid yet",
+            id="uv-clock-behind",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://i.test/x/`\n  cause: invalid peer certificate: certificate not valid for "
+            'name "i.test"; certificate is only valid for DnsName("a.test")',
+            "the certificate of i.test is for another name",
+            id="uv-other-name",
+        ),
+        pytest.param(
+            "Err:2 https://m.test stable InRelease\n  SSL connection failed: error:0A000086:SSL routines::certificate "
+            "verify failed / certificate is not yet valid [IP: 127.0.0.1 8]",
+            "the certificate of m.test is not valid yet",
+            id="apt-clock-behind",
+        ),
+        pytest.param(
             "Err:2 https://m.test stable InRelease\n  SSL connection failed: error:0A000086:SSL routines::certificate "
             "verify failed / certificate has expired [IP: 127.0.0.1 8]",
             "the certificate of m.test has expired",
@@ -155,6 +182,12 @@ def test_what_apt_and_uv_say_is_told_with_the_host(said: str, error: str) -> Non
 
 def test_another_failure_is_none_of_the_networks() -> None:
     assert network.explain("gcc: no input files http://m.test 4071", "") is None
+    assert (
+        network.explain(
+            "http://m.test\nx.c:407:12: error: expected ';'\nFetched 407 kB in 1s (407 kB/s)\n  407 | int x", ""
+        )
+        is None
+    )
     assert isinstance(network.explain("E: Release file for http://m.test is expired", ""), BuildError)
 
 

@@ -105,14 +105,16 @@ def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
             OFFLINE,
             NetworkError,
             "127.0.0.1:1 could not be reached",
-            "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
+            "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or "
+            "their keys in pyrlab.toml",
             id="no-network",
         ),
         pytest.param(
             UNWELL,
             NetworkError,
             "127.0.0.1:1 could not be reached",
-            "check the network, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml",
+            "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or "
+            "their keys in pyrlab.toml",
             id="index-that-is-unwell",
         ),
         pytest.param(

@@ -7,19 +7,47 @@ from pyrlab.errors import BuildError, NetworkError
 from pyrlab.model.proxies import USER_REMEDY
 
 _EXPIRED = re.compile(r"Release file for .* is expired")
-_WANTS_USER = re.compile(r"\b407\b|proxy authorization required|Proxy Authentication Required")
-_OLD_CERTIFICATE = re.compile(
-    r"certificate expired|certificate has expired|uses expired certificate|invalid peer certificate: Expired"
+_CLOCK = "look at the clock of the engine's machine; if it is right, tell whoever runs this server or proxy"
+_SETTINGS = (
+    "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys "
+    "in pyrlab.toml"
 )
-_UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|[Cc]ertificate verif\w+ failed")
-_UNREACHABLE = re.compile(
-    r"Temporary failure resolving|Temporary failure in name resolution|Could not resolve|Could not connect|"
-    r"Connection (?:refused|reset|timed out)|Network is unreachable|Failed to establish a new connection|"
-    r"error sending request|dns error|Unable to connect|Max retries exceeded|HTTP status server error|"
-    r"Request failed after \d+ retries"
+# What they say, what that means for a host, and what to do; the first that fits counts.
+_TOLD = (
+    (
+        # The status as they write it: a line of a compiler, or a size, may have the number as well.
+        r"^\s*407 {2}\S|HTTP/1\.\d 407\b|client error \(407\b|(?i:proxy (?:authorization|authentication) required)",
+        "the proxy before {host} wants a user and a password, or refuses the given ones (407)",
+        USER_REMEDY,
+    ),
+    (
+        r"certificate expired|certificate has expired|uses expired certificate|invalid peer certificate: Expired",
+        "the certificate of {host} has expired",
+        _CLOCK,
+    ),
+    (r"certificate is not yet valid|certificate not valid yet", "the certificate of {host} is not valid yet", _CLOCK),
+    (
+        r"certificate not valid for name|(?i:hostname|ip address) mismatch",
+        "the certificate of {host} is for another name",
+        "look at the host's name in base.apt_sources, or in PIPPROXY or network.python_index",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|[Cc]ertificate verif\w+ failed",
+        "the certificate of {host} is not trusted",
+        "name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
+    ),
+    (
+        (
+            r"Temporary failure (?:resolving|in name resolution)|Could not (?:resolve|connect)|"
+            r"Unable to connect|dns error|Connection (?:refused|reset|timed out)|Network is unreachable|"
+            r"Failed to establish a new connection|error sending request|Max retries exceeded|"
+            r"HTTP status server error|Request failed after \d+ retries"
+        ),
+        "{host} could not be reached",
+        _SETTINGS,
+    ),
 )
 _URL = re.compile(r"https?://[^\s'\"`()<>,]+")
-_SETTINGS = "APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys in pyrlab.toml"
 
 
 def explain(said: str, detail: str) -> NetworkError | BuildError | None:
@@ -33,28 +61,9 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
             remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
             detail=detail,
         )
-    if found := _WANTS_USER.search(said):
-        return NetworkError(
-            f"the proxy before {_host(said, found)} wants a user and a password, or refuses the given ones (407)",
-            remedy=USER_REMEDY,
-            detail=detail,
-        )
-    if found := _OLD_CERTIFICATE.search(said):
-        return NetworkError(
-            f"the certificate of {_host(said, found)} has expired",
-            remedy="look at the clock of the engine's machine; if it is right, tell whoever runs this server or proxy",
-            detail=detail,
-        )
-    if found := _UNTRUSTED.search(said):
-        return NetworkError(
-            f"the certificate of {_host(said, found)} is not trusted",
-            remedy="name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
-            detail=detail,
-        )
-    if found := _UNREACHABLE.search(said):
-        return NetworkError(
-            f"{_host(said, found)} could not be reached", remedy=f"check the network, and {_SETTINGS}", detail=detail
-        )
+    for words, message, remedy in _TOLD:
+        if found := re.search(words, said, re.MULTILINE):
+            return NetworkError(message.format(host=_host(said, found)), remedy=remedy, detail=detail)
     return None
 
 
