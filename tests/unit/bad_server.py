@@ -57,7 +57,7 @@ def serve(says: bytes, tls: ssl.SSLContext | None = None) -> Iterator[BadServer]
                 with contextlib.closing(connection), connection.makefile("rb") as lines:
                     server.asked.append(lines.readline().decode().strip())
                     while line := lines.readline().decode().strip():
-                        if line.lower().startswith("authorization:"):
+                        if line.lower().startswith(("authorization:", "proxy-authorization:")):
                             server.users.append(line)
                     if not server.says:
                         server.stopped.wait(10)

@@ -3,6 +3,7 @@
 The server is real, and does one thing wrong, whatever it is asked. Nothing of what it gives may be used or kept.
 """
 
+import base64
 import hashlib
 import socket
 import ssl
@@ -326,6 +327,17 @@ def test_a_proxy_that_wants_a_password_is_told_from_the_server(scene: Scene, ste
     )
     assert "http://USER:PASSWORD@HOST:PORT, in HTTP_PROXY and HTTPS_PROXY, or APTPROXY" in error.remedy
     assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("trust", [{}, {"SSL_CERT_FILE": ""}], ids=["named", "own"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_hears_of_its_user_in_utf_8(scene: Scene, scheme: str, trust: dict[str, str]) -> None:
+    """As from apt and uv. Latin-1 has no euro sign."""
+    with bad_server.serve(answer("403 Forbidden")) as proxy:
+        url = f"http://m%C3%A4x:%E2%82%AC%2F@127.0.0.1:{proxy.port}"
+        scene.environment |= {"HTTP_PROXY": url, "HTTPS_PROXY": url, **trust}
+        scene.fail(STEPS["index"], f"{scheme}://mirror.invalid")
+    assert f"Basic {base64.b64encode('mäx:€/'.encode()).decode()}" in proxy.users[0]
 
 
 @EACH_STEP

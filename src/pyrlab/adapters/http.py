@@ -22,7 +22,7 @@ import requests
 import stamina
 import truststore
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, BaseAdapter, HTTPAdapter
-from requests.auth import HTTPBasicAuth
+from requests.auth import HTTPBasicAuth, _basic_auth_str
 from requests.utils import get_netrc_auth
 from urllib3 import disable_warnings, exceptions
 
@@ -324,7 +324,7 @@ class _Adapter(BaseAdapter):
         self._verify = str(ca_file) if ca_file else True
         self._unverified = frozenset(unverified_hosts)
         self._proxies = proxies
-        self._plain = HTTPAdapter(pool_maxsize=THREADS)
+        self._plain = _Plain(pool_maxsize=THREADS)
         self._trusting = self._plain if ca_file else _OwnStore(pool_maxsize=THREADS)
 
     def proxy_of(self, url: str) -> str:
@@ -349,7 +349,17 @@ class _Adapter(BaseAdapter):
         self._trusting.close()
 
 
-class _OwnStore(HTTPAdapter):
+class _Plain(HTTPAdapter):
+    """Names itself to a proxy in UTF-8, as apt and uv do: requests knows Latin-1 passwords only."""
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return the header with the proxy's user."""
+        parts = urlsplit(proxy)
+        user = (unquote(part or "").encode() for part in (parts.username, parts.password))
+        return {"Proxy-Authorization": _basic_auth_str(*user)} if parts.username else {}
+
+
+class _OwnStore(_Plain):
     """Trusts whom this machine trusts, where its company may have added itself, and Mozilla's list beside that.
 
     A machine may have no store of its own, as small containers do.
