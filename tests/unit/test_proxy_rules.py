@@ -11,8 +11,11 @@ from types import ModuleType, SimpleNamespace
 import nox.registry
 import pytest
 import trustme
+from docker import APIClient, DockerClient
+from docker.utils.proxy import ProxyConfig
 
 from pyrlab.adapters import network
+from pyrlab.adapters.docker import engine, servers
 from pyrlab.errors import BuildError, UsageError
 from pyrlab.model import caching, reach
 from pyrlab.model.proxies import proxy_for
@@ -260,6 +263,25 @@ def test_the_caching_proxies_do_not_ask_themselves(load_settings: Load) -> None:
     others = {"APTPROXY": "http://cache.test:3142", "PIPPROXY": "http://127.0.0.1:8/simple/"}
     upstream = caching.upstream(load_settings(**others))
     assert (upstream.apt_proxy, upstream.python_index) == tuple(others.values())
+
+
+def test_a_caching_proxy_shows_no_password_of_dockers_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's library puts the proxies of ~/.docker/config.json into the environment of each container."""
+    asked: list[Mapping[str, object]] = []
+    client = APIClient(base_url="tcp://127.0.0.1:1", version="1.43")
+    monkeypatch.setattr(client, "_proxy_configs", ProxyConfig(http="http://me:hush@p.test:1"))
+
+    def create(config: Mapping[str, object], *_: object) -> None:
+        asked.append(config)
+        raise InterruptedError
+
+    monkeypatch.setattr(client, "create_container_from_config", create)
+    played = DockerClient.__new__(DockerClient)
+    played.api = client
+    monkeypatch.setattr(engine, "client", lambda: played)
+    with pytest.raises(InterruptedError):
+        servers.start("image", ["x"], name="n", user="u", folder="/f", given={}, label="l")
+    assert "hush" not in str(asked)
 
 
 def test_labs_are_given_authorities_and_no_key(tmp_path: Path) -> None:

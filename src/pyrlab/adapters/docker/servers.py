@@ -45,10 +45,11 @@ def start(  # noqa: PLR0913 - what a server's container is made of
     """Start a server that comes back with the engine until it is removed. ``folder`` is kept in a volume of its name.
 
     It is on the network of the engine's machine, where build steps reach it, and has no rights but its user's. What it
-    is ``given``, texts by name, may be secret: `docker inspect` does not show it. Raises docker's APIError.
+    is ``given``, texts by name, may be secret: `docker inspect` does not show it, nor the proxies of Docker's own
+    configuration. Raises docker's APIError.
     """
     # Typed by hand: the SDK's own type wants a key that this policy has not.
-    options: dict[str, Any] = {"restart_policy": {"Name": "unless-stopped"}}
+    options: dict[str, Any] = {"restart_policy": {"Name": "unless-stopped"}, "use_config_proxy": False}
     container = engine.client().containers.create(
         image,
         entrypoint=list(command),
