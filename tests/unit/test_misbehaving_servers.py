@@ -340,6 +340,30 @@ def test_a_proxy_hears_of_its_user_in_utf_8(scene: Scene, scheme: str, trust: di
     assert f"Basic {base64.b64encode('mäx:€/'.encode()).decode()}" in proxy.users[0]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_whose_certificate_does_not_hold_learns_no_password(scene: Scene, scheme: str) -> None:
+    """Also on the way to a server that has none."""
+    with bad_server.serve(answer("403 Forbidden"), bad_server.certificate(trustme.CA())) as proxy:
+        url = f"https://me:hunter2@127.0.0.1:{proxy.port}"
+        scene.environment |= {"HTTP_PROXY": url, "HTTPS_PROXY": url}
+        error = scene.fail(STEPS["index"], f"{scheme}://mirror.invalid")
+    assert proxy.asked == proxy.users == []
+    assert f": no trusted connection to the proxy 127.0.0.1:{proxy.port}: unable to get local issuer" in str(error)
+    assert error.remedy.startswith("name your own certificates: SSL_CERT_FILE")
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("http", "the proxy 127.0.0.1:"), ("https", "a proxy ")])
+def test_a_proxy_behind_a_redirect_is_told(scene: Scene, scheme: str, name: str) -> None:
+    with (
+        bad_server.serve(answer("407 No")) as proxy,
+        bad_server.serve(answer("302 Found", Location=f"{scheme}://far.invalid/")) as server,
+    ):
+        scene.environment |= {"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url}
+        error = scene.fail(STEPS["index"], server.url)
+    assert f"{server.url}/abc/: {name}" in str(error)
+    assert "wants a user and a password (407)" in str(error)
+
+
 @EACH_STEP
 def test_a_proxy_that_does_not_reach_the_server_says_why(scene: Scene, step: Step) -> None:
     with bad_server.serve(answer("502 Bad Gateway")) as proxy:

@@ -253,7 +253,7 @@ class Web:
             self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
         ):
             log.debug("GET %s: %d", public(url), response.status_code)
-            check(response, self._place(url))
+            check(response, replace(self._place(url), proxy=self._adapter.proxy_of(response.url)))
             chunks = response.raw.stream(CHUNK, decode_content=False)
             head = next(chunks, b"")
             if is_web_page(head):
@@ -280,7 +280,7 @@ class Web:
             log.debug("GET %s: %d", public(url), response.status_code)
             if response.status_code == requests.codes.not_modified and known:
                 return replace(known, url=response.url)
-            check(response, self._place(url))
+            check(response, replace(self._place(url), proxy=self._adapter.proxy_of(response.url)))
             return self._keep_answer(response, note)
 
     def _keep_answer(self, response: requests.Response, note: Path) -> Download:
@@ -357,6 +357,11 @@ class _Plain(HTTPAdapter):
         parts = urlsplit(proxy)
         user = (unquote(part or "").encode() for part in (parts.username, parts.password))
         return {"Proxy-Authorization": _basic_auth_str(*user)} if parts.username else {}
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: ANN401, FBT001
+        """Look at a certificate whatever the URL: an https proxy on the way to an http server shows one, too."""
+        secure = url.replace("http://", "https://", 1)
+        super().cert_verify(conn, secure, verify, cert)  # type: ignore[no-untyped-call]
 
 
 class _OwnStore(_Plain):

@@ -84,7 +84,12 @@ class Place:
     def proxy_wants_user(self) -> NetworkError:
         """Return the error for a proxy that wants a password."""
         wish = "refuses this user and password" if proxies.has_user(self.proxy) else "wants a user and a password"
-        return NetworkError(f"{self}: the proxy {proxies.shown(self.proxy)} {wish} (407)", remedy=proxies.USER_REMEDY)
+        return NetworkError(f"{self}: {self.shown_proxy} {wish} (407)", remedy=proxies.USER_REMEDY)
+
+    @property
+    def shown_proxy(self) -> str:
+        """The proxy, as a message may show it. After a redirect it may be one that the first URL has not."""
+        return f"the proxy {proxies.shown(self.proxy)}" if self.proxy else "a proxy"
 
 
 def is_web_page(head: bytes) -> bool:
@@ -156,7 +161,7 @@ def check(response: requests.Response, place: Place) -> None:
     raise NetworkError(f"{place} answered {shown}", remedy=place.check_url)
 
 
-def _untrusted(place: Place, error: BaseException) -> NetworkError:
+def _untrusted(place: Place, error: BaseException, *, to: str = "") -> NetworkError:
     """Return the error for a certificate, or for a server that does not speak TLS."""
     refused = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
     why = refused.verify_message if refused else _root_cause(error)
@@ -165,21 +170,23 @@ def _untrusted(place: Place, error: BaseException) -> NetworkError:
         remedy = "look at this machine's clock: date; where it is right, tell whoever keeps the server"
     elif refused and refused.verify_code in _NAMES:
         remedy = f"look at the host's name in this URL: {place.kind.settings}"
-    return NetworkError(f"{place}: no trusted connection: {why}", remedy=remedy)
+    return NetworkError(f"{place}: no trusted connection{to}: {why}", remedy=remedy)
 
 
 def _of_proxy(place: Place, error: BaseException) -> Exception:
     """Return the error for a proxy that does not answer, or refuses."""
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+        return _untrusted(place, error, to=f" to {place.shown_proxy}")
     refused = _TUNNEL.search(str(error))
     if refused and int(refused["status"]) == _WANTS_USER:
         return place.proxy_wants_user()
     why = f"{refused['status']}{refused['reason']}" if refused else _root_cause(error)
     if refused and int(refused["status"]) not in AGAIN:
         return NetworkError(
-            f"{place}: the proxy {proxies.shown(place.proxy)} refuses to connect to this host ({why})",
+            f"{place}: {place.shown_proxy} refuses to connect to this host ({why})",
             remedy="ask whoever runs the proxy, or reach the host without it: NO_PROXY",
         )
-    return AgainError(f"could not be reached by the proxy {proxies.shown(place.proxy)} ({why})")
+    return AgainError(f"could not be reached by {place.shown_proxy} ({why})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
