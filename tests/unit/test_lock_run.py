@@ -324,11 +324,12 @@ def test_a_question_is_put_in_the_root_with_its_tools(own: Project) -> None:
 def test_a_question_sees_the_network_settings_as_secrets(own: Project) -> None:
     """And this machine's own network, as the index is there."""
     certificates = own.folder / "ca.pem"
-    certificates.write_text("certificates", encoding="utf-8")
+    pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    certificates.write_text(pem, encoding="utf-8")
     own.toml = own.toml.replace("[network]", f'[network]\nca_file = "{certificates}"')
     own.lock("debs")
     targets, secrets = own.machine.bakes[0]
-    assert secrets["ca"] == "certificates"
+    assert secrets["ca"] == pem
     assert own.machine.archive.as_uri() in secrets["sources"]
     assert f'url = "{INDEX}/simple"' in secrets["uv"]
     assert list(targets) == ["lock-debs"]

@@ -284,6 +284,20 @@ def test_a_caching_proxy_shows_no_password_of_dockers_configuration(monkeypatch:
     assert "hush" not in str(asked)
 
 
+def test_steps_are_given_certificates_and_nothing_else_of_their_file(load_settings: Load, tmp_path: Path) -> None:
+    """No key, and no words between them, which may be in any encoding."""
+    path = tmp_path / "ca.pem"
+    first, second = (trustme.CA() for _ in range(2))
+    pems = (first.cert_pem, first.private_key_pem, second.cert_pem)
+    path.write_bytes("# Übersicht\n".encode("latin-1").join(pem.bytes() for pem in pems))
+    settings = load_settings(SSL_CERT_FILE=str(path))
+    told = question.certificates(settings)
+    assert told.split() == f"{first.cert_pem.bytes().decode()} {second.cert_pem.bytes().decode()}".split()
+    path.write_text("nothing\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="has no certificate"):
+        question.certificates(settings)
+
+
 def test_labs_are_given_authorities_and_no_key(tmp_path: Path) -> None:
     """A PEM file may hold more: keys, text, servers' own certificates."""
     authority = trustme.CA()

@@ -1,5 +1,6 @@
 """Questions that are answered where the packages will live: stages with a network, with files in and files out."""
 
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from pyrlab.adapters import host
 from pyrlab.adapters.debian import archive
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import with_user
+from pyrlab.errors import UsageError
 from pyrlab.model import stages
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.secrets import lock_secrets
@@ -20,6 +22,7 @@ from pyrlab.steps.materials import ROOT, Materials, cache_id
 
 Say = Callable[[str], None]
 DOCKERFILE = "lock.Dockerfile"
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,15 @@ def _target(materials: Materials, stage: str) -> dict[str, object]:
 def certificates(settings: Settings) -> str:
     """Return the certificates that steps trust, as PEM: those of the settings, else those that this machine trusts.
 
-    Nothing, where this machine has no such file: then each tool trusts its own.
+    Nothing, where this machine has no such file: then each tool trusts its own. Raises UsageError where the settings
+    name a file that has none.
     """
     path = settings.ca_file or host.store()
-    return path.read_text(encoding="utf-8") if path else ""
+    # What stands between them may be in any encoding, or a key.
+    found = _CERTIFICATE.findall(path.read_bytes()) if path else []
+    if settings.ca_file and not found:
+        raise UsageError(
+            f"the certificate file {settings.ca_file} has no certificate",
+            remedy="name a PEM file: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
+        )
+    return "".join(f"{one.decode('ascii', 'replace')}\n" for one in found)
