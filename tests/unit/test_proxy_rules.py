@@ -121,6 +121,12 @@ def test_the_probe_in_a_build_is_told_what_no_proxy_means(no_proxy: str, told: d
     assert json.loads(reach.request([question]))[0]["proxies"] == told
 
 
+def test_the_probe_in_a_build_knows_the_proxy_that_a_redirect_may_need() -> None:
+    """As from http to https: this machine asks by it, too."""
+    question = Question(DEBIAN, "x", "http://m.test/x", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "corp.test"})
+    assert json.loads(reach.request([question]))[0]["proxies"] == {"HTTPS_PROXY": "http://p:1"}
+
+
 @pytest.mark.parametrize(
     ("said", "error"),
     [

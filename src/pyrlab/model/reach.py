@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pyrlab.model import servers
 from pyrlab.model.debian import Source
 from pyrlab.model.doctor import Check, ill, well
-from pyrlab.model.proxies import NO_PROXY, USER_REMEDY, proxy_for, shown
+from pyrlab.model.proxies import NO_PROXY, USER_REMEDY, bypasses, proxy_for, shown
 from pyrlab.model.settings import Settings
 
 # So many bytes of an answer tell what it is.
@@ -127,7 +127,7 @@ def request(questions: Iterable[Question]) -> str:
 def _decided(question: Question) -> dict[str, str]:
     """Return the proxies of a question, none where NO_PROXY has its host: Python knows no networks there."""
     proxies = {name: url for name, url in question.proxies.items() if name != NO_PROXY}
-    return proxies if proxy_for(question.url, question.proxies) else {}
+    return {} if bypasses(question.url, question.proxies.get(NO_PROXY, "")) else proxies
 
 
 def parse_answers(text: str) -> list[Answer]:
