@@ -233,7 +233,7 @@ def test_what_needs_a_look_comes_first() -> None:
         "Numbers that changed",
         "Errors in notebooks",
         "Held back",
-        "Known vulnerabilities repaired",
+        "Security",
         "Python: 2 newer, 2 older, 2 added, 2 removed, 2 with other files",
         "Plots that changed",
         "Other differences in notebooks",

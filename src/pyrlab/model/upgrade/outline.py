@@ -139,7 +139,7 @@ def _advisories(report: Report) -> Section | None:
     parts: list[Phrase | Grid] = [_grid(("package", "repairs", "source"), rows, fold="packages")] if rows else []
     if report.unreachable:
         parts.append((*_listed(report.unreachable), " could not be reached: there may be more."))
-    return Section("Known vulnerabilities repaired", tuple(parts), alarm=False) if parts else None
+    return Section("Security", tuple(parts), alarm=False) if parts else None
 
 
 def _updates(updates: Updates, advisories: Iterable[Advisory]) -> Section:
