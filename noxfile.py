@@ -335,7 +335,7 @@ def browser(session: nox.Session) -> None:
 @nox.session
 @with_help
 def tests(session: nox.Session) -> None:
-    """Run everything: lint, types, unit, integration, a build of all images, smoke, the browser, and a short benchmark."""
+    """Run everything: lint, types, unit, integration, a build of all images, smoke, browser, and a short benchmark."""
     for name in ("lint", "types", "unit", "integration", "build", "smoke", "browser"):
         session.notify(name, posargs=[])
     session.notify("bench", posargs=["--quick"])

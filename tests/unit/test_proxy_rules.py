@@ -15,7 +15,7 @@ from docker import APIClient, DockerClient
 from docker.utils.proxy import ProxyConfig
 
 from pyrlab.adapters import network
-from pyrlab.adapters.docker import engine, servers
+from pyrlab.adapters.docker import buildkit, engine, servers
 from pyrlab.errors import BuildError, UsageError
 from pyrlab.model import caching, reach
 from pyrlab.model.proxies import proxy_for
@@ -94,7 +94,7 @@ def baked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, 
     )
     monkeypatch.setattr(question, "Materials", lambda _: nothing)
     monkeypatch.setattr(question.Below, "_provide", lambda *_: None)
-    monkeypatch.setattr(question.buildkit, "bake", lambda call, **_: given.append(call.secrets))
+    monkeypatch.setattr(buildkit, "bake", lambda call, **_: given.append(call.secrets))
     return given
 
 
