@@ -191,7 +191,7 @@ def test_proxies_of_ones_own_are_one_command(behind: Behind, caching: Project) -
     assert set(settings) == {"APTPROXY", "PIPPROXY"}
 
     behind.squid.forget()
-    caching.succeed("lock", "debs", "python", **settings)
+    caching.succeed("lock", "debs", "python", **{**behind.environment, **settings})
     of_debian, of_python = (engine.client().containers.get(f"pyrlab-{name}") for name in ("apt-cacher-ng", "devpi"))
     _, log = of_debian.exec_run(["cat", "/var/log/apt-cacher-ng/apt-cacher.log"])
     assert b"dists/stable" in log
