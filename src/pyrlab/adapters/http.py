@@ -82,6 +82,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered to one question, whole: its status, its headers in any case, and the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A file by its hash, and who may have it; ``size`` in bytes, or 0 where it is not known."""
 
@@ -145,6 +154,49 @@ class Web:
                 return Look(response.status_code, said.get("Date", ""), said.get("Age", ""), head)
         except _AgainError as again:
             raise NetworkError(f"{public(url)} {again}", remedy=_CHECK_NETWORK) from None
+
+    def converse(  # noqa: PLR0913 - all that a question is made of
+        self,
+        url: str,
+        *,
+        agent: str,
+        headers: Mapping[str, str] = {},
+        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        form: Mapping[str, str] | None = None,
+        expected: Collection[int] = (200,),
+        limit: int = 2**23,
+    ) -> Reply:
+        """Return the answer of a server that is spoken to in several steps, such as a registry; nothing is kept.
+
+        ``form`` makes it a POST, ``expected`` are the statuses to return, ``limit`` bounds the body, in bytes.
+        Raises NotThereError, RefusedError, NetworkError.
+        """
+
+        def ask() -> Reply:
+            with (
+                _explained(url, self._timeout),
+                self._session.request(
+                    "POST" if form else "GET",
+                    url,
+                    # Without one, requests takes a user of its own choice from netrc.
+                    auth=auth or (lambda request: request),
+                    data=form,
+                    headers={"User-Agent": agent, "Accept-Encoding": "identity", **headers},
+                    timeout=self._timeout,
+                    stream=True,
+                ) as response,
+            ):
+                log.debug("%s %s: %d", "POST" if form else "GET", public(url), response.status_code)
+                if response.status_code not in expected:
+                    _check(response, url)
+                body = response.raw.read(limit + 1)
+                if len(body) > limit:
+                    raise NetworkError(
+                        f"{public(url)} answered more than {limit} bytes", remedy="check this URL in pyrlab.toml"
+                    )
+                return Reply(response.status_code, response.headers, body)
+
+        return self._patiently(url, ask)
 
     def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""

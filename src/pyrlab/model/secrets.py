@@ -2,18 +2,22 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 
 from pyrlab.model.settings import Settings
 
 
-def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
-    """Return the text of each secret of the lock's steps, by id. ``certificates`` are those of ``settings.ca_file``."""
+def lock_secrets(settings: Settings, certificates: str, sources: Sequence[str]) -> dict[str, str]:
+    """Return the text of each secret of the lock's steps, by id.
+
+    ``certificates`` are those of ``settings.ca_file``, ``sources`` apt's, where the root's own do not count.
+    """
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
         apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
     if settings.ca_file:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
-    if settings.apt_sources:
+    if sources:
         apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']
     uv = []
     if settings.python_trusted_host:
@@ -27,7 +31,7 @@ def lock_secrets(settings: Settings, certificates: str) -> dict[str, str]:
     ]
     return {
         "apt": "\n".join([*apt, ""]),
-        "sources": "\n".join([*settings.apt_sources, ""]),
+        "sources": "\n".join([*sources, ""]),
         "uv": "\n".join([*uv, ""]),
         "ca": certificates,
         "proxy": "".join(proxy),

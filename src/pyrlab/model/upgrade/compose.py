@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from pyrlab.model.locks.debs import DebPin, DebsLock
+from pyrlab.model.locks.debs import ROOT, DebPin, DebsLock
 from pyrlab.model.locks.lockset import Locks, glibc_of, python_of, r_of
 from pyrlab.model.locks.python import PythonLock, PythonPin
 from pyrlab.model.locks.r import RLock, RPin
@@ -49,6 +49,7 @@ def compose(old: Locks, new: Locks, held: Collection[Package]) -> Locks:
     debs = replace(
         new.debs,
         sections={name: debs_of(old.debs.sections.get(name, ()), new.debs.sections.get(name, ())) for name in sections},
+        base=old.debs.base if old.debs.base and old.debs.base.image in names[DEBS] else new.debs.base,
     )
     python = {
         image: replace(
@@ -105,6 +106,8 @@ def _occurrences(locks: Locks) -> dict[Package, dict[str, object]]:
         deb_places |= {"r": locks.r.debs, "r build": locks.r.build_debs}
         for r_pin in locks.r.packages:
             found[Package(R, r_pin.name)]["r"] = _bytes_of_r(r_pin)
+    if locks.debs.base:
+        found[Package(DEBS, locks.debs.base.image)][ROOT] = (locks.debs.base.python, locks.debs.base.digest)
     for place, pins in deb_places.items():
         for pin in pins:
             found[Package(DEBS, pin.name)][place] = (pin.version, pin.sha256)
