@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,9 @@ INDEX, MANIFEST = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+USER = ("ann", "sea:cret")
+# What `htpasswd -nbB` makes of it.
+HASHED = "ann:$2y$05$I2lLdI.IzI4nGabpGx7YqO2ttDNcY1yqe69xhEhiz2hMcnXRI8JKO\n"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 ROOT_TAG, OFFICIAL_TAG = "pyrlab-test/registry-root:latest", "pyrlab-test/registry-official:latest"
 # Debian's own Python moves to where the official images build theirs, and dpkg forgets it. apt's sources are deb822
@@ -42,8 +46,9 @@ CMD ["python3"]
 
 def docker(*arguments: str, text: str = "", folder: Path | None = None) -> str:
     """Run a docker command that must succeed, and return what it prints."""
+    command = ["docker", *arguments]
     done = subprocess.run(
-        ["docker", *arguments],
+        command,
         input=text,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -157,13 +162,8 @@ def digest(content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def registry(
-    folder: Path, *, user: tuple[str, str] | None = None, tls: tuple[Path, Path] | None = None
-) -> Iterator[Registry]:
-    """Run a registry that keeps its files below ``folder``: for ``user`` alone, and with a certificate and its key."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.skip("there is no docker-registry: apt-get install docker-registry")
+def registry(folder: Path, *, closed: bool = False, tls: tuple[Path, Path] | None = None) -> Iterator[Registry]:
+    """Run a registry that keeps its files below ``folder``: for USER alone, or with a certificate and its key."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -176,22 +176,35 @@ def registry(
     }
     if tls:
         settings["http"] = {"addr": host, "tls": {"certificate": str(tls[0]), "key": str(tls[1])}}
-    if user:
-        hashed = subprocess.run(
-            ["htpasswd", "-nbB", *user], stdout=subprocess.PIPE, text=True, check=True, timeout=60
-        ).stdout
-        (folder / "users").write_text(hashed, encoding="utf-8")
+    if closed:
+        (folder / "users").write_text(HASHED, encoding="utf-8")
         settings["auth"] = {"htpasswd": {"realm": "tests", "path": str(folder / "users")}}
     configuration = folder / "config.yml"
     # All JSON is YAML.
     configuration.write_text(json.dumps(settings), encoding="utf-8")
+    command = [program(), "serve", str(configuration)]
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([program, "serve", str(configuration)], stdout=log, stderr=log)
+        server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             for attempt in stamina.retry_context(on=OSError, timeout=60, attempts=None, wait_max=0.2):
                 with attempt, socket.create_connection(("127.0.0.1", int(host.partition(":")[2])), timeout=5):
                     pass
-            yield Registry(host, folder, "https" if tls else "http", user, tls[0] if tls else None)
+            yield Registry(host, folder, "https" if tls else "http", USER if closed else None, tls[0] if tls else None)
         finally:
             server.terminate()
             server.wait(timeout=60)
+
+
+def program() -> str:
+    """Return the path of docker-registry. On Debian, as root, it is installed where it is missing."""
+    if shutil.which("docker-registry") is None:
+        if os.geteuid() or shutil.which("apt-get") is None:
+            pytest.skip("there is no docker-registry: apt-get install docker-registry")
+        for words in (["update", "--quiet"], ["install", "--yes", "--no-install-recommends", "docker-registry"]):
+            command = ["apt-get", *words]
+            subprocess.run(
+                command, check=True, timeout=TIMEOUT, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            )
+    found = shutil.which("docker-registry")
+    assert found
+    return found

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from pyrlab.model.settings import Settings
 
 
-def lock_secrets(settings: Settings, certificates: str, sources: Sequence[str]) -> dict[str, str]:
+def lock_secrets(settings: Settings, certificates: str, sources: Sequence[str] | None = None) -> dict[str, str]:
     """Return the text of each secret of the lock's steps, by id.
 
-    ``certificates`` are those of ``settings.ca_file``, ``sources`` apt's, where the root's own do not count.
+    ``certificates`` are those of ``settings.ca_file``. ``sources`` are apt's where they are not those of the settings;
+    where there are none, apt takes the root's own.
     """
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
         apt += [f'Acquire::{scheme}::Proxy "{settings.apt_proxy}";' for scheme in ("http", "https")]
     if settings.ca_file:
         apt.append('Acquire::https::CaInfo "/run/secrets/ca";')
+    sources = settings.apt_sources if sources is None else sources
     if sources:
         apt += ['Dir::Etc::SourceList "/run/secrets/sources";', 'Dir::Etc::SourceParts "/dev/null";']
     uv = []

@@ -12,6 +12,7 @@ from conftest import SOURCE, Project, fails, make_project
 from registry_server import (
     OFFICIAL_TAG,
     ROOT_TAG,
+    USER,
     Registry,
     docker,
     make_official_image,
@@ -25,7 +26,6 @@ from pyrlab.errors import NetworkError, UsageError
 from pyrlab.model.base_image import Reference
 
 NAME, TAG = "team/python", "3.13-slim-trixie"
-USER = ("ann", "sea:cret")
 
 
 def resolve(server: Registry, cache: Path, *, architecture: str = "amd64", ca_file: Path | None = None) -> str:
@@ -76,7 +76,7 @@ def test_an_index_gives_each_architecture_its_own(tmp_path: Path, docker_config:
 
 
 def test_only_who_is_logged_in_gets_in(tmp_path: Path, docker_config: Path) -> None:
-    with registry(tmp_path / "registry", user=USER) as server:
+    with registry(tmp_path / "registry", closed=True) as server:
         digest = server.put_image(NAME, TAG)
         with pytest.raises(RefusedError) as caught:
             resolve(server, tmp_path / "cache")
@@ -91,7 +91,7 @@ def test_only_who_is_logged_in_gets_in(tmp_path: Path, docker_config: Path) -> N
 def test_tls_is_trusted_by_the_ca_of_the_settings_alone(
     tmp_path: Path, docker_config: Path, certificate: tuple[Path, Path]
 ) -> None:
-    with registry(tmp_path / "registry", user=USER, tls=certificate) as server:
+    with registry(tmp_path / "registry", closed=True, tls=certificate) as server:
         digest = server.put_image(NAME, TAG)
         log_in(docker_config, server.host, USER)
         assert resolve(server, tmp_path / "cache", ca_file=certificate[0]) == digest
@@ -117,7 +117,7 @@ def based(tmp_path: Path, official: None) -> Iterator[tuple[Project, Registry]]:
     """Return a small project on an image of a registry that wants a user, and the registry."""
     assert official is None
     log_in(tmp_path / "docker", "", USER)
-    with registry(tmp_path / "registry", user=USER) as server:
+    with registry(tmp_path / "registry", closed=True) as server:
         log_in(tmp_path / "docker", server.host, USER)
         project = make_project(tmp_path / "project", DOCKER_CONFIG=str(tmp_path / "docker"))
         image = server.push(OFFICIAL_TAG, f"{NAME}:{TAG}", config=tmp_path / "docker")
