@@ -33,6 +33,7 @@ RUN --network=none version=$(python3 -c 'import sys; print("%d.%d" % sys.version
     cp "/usr/bin/python$version" /usr/local/bin/ && ln -s "python$version" /usr/local/bin/python3 && \\
     mkdir -p /usr/local/lib && cp -a "/usr/lib/python$version" /usr/local/lib/ && \\
     rm -f "/usr/local/lib/python$version/EXTERNALLY-MANAGED" && cp -a /usr/share/python-wheels /tmp/ && \\
+    rm -f /var/lib/dpkg/info/*python3*.prerm && \\
     dpkg --purge --force-depends $(dpkg-query --show --showformat='${{Package}}\\n' '*python3*') && \\
     mv /tmp/python-wheels /usr/share/ && rm -f /etc/apt/sources.list /var/log/dpkg.log && \\
     printf 'Types: deb\\nURIs: http://nowhere.invalid/debian\\nSuites: trixie\\nComponents: main\\n' \\
