@@ -6,12 +6,14 @@ import pytest
 from machine import Machine, Project
 from registry_play import PlayedRegistry
 
+from pyrlab.commands.why import why
 from pyrlab.errors import PyrlabError, StaleLockError, UsageError
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.lockset import python_of
 from pyrlab.model.upgrade import compose
 from pyrlab.model.upgrade.bounds import Files, bounds_of, sources_of
 from pyrlab.model.upgrade.bumps import Package, bumps_of
+from pyrlab.model.wants import Line
 from pyrlab.steps.images import Plan
 
 IMAGE = "registry.test/team/base:1"
@@ -197,3 +199,11 @@ def test_a_lock_that_names_no_image_is_refused(based: Project, machine: Machine,
     based.write("debs.lock", text[:start] + text[start:].replace(written, edited, 1))
     with pytest.raises(StaleLockError, match="is no pin"):
         assert based.locks
+
+
+def test_why_names_the_image(based: Project) -> None:
+    """And asks for no file of what it has installed."""
+    based.lock()
+    [told] = why(based.settings, "libc6", say=based.said.append).reasons
+    assert [chain.line for chain in told.answer.chains] == [Line("the base image", IMAGE)]
+    assert "3 pinned debs" not in "".join(told.answer.notes)
