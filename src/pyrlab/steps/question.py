@@ -8,9 +8,11 @@ from pathlib import Path
 from string import Template
 
 from pyrlab.adapters import host
+from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import with_user
 from pyrlab.model import stages
+from pyrlab.model.base_image import Base
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.sections import Section
@@ -23,11 +25,15 @@ DOCKERFILE = "lock.Dockerfile"
 
 @dataclass(frozen=True)
 class Below:
-    """The root that questions are put in: its packages, which are fetched already, and its architecture."""
+    """The root that questions are put in: its packages, which are fetched already, and its architecture.
+
+    Where ``base`` is an image of a registry, these packages are what it has installed.
+    """
 
     settings: Settings
     pins: tuple[DebPin, ...]
     architecture: str
+    base: Base | None = None
 
     def ask(self, kind: str, request: Mapping[str, str], *options: str, say: Say) -> Path:
         """Put ``request``, as files, to the lock stage of this kind, and return the folder of the answer.
@@ -35,7 +41,7 @@ class Below:
         Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        sections = [self._root(materials), materials.tools(self.architecture)]
         lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
         stage = f"lock-{kind}"
         self._provide(materials, sections, [materials.template("tools"), lock], say)
@@ -50,18 +56,27 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        # apt does not read this user's netrc.
-        known = replace(self.settings, apt_sources=tuple(map(with_user, self.settings.apt_sources)))
-        self._bake(materials, stage, target, lock_secrets(known, certificates(known)), say=say)
+        self._bake(materials, stage, target, self._secrets(), say=say)
         return folder / "answer"
+
+    def describe(self, *, say: Say) -> Path:
+        """Let docker/lock/describe-base look at the base image, and return the folder of what it wrote.
+
+        Raises what ``buildkit.bake`` raises.
+        """
+        materials = Materials(self.settings)
+        self._provide(materials, [self._root(materials)], [materials.template("describe")], say)
+        shutil.rmtree(materials.work / "describe", ignore_errors=True)
+        self._bake(materials, "describe", _target(materials, "describe"), {}, say=say)
+        return materials.work / "describe/answer"
 
     def make_proxies(self, tag: str, *, say: Say) -> None:
         """Make the image of the caching proxies, as ``tag``. Raises what ``buildkit.bake`` raises."""
         materials = Materials(self.settings)
-        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        sections = [self._root(materials), materials.tools(self.architecture)]
         self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
         target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
-        self._bake(materials, "proxies", target, lock_secrets(self.settings, certificates(self.settings)), say=say)
+        self._bake(materials, "proxies", target, self._secrets(), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
         """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
@@ -69,16 +84,34 @@ class Below:
         ``timeout`` is in seconds. Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        self._provide(materials, [materials.root(self.pins)], [materials.template("probe")], say)
+        self._provide(materials, [self._root(materials)], [materials.template("probe")], say)
         target = {**_target(materials, "probe"), "args": {"run": uuid.uuid4().hex}}
         secrets = {"questions": questions, "ca": certificates(self.settings)}
         self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
         return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
 
+    def _root(self, materials: Materials) -> Section:
+        return materials.root(self.pins, self.base)
+
+    def _secrets(self) -> dict[str, str]:
+        """Return what apt and uv are told. apt does not read this user's netrc."""
+        known = replace(self.settings, apt_sources=tuple(map(with_user, self._sources)))
+        return lock_secrets(known, certificates(known))
+
+    @property
+    def _sources(self) -> tuple[str, ...]:
+        """The sources that apt takes for a question; none where those of the root itself count.
+
+        What a base image brings may be another mirror, or none at all, and files are fetched from these.
+        """
+        if self.settings.apt_sources or self.base is None:
+            return self.settings.apt_sources
+        return tuple(f"{source}" for source in default_sources(self.settings.suite))
+
     def _provide(self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say) -> None:
-        """Lay out what a stage is made of, and its Dockerfile, upon the root's."""
+        """Lay out what a stage is made of, and its Dockerfile, upon the root's, whose section is the first."""
         materials.provide(sections, r="", architecture=self.architecture, say=say)
-        text = "\n".join([materials.template("root"), *templates])
+        text = "\n".join([stages.root_stages(sections[0], materials.template), *templates])
         stamped = stages.stamped(text, {section.name: section for section in sections}, materials.recipe_digests)
         (materials.work / DOCKERFILE).write_text(stamped, encoding="utf-8")
 

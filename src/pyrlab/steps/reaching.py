@@ -90,7 +90,7 @@ def in_a_build(settings: Settings) -> Iterator[Check]:
     if debs is None or debs.suite != settings.suite:
         yield doctor.untold(BUILD_NETWORK, f"a build needs a root, and there is no debs.lock for {settings.suite}")
         return
-    below = Below(settings, debs.sections[ROOT], debs.architecture)
+    below = Below(settings, debs.sections[ROOT], debs.architecture, debs.base)
     try:
         with busy(settings.workspace, "doctor", say=lambda _: None, timeout=PATIENCE):
             text = below.probe(reach.request(asked), timeout=PROBE_TIMEOUT, say=lambda _: None)
