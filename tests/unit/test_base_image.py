@@ -3,19 +3,21 @@
 import dataclasses
 
 import pytest
-from machine import Machine, Project
+from machine import Answer, Machine, Project
 from registry_play import PlayedRegistry
 
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import RefusedError
 from pyrlab.commands.why import why
 from pyrlab.errors import PyrlabError, StaleLockError, UsageError
+from pyrlab.model import doctor
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.lockset import python_of
 from pyrlab.model.upgrade import compose
 from pyrlab.model.upgrade.bounds import Files, bounds_of, sources_of
 from pyrlab.model.upgrade.bumps import Package, bumps_of
 from pyrlab.model.wants import Line
+from pyrlab.steps import reaching
 from pyrlab.steps.images import Plan
 from pyrlab.steps.root import ensure_root
 
@@ -87,6 +89,37 @@ def test_a_registry_that_refuses_is_named_as_one(based: Project) -> None:
     registry_of(based).scheme = "Basic"
     with pytest.raises(RefusedError, match=r"registry of images: https://registry.test/v2/team/base/manifests/1"):
         based.lock()
+
+
+def of_registry(project: Project) -> list[doctor.Check]:
+    """Return the doctor's lines of registries."""
+    return [check for check in reaching.from_here(project.settings) if "registry" in check.found]
+
+
+def test_the_doctor_asks_the_registry(based: Project) -> None:
+    """As lock would: for the lock's architecture, and down to the image's configuration."""
+    based.lock()
+    registry = registry_of(based)
+    registry.asked.clear()
+    assert of_registry(based) == [
+        doctor.well("network", f"registry of images at registry.test answers, and has {IMAGE}")
+    ]
+    assert [path.split("/")[4] for path in registry.asked] == ["manifests", "manifests", "blobs"]
+    # Once, and not again and again.
+    registry.said, registry.asked = [Answer(status=503)], []
+    [busy] = of_registry(based)
+    assert (busy.name, busy.state) == ("network", doctor.State.ILL)
+    assert "answered 503" in busy.found
+    assert "base.image in pyrlab.toml" in busy.remedy
+    assert len(registry.asked) == 1
+    registry.scheme = "Basic"
+    [refused] = of_registry(based)
+    assert refused.state is doctor.State.ILL
+    assert refused.remedy.startswith("docker login registry.test")
+
+
+def test_a_project_without_a_base_image_asks_no_registry(own: Project) -> None:
+    assert of_registry(own) == []
 
 
 def test_the_proxies_stand_on_the_image_too(based: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,25 @@ from pyrlab.steps.question import Below
 Say = Callable[[str], None]
 
 
-def resolve(settings: Settings, *, architecture: str) -> str:
-    """Return the digest that the base image's name has now. Raises UsageError, NetworkError."""
-    reference = Reference.parse(settings.base_image, where=f"{FILE}: base.image")
-    web = Web(settings.cache, ca_file=settings.ca_file, proxies=settings.proxies, kind=servers.REGISTRY)
+def reference_of(settings: Settings) -> Reference:
+    """Return the base image's name in its parts. Raises UsageError."""
+    return Reference.parse(settings.base_image, where=f"{FILE}: base.image")
+
+
+def resolve(settings: Settings, *, architecture: str, timeout: float | None = None, retries: int | None = None) -> str:
+    """Return the digest that the base image's name has now. Raises UsageError, NotThereError, NetworkError.
+
+    ``timeout`` is in seconds, for each wait; ``retries`` follow the first attempt.
+    """
+    reference = reference_of(settings)
+    web = Web(
+        settings.cache,
+        ca_file=settings.ca_file,
+        proxies=settings.proxies,
+        kind=servers.REGISTRY,
+        timeout=timeout,
+        retries=retries,
+    )
     return registry.Registry(web, reference, registry.credentials(reference.host)).resolve(architecture)
 
 
