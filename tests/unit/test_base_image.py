@@ -1,6 +1,8 @@
 """Whole runs of `lock` and `build` on a base image of a registry."""
 
 import dataclasses
+import json
+from collections.abc import Callable
 
 import pytest
 from machine import Answer, Machine, Project
@@ -8,6 +10,7 @@ from registry_play import PlayedRegistry
 
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import RefusedError
+from pyrlab.commands.outdated import outdated as outdated_rows
 from pyrlab.commands.why import why
 from pyrlab.errors import PyrlabError, StaleLockError, UsageError
 from pyrlab.model import doctor
@@ -21,6 +24,7 @@ from pyrlab.steps import reaching
 from pyrlab.steps.images import Plan
 from pyrlab.steps.root import ensure_root
 
+CommandLine = Callable[..., tuple[int, str, str]]
 IMAGE = "registry.test/team/base:1"
 NAMED = f'[base]\nsource = "registry"\nimage = "{IMAGE}"\n'
 RELEASE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_CODENAME=trixie\n'
@@ -120,6 +124,63 @@ def test_the_doctor_asks_the_registry(based: Project) -> None:
 
 def test_a_project_without_a_base_image_asks_no_registry(own: Project) -> None:
     assert of_registry(own) == []
+
+
+@pytest.fixture
+def outdated(based: Project, monkeypatch: pytest.MonkeyPatch, command_line: CommandLine) -> CommandLine:
+    """Return a runner of `outdated` in a project on a base image, whose archive and index have nothing new."""
+    based.lock()
+    assert based.settings.base_image
+    monkeypatch.chdir(based.folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(based.cache.parent))
+    return lambda *options: command_line("outdated", *options)
+
+
+def test_outdated_tells_that_the_name_has_moved(based: Project, outdated: CommandLine) -> None:
+    """Both digests, shortened where people read them; and no lock is touched."""
+    base = based.locks.debs.base
+    assert base is not None
+    text = based.read("debs.lock")
+    status, said, _ = outdated()
+    assert (status, said.splitlines()[0]) == (0, "Base image: 0 of 1 behind")
+    new = move(based)
+    _, said, _ = outdated()
+    lines = said.splitlines()
+    assert lines[0] == "Base image: 1 of 1 behind"
+    assert lines[2].split() == [IMAGE, base.digest[:19], new[:19]]
+    assert lines[-1].startswith("nox -s lock -- --upgrade takes")
+    _, said, _ = outdated("--json")
+    assert json.loads(said)[0] == {
+        "ecosystem": "Base image",
+        "name": IMAGE,
+        "listed": IMAGE,
+        "locked": base.digest,
+        "newest": new,
+        "behind": True,
+        "held": [],
+    }
+    assert based.read("debs.lock") == text
+
+
+def test_outdated_tells_what_is_not_locked_and_what_is_gone(based: Project, outdated: CommandLine) -> None:
+    based.toml = based.toml.replace("team/base:1", "team/base:2")
+    assert based.settings.base_image.endswith(":2")
+    [row] = [row for row in json.loads(outdated("--json", "--all")[1]) if row["ecosystem"] == "Base image"]
+    assert (row["locked"], row["newest"], row["behind"]) == ("", "", False)
+    assert row["held"] == ["the registry has it no longer", "not locked yet: nox -s lock"]
+
+
+def test_outdated_without_a_registry_is_an_error(based: Project, outdated: CommandLine) -> None:
+    """Half of a table would look like a whole one."""
+    registry_of(based).scheme = "Basic"
+    status, said, error = outdated()
+    assert (status, said) == (6, "")
+    assert "docker login registry.test" in error
+
+
+def test_outdated_of_a_bootstrapped_root_knows_no_image(own: Project) -> None:
+    own.lock()
+    assert "Base image" not in {row.ecosystem for row in outdated_rows(own.settings, say=own.said.append)}
 
 
 def test_the_proxies_stand_on_the_image_too(based: Project, monkeypatch: pytest.MonkeyPatch) -> None:
