@@ -8,6 +8,7 @@ import pytest
 from machine import Answer, Machine, Project
 from registry_play import PlayedRegistry
 
+from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import RefusedError
 from pyrlab.commands.outdated import outdated as outdated_rows
@@ -123,7 +124,7 @@ def test_the_doctor_asks_the_registry(based: Project) -> None:
 
 
 def test_a_project_without_a_base_image_asks_no_registry(own: Project) -> None:
-    assert of_registry(own) == []
+    assert [check.name for check in reaching.from_here(own.settings)] == ["network", "clock"]
 
 
 @pytest.fixture
@@ -184,15 +185,16 @@ def test_outdated_of_a_bootstrapped_root_knows_no_image(own: Project) -> None:
 
 
 def test_the_proxies_stand_on_the_image_too(based: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And their packages come from where lock's do."""
+    """And their packages come from Debian, whatever sources the image names."""
     based.lock()
+    based.toml = based.toml.replace("apt_sources = [", "apt_sources = []  # [")
     below = ensure_root(based.settings, based.locks.debs, say=based.said.append)
     calls: list[buildkit.Bake] = []
     monkeypatch.setattr(buildkit, "bake", lambda call, **_: calls.append(call))
     below.make_proxies("proxies:1", say=based.said.append)
     [call] = calls
     assert f"team/base@{registry_of(based).add('amd64')} AS root\n" in (call.work / "lock.Dockerfile").read_text()
-    assert "deb " in call.secrets["sources"]
+    assert call.secrets["sources"].splitlines() == [str(source) for source in default_sources("trixie")]
 
 
 def test_builds_take_the_image_by_its_digest_alone(based: Project) -> None:

@@ -69,7 +69,7 @@ class Job:
         """Return the earlier lock's time where that had all of these pins: a lock that pins the same stays the same."""
         old = self.earlier
         known = {pin.sha256 for pin in (*(old.debs.pins() if old.debs else ()), *(old.r.all_debs if old.r else ()))}
-        return old.debs.snapshot if old.debs and known.issuperset(pin.sha256 for pin in pins if pin.has_file) else ""
+        return old.debs.snapshot if old.debs and known.issuperset(pin.sha256 for pin in pins) else ""
 
 
 def lock_debian(  # noqa: PLR0913 - what one run of lock knows
