@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from machine import Answer
+from machine import Answer, Project
 from requests import PreparedRequest
 
 OCI, DOCKER = (
@@ -18,6 +18,12 @@ OCI, DOCKER = (
     ),
 )
 TOKEN = "played-token"  # noqa: S105 - nobody's
+# The image that a project stands on, and the one layer that all images have.
+IMAGE = "registry.test/team/base:1"
+LAYER = b"the layer of all"
+NAMED = f'[base]\nsource = "registry"\nimage = "{IMAGE}"\n'
+RELEASE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_CODENAME=trixie\n'
+INSTALLED = "ii apt 2.9 amd64\nii base-files 13 all\nii libc6 2.41-12 amd64\nrc gone 1 amd64\nii libc6 2.41-12 i386\n"
 
 
 def digest(content: bytes) -> str:
@@ -45,7 +51,8 @@ class PlayedRegistry:
     def add(self, architecture: str, *, tag: str = "", content: str = "", **config: object) -> str:
         """Put an image there, under a tag where one is given, and return its digest."""
         platform = self._platform(architecture)
-        blob = json.dumps({**platform, "config": config, "content": content}).encode()
+        rootfs = {"type": "layers", "diff_ids": [digest(LAYER)]}
+        blob = json.dumps({**platform, "config": config, "content": content, "rootfs": rootfs}).encode()
         self.blobs[digest(blob)] = blob
         manifest = json.dumps({"mediaType": self.kinds[1], "config": {"digest": digest(blob)}, "layers": []}).encode()
         return self._put(manifest, self.kinds[1], tag)
@@ -104,3 +111,13 @@ class PlayedRegistry:
 
 def _basic(user: tuple[str, str]) -> str:
     return "Basic " + base64.b64encode(":".join(user).encode()).decode()
+
+
+def stand_on_image(project: Project) -> PlayedRegistry:
+    """Let a project name a base image, and return the registry that has it, in an index."""
+    played = PlayedRegistry()
+    played.add_index("1", {"arm64": played.add("arm64"), "amd64": played.add("amd64")})
+    project.toml = project.toml.replace("[base]\n", NAMED)
+    project.machine.servers["registry.test"] = played.answer
+    project.machine.base = {"release": RELEASE, "lacks": "", "installed": INSTALLED, "python": "3.14.0\n"}
+    return played

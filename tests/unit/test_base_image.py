@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
 from machine import Answer, Machine, Project
-from registry_play import PlayedRegistry
+from registry_play import IMAGE, INSTALLED, NAMED, RELEASE, PlayedRegistry, stand_on_image
 
 from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import buildkit
@@ -26,30 +27,19 @@ from pyrlab.steps.images import Plan
 from pyrlab.steps.root import ensure_root
 
 CommandLine = Callable[..., tuple[int, str, str]]
-IMAGE = "registry.test/team/base:1"
-NAMED = f'[base]\nsource = "registry"\nimage = "{IMAGE}"\n'
-RELEASE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_CODENAME=trixie\n'
-INSTALLED = "ii apt 2.9 amd64\nii base-files 13 all\nii libc6 2.41-12 amd64\nrc gone 1 amd64\nii libc6 2.41-12 i386\n"
+REGISTRIES: dict[int, PlayedRegistry] = {}
 
 
 @pytest.fixture
 def based(own: Project) -> Project:
     """Return a project that names a base image, which is there."""
-    own.toml = own.toml.replace("[base]\n", NAMED)
-    own.machine.servers["registry.test"] = registry_of(own).answer
-    own.machine.base = {"release": RELEASE, "lacks": "", "installed": INSTALLED, "python": "3.14.0\n"}
+    REGISTRIES[id(own)] = stand_on_image(own)
     return own
 
 
-REGISTRIES: dict[int, PlayedRegistry] = {}
-
-
 def registry_of(project: Project) -> PlayedRegistry:
-    """Return the registry of a project, with one image in it from the start."""
-    if id(project.machine) not in REGISTRIES:
-        REGISTRIES[id(project.machine)] = played = PlayedRegistry()
-        played.add_index("1", {"arm64": played.add("arm64"), "amd64": played.add("amd64")})
-    return REGISTRIES[id(project.machine)]
+    """Return the registry of a project."""
+    return REGISTRIES[id(project)]
 
 
 def move(project: Project, **files: str) -> str:
@@ -204,6 +194,14 @@ def test_builds_take_the_image_by_its_digest_alone(based: Project) -> None:
     assert f"FROM registry.test/team/base@{digest} AS root\n" in dockerfile
     assert "ADD " not in dockerfile
     assert all(f"registry.test/team/base@{digest}" in one.dockerfile for one in based.machine.questions)
+
+
+def test_a_clone_is_built_from_its_locks_alone(based: Project) -> None:
+    """Nothing is there but what git has: the folder that builds send is made, though an image needs nothing in it."""
+    based.lock()
+    shutil.rmtree(based.folder / ".pyrlab")
+    Plan(based.settings, based.locks).build(["pylab"], say=based.said.append)
+    assert based.machine.tags() == ["pylab"]
 
 
 def test_a_moved_tag_is_taken_when_it_is_asked_for(based: Project) -> None:

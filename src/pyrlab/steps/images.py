@@ -95,7 +95,8 @@ class Plan:
     def build(self, names: Sequence[str], *, say: Say) -> None:
         """Fetch what these images pin, and build them. Raises what ``fetch`` and ``buildkit.bake`` raise."""
         wanted = stages.needed(self.stages, names)
-        needed = {section for stage in wanted for section in self.stages[stage].sections}
+        # The root's folder is the context of all builds: a base image, too, which takes nothing out of it.
+        needed = {ROOT} | {section for stage in wanted for section in self.stages[stage].sections}
         r = self.locks.r.r if self.locks.r else ""
         chosen = [section for name, section in self.sections.items() if name in needed]
         self.materials.provide(chosen, r=r, architecture=self.architecture, say=say)
