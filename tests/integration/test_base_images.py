@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from pyrlab.errors import NetworkError, UsageError
 from pyrlab.model.base_image import Reference
 
 NAME, TAG = "team/python", "3.13-slim-trixie"
+OWN = "pyrlab-test/registry-"
 
 
 def resolve(server: Registry, cache: Path, *, architecture: str = "amd64", ca_file: Path | None = None) -> str:
@@ -123,13 +126,12 @@ def based(tmp_path: Path, official: None) -> Iterator[tuple[Project, Registry]]:
         image = server.push(OFFICIAL_TAG, f"{NAME}:{TAG}", config=tmp_path / "docker")
         project.write(
             "pyrlab.toml",
-            f'[base]\nsource = "registry"\nimage = "{image}"\n'
-            '[images]\nprefix = "pyrlab-test/registry-"\ntag = "latest"\n',
+            f'[base]\nsource = "registry"\nimage = "{image}"\n[images]\nprefix = "{OWN}"\ntag = "latest"\n',
         )
         shutil.copy(SOURCE / "requirements.lock", project.path)
         yield project, server
     for tag in {tag for image in engine.client().images.list() for tag in image.tags}:
-        if tag.startswith("pyrlab-test/registry-"):
+        if tag.startswith(OWN):
             engine.client().images.remove(tag, force=True)
 
 
@@ -162,6 +164,37 @@ def test_labs_run_on_the_python_of_an_image(based: tuple[Project, Registry]) -> 
     project.succeed("lock", "debs")
     assert asked_for_the_tag(server) == asked > 0
     assert project.read("debs.lock") == lock
+
+
+def layers(tag: str) -> list[str]:
+    """Return the digests of an image's layers."""
+    return [str(layer) for layer in json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", tag))]
+
+
+def test_such_a_project_is_built_again_from_a_bundle(based: tuple[Project, Registry], tmp_path: Path) -> None:
+    """From the image that came along: the registry is asked for nothing there."""
+    project, server = based
+    project.succeed("lock")
+    project.succeed("build")
+    project.succeed("bundle", "--sources", str(tmp_path / "labs.tar"))
+    there = Project(tmp_path / "there", {**project.environment, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    taken = [sys.executable, "-S", "-m", "pyrlab.cli.unbundle", str(tmp_path / "labs.tar"), str(there.path)]
+    subprocess.run(taken, check=True, timeout=600, env=there.environment)
+    digest = re.findall(r"^# digest: sha256:(\w{32})", there.read("debs.lock"), re.MULTILINE)[0]
+    assert f"pyrlab-root:{digest}" in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "pyrlab-root")
+    try:
+        # Under names that nothing was loaded for.
+        there.write("pyrlab.toml", there.read("pyrlab.toml").replace("/registry-", "/registry-again-"))
+        asked = (server.folder / "log").read_text(encoding="utf-8").count(f"/v2/{NAME}/")
+        printed = there.succeed("build", "--locked")
+        assert "building pyrlab-base, pylab, rlab-base, rlab" in printed
+        assert "downloading" not in printed
+        assert f"FROM pyrlab-root:{digest} AS root\n" in there.read(".pyrlab/Dockerfile")
+        assert (server.folder / "log").read_text(encoding="utf-8").count(f"/v2/{NAME}/") == asked
+        below = layers(f"pyrlab-root:{digest}")
+        assert layers(f"{OWN}again-pylab")[: len(below)] == below
+    finally:
+        docker("image", "rm", f"pyrlab-root:{digest}")
 
 
 def test_an_image_without_python_is_refused(based: tuple[Project, Registry]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from machine import Answer, response_of
-from registry_play import DOCKER, OCI, PlayedRegistry
+from registry_play import DOCKER, OCI, PlayedRegistry, digest
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
@@ -206,6 +206,18 @@ def test_what_is_no_image_is_not_believed(
     monkeypatch.setattr("registry_play.PlayedRegistry.answer", _unasked(PlayedRegistry.answer))
     with pytest.raises(PyrlabError, match=says):
         resolve(tmp_path)
+
+
+def test_the_documents_of_an_image_are_those_of_its_digest(played: PlayedRegistry, tmp_path: Path) -> None:
+    made = played.add("amd64", tag="1")
+    reference = Reference.parse(f"registry.test/team/base@{made}", where="base.image")
+    asked = registry.Registry(Web(tmp_path / "cache"), reference, registry.credentials(reference.host))
+    manifest, configuration = asked.documents()
+    assert digest(manifest) == made
+    assert json.loads(manifest)["config"]["digest"] == digest(configuration)
+    played.manifests[made] = (OCI[1], manifest + b"\n")
+    with pytest.raises(NetworkError, match="what it has under this digest is something else"):
+        asked.documents()
 
 
 def _unasked(answer: object) -> object:

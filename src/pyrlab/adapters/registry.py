@@ -106,6 +106,16 @@ class Registry:
         self._check_configuration(document, architecture)
         return digest
 
+    def documents(self) -> tuple[bytes, bytes]:
+        """Return the manifest and the configuration of an image that is named by its digest.
+
+        Raises NotThereError, RefusedError, NetworkError.
+        """
+        manifest, _ = self._manifest(self.reference.version)
+        if _digest(manifest) != self.reference.version:
+            raise self._odd("what it has under this digest is something else")
+        return manifest, self._configuration(self._json(manifest))
+
     def _chosen(self, index: Mapping[str, Any], architecture: str) -> str:
         """Return the digest of the image in an index that is for this architecture."""
         entries = [entry for entry in index.get("manifests") or () if _is_table(entry)]
@@ -117,18 +127,22 @@ class Registry:
 
     def _check_configuration(self, manifest: Mapping[str, Any], architecture: str) -> None:
         """Raise UsageError for an image that is for another architecture, or brings steps of its own into a build."""
+        configuration = self._json(self._configuration(manifest))
+        platform = Platform.of(configuration)
+        if not platform.serves(architecture):
+            raise self._unfit(f"it is for {platform}, and the engine is {architecture}")
+        if (configuration.get("config") or {}).get("OnBuild"):
+            raise self._unfit("it has ONBUILD steps, which would run with a network")
+
+    def _configuration(self, manifest: Mapping[str, Any]) -> bytes:
+        """Return the configuration that a manifest names."""
         digest = str((manifest.get("config") or {}).get("digest"))
         if not DIGEST.fullmatch(digest):
             raise self._odd("it has no configuration")
         reply = self._get(f"blobs/{digest}", {})
         if _digest(reply.body) != digest:
             raise self._odd("its configuration has other bytes than its digest says")
-        configuration = self._json(reply.body)
-        platform = Platform.of(configuration)
-        if not platform.serves(architecture):
-            raise self._unfit(f"it is for {platform}, and the engine is {architecture}")
-        if (configuration.get("config") or {}).get("OnBuild"):
-            raise self._unfit("it has ONBUILD steps, which would run with a network")
+        return reply.body
 
     def _manifest(self, version: str) -> tuple[bytes, str]:
         """Return a manifest's bytes and its kind."""

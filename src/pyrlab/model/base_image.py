@@ -81,6 +81,16 @@ class Base:
         """The image by its digest, as FROM takes it."""
         return Reference.parse(self.image, where="image").pinned(self.digest)
 
+    @property
+    def here(self) -> str:
+        """What it is called on an engine that got it from a bundle."""
+        return local_name(self.digest)
+
+
+def local_name(digest: str) -> str:
+    """Return what an engine calls the base image that it got from a bundle."""
+    return f"pyrlab-root:{digest.removeprefix('sha256:')[:32]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:

@@ -25,7 +25,17 @@ def resolve(settings: Settings, *, architecture: str, timeout: float | None = No
 
     ``timeout`` is in seconds, for each wait; ``retries`` follow the first attempt.
     """
-    reference = reference_of(settings)
+    return _registry(settings, reference_of(settings), timeout, retries).resolve(architecture)
+
+
+def documents(settings: Settings, base: Base) -> tuple[bytes, bytes]:
+    """Return the manifest and the configuration of a base image. Raises UsageError, NotThereError, NetworkError."""
+    return _registry(settings, Reference.parse(base.reference, where="image")).documents()
+
+
+def _registry(
+    settings: Settings, reference: Reference, timeout: float | None = None, retries: int | None = None
+) -> registry.Registry:
     web = Web(
         settings.cache,
         ca_file=settings.ca_file,
@@ -34,7 +44,7 @@ def resolve(settings: Settings, *, architecture: str, timeout: float | None = No
         timeout=timeout,
         retries=retries,
     )
-    return registry.Registry(web, reference, registry.credentials(reference.host)).resolve(architecture)
+    return registry.Registry(web, reference, registry.credentials(reference.host))
 
 
 def new_base(settings: Settings, *, architecture: str, say: Say) -> Below:

@@ -13,6 +13,7 @@ from pyrlab.model import stages
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.sections import CA, TOOLS, Section, sections
 from pyrlab.model.settings import Settings
+from pyrlab.steps import brought
 from pyrlab.steps.materials import ROOT, Materials, authorities, cache_id, seal
 
 Say = Callable[[str], None]
@@ -101,9 +102,19 @@ class Plan:
         chosen = [section for name, section in self.sections.items() if name in needed]
         self.materials.provide(chosen, r=r, architecture=self.architecture, say=say)
         work = self.materials.work
-        (work / DOCKERFILE).write_text(self.dockerfile, encoding="utf-8")
+        (work / DOCKERFILE).write_text(self._dockerfile_here(), encoding="utf-8")
         secrets = {"seal": seal(self.settings), "limits": self._limits()}
         buildkit.bake(buildkit.Bake(work, {name: self._target(name) for name in names}, secrets=secrets), say=say)
+
+    def _dockerfile_here(self) -> str:
+        """Return the Dockerfile for this engine: a base image that came in a bundle has another name there.
+
+        An engine takes no image by a registry's digest that it did not get from that registry.
+        """
+        base = self.locks.debs.base
+        if base is None or not brought.is_here(self.settings, base):
+            return self.dockerfile
+        return self.dockerfile.replace(f"FROM {base.reference} ", f"FROM {base.here} ")
 
     def _target(self, name: str) -> Mapping[str, object]:
         return {
