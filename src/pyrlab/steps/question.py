@@ -56,7 +56,7 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        self._bake(materials, stage, target, self._secrets(), say=say)
+        self._bake(materials, stage, target, self._network(), say=say)
         return folder / "answer"
 
     def describe(self, *, say: Say) -> Path:
@@ -76,7 +76,7 @@ class Below:
         sections = [self._root(materials), materials.tools(self.architecture)]
         self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
         target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
-        self._bake(materials, "proxies", target, self._secrets(), say=say)
+        self._bake(materials, "proxies", target, self._network(), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
         """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
@@ -93,8 +93,8 @@ class Below:
     def _root(self, materials: Materials) -> Section:
         return materials.root(self.pins, self.base)
 
-    def _secrets(self) -> dict[str, str]:
-        """Return what apt and uv are told. apt does not read this user's netrc."""
+    def _network(self) -> dict[str, str]:
+        """Return the secrets by which apt and uv reach others. apt does not read this user's netrc."""
         known = replace(self.settings, apt_sources=tuple(map(with_user, self._sources)))
         return lock_secrets(known, certificates(known))
 
