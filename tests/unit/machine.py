@@ -13,7 +13,7 @@ import re
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +68,22 @@ WHEELS = ("ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip",
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a played server answers."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def response_of(adapter: HTTPAdapter, request: PreparedRequest, answer: Answer) -> Response:
+    """Return an answer as requests makes one of it."""
+    headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+    raw = HTTPResponse(io.BytesIO(answer.body), headers, answer.status, preload_content=False)
+    return adapter.build_response(request, raw)
+
+
+@dataclass(frozen=True)
 class Question:
     """What a lock stage was asked: the files of the request, uv's options, and what lay below it."""
 
@@ -86,7 +102,8 @@ class Machine:
     ``questions`` are what lock stages were asked, ``bakes`` the targets of each build with its secrets, ``images`` the
     labels of what the engine has, by tag, ``commands`` all programs that were started. ``fail`` is what bake prints
     instead of doing its work, ``log`` what uv does, and ``garbage`` what it writes behind its answers;
-    ``output`` are lines of BuildKit's, and ``date`` is what the archive's Release file says.
+    ``output`` are lines of BuildKit's, and ``date`` is what the archive's Release file says. ``servers`` answer for
+    other hosts, and ``base`` are the files that docker/lock/describe-base writes of a base image.
     """
 
     folder: Path
@@ -103,6 +120,8 @@ class Machine:
     questions: list[Question] = field(default_factory=list)
     bakes: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
     commands: list[Sequence[str]] = field(default_factory=list)
+    servers: dict[str, Callable[[PreparedRequest], Answer]] = field(default_factory=dict)
+    base: dict[str, str] = field(default_factory=dict)
     images: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _stanzas: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     _files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -283,15 +302,17 @@ class Machine:
         _write(self.cran / "src/contrib/PACKAGES", "\n".join(self._r).encode())
 
     def answer(self, adapter: HTTPAdapter, request: PreparedRequest) -> Response:
-        """Take the place of what sends a request of requests: the index is the only server there is."""
+        """Take the place of what sends a request of requests: there are the index, and ``servers``."""
         url = str(request.url)
+        server = self.servers.get(urlsplit(url).netloc)
+        if server:
+            return response_of(adapter, request, server(request))
         assert url.startswith(f"{INDEX}/"), url
         file = self.folder / "index" / urlsplit(url).path.lstrip("/")
         if url.endswith("/"):
             file /= "index.html"
         status, body = (200, file.read_bytes()) if file.is_file() else (404, b"")
-        raw = HTTPResponse(io.BytesIO(body), {"Content-Length": str(len(body))}, status, preload_content=False)
-        return adapter.build_response(request, raw)
+        return response_of(adapter, request, Answer(body, status))
 
     # ---- Docker
 
@@ -351,7 +372,12 @@ class Machine:
             assert re.search(rf"^FROM .* AS {target['target']}$", dockerfile, re.MULTILINE), target["target"]
             added = re.findall(r"^ADD (\S+) /$", dockerfile, re.MULTILINE)
             assert [path.name for path in context.glob("*.tar")] == added
-            if name.startswith("lock-"):
+            if name == "describe":
+                out = work / target["output"][0].removeprefix("type=local,dest=")
+                out.mkdir(parents=True)
+                for file, text in self.base.items():
+                    (out / file).write_text(text, encoding="utf-8")
+            elif name.startswith("lock-"):
                 self._answer(work, target, dockerfile)
             else:
                 self.images[target["tags"][0]] = target["labels"]
@@ -361,8 +387,12 @@ class Machine:
             path.name: path.read_text(encoding="utf-8") for path in (work / target["contexts"]["request"]).iterdir()
         }
         kind = target["target"].removeprefix("lock-")
-        pins = (work / "sections/root/pins").read_text(encoding="utf-8").splitlines()
-        root = tuple(f"{name}={version}" for _, _, name, version, _ in map(str.split, pins))
+        if self.base:
+            installed = (line.split() for line in self.base["installed"].splitlines())
+            root = tuple(f"{name}={version}" for _, name, version, _ in installed)
+        else:
+            pins = (work / "sections/root/pins").read_text(encoding="utf-8").splitlines()
+            root = tuple(f"{name}={version}" for _, _, name, version, _ in map(str.split, pins))
         options = target["args"]["options"]
         self.questions.append(Question(kind, request, options, root, dockerfile, target))
         out = work / target["output"][0].removeprefix("type=local,dest=")

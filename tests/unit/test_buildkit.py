@@ -379,3 +379,24 @@ def test_a_packages_own_words_prune_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(BuildError):
         run(tmp_path, docker, monkeypatch)
     assert docker.pruned == 0
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "127.0.0.1:5000/team/base@sha256:00: not found",
+        "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+        'failed to do request: Head "https://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused',
+    ],
+)
+def test_a_base_image_that_the_engine_cannot_bring(reason: str) -> None:
+    """In BuildKit's own words; what a step prints is not believed."""
+    image = f"127.0.0.1:5000/team/base@sha256:{'0' * 64}"
+    said = f"failed to solve: {image}: failed to resolve source metadata for {image}: {reason}"
+    error = buildkit.explain(f"#3 [internal] load metadata for {image}\n#3 ERROR: {reason}\nERROR: {said}\n")
+    assert isinstance(error, NetworkError)
+    assert str(error).startswith("the engine cannot bring the base image 127.0.0.1:5000/team/base by the digest")
+    assert str(error).endswith(reason)
+    assert "docker login 127.0.0.1:5000" in error.remedy
+    step = f"#7 [root 2/3] RUN x\n#7 0.1 {said}\n#7 ERROR: process did not complete successfully: exit code: 1\n"
+    assert type(buildkit.explain(step)) is BuildError

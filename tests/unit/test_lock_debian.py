@@ -29,7 +29,7 @@ def job(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> loc
     root = SimpleNamespace(architecture="amd64")
     lists = SimpleNamespace(r=())
     parts = (settings, lists, None, SimpleNamespace(r=None, debs=None), root, said.append)
-    monkeypatch.setattr(lock_debian, "new_root", lambda *_, **__: root)
+    monkeypatch.setattr(lock_debian, "root_for", lambda *_, **__: root)
     monkeypatch.setattr(lock_debian, "_locks", lambda *_: None)
     return lock_debian.Job(*cast("Any", parts))
 

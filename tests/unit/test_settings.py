@@ -22,7 +22,7 @@ def test_every_setting_has_a_default(load_settings: Load, project: Path) -> None
     loaded = load_settings()
     assert loaded.project == project
     assert loaded.cache == Path("~/.cache/pyrlab").expanduser()
-    assert (loaded.source, loaded.suite, loaded.apt_sources) == ("bootstrap", "trixie", ())
+    assert (loaded.base_image, loaded.suite, loaded.apt_sources) == ("", "trixie", ())
     assert (loaded.apt_proxy, loaded.python_index, loaded.python_trusted_host, loaded.ca_file) == ("", "", "", None)
     assert (loaded.r_repositories, loaded.prefix, loaded.proxies) == ((RRepository("debian"),), "", {})
     assert loaded.ports == {lab.image: lab.port for lab in GRAPH.labs.values()}

@@ -98,6 +98,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered to one question, whole: its status, its headers in any case, and the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A file by its hash, and who may have it; ``size`` in bytes, or 0 where it is not known."""
 
@@ -175,6 +184,49 @@ class Web:
 
     def _place(self, url: str) -> Place:
         return Place(url, self._kind, self._adapter.proxy_of(url))
+
+    def converse(  # noqa: PLR0913 - all that a question is made of
+        self,
+        url: str,
+        *,
+        agent: str,
+        headers: Mapping[str, str] = {},
+        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        form: Mapping[str, str] | None = None,
+        expected: Collection[int] = (200,),
+        limit: int = 2**23,
+    ) -> Reply:
+        """Return the answer of a server that is spoken to in several steps, such as a registry; nothing is kept.
+
+        ``form`` makes it a POST, ``expected`` are the statuses to return, ``limit`` bounds the body, in bytes.
+        Raises NotThereError, RefusedError, NetworkError.
+        """
+        place = self._place(url)
+        method = "POST" if form else "GET"
+        headers = {"User-Agent": agent, "Accept-Encoding": "identity", **headers}
+
+        def ask() -> Reply:
+            with (
+                explained(place, self._waits),
+                self._session.request(
+                    method,
+                    url,
+                    auth=auth or _as_nobody,
+                    data=form,
+                    headers=headers,
+                    timeout=self._waits,
+                    stream=True,
+                ) as response,
+            ):
+                log.debug("%s %s: %d", method, public(url), response.status_code)
+                if response.status_code not in expected:
+                    check(response, place)
+                body = response.raw.read(limit + 1)
+                if len(body) > limit:
+                    raise NetworkError(f"{place} answered more than {limit} bytes", remedy=place.check_url)
+                return Reply(response.status_code, response.headers, body)
+
+        return self._patiently(url, ask)
 
     def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""

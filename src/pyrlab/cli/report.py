@@ -111,11 +111,17 @@ def outdated(rows: Sequence[Row], *, of: Sequence[Row]) -> RenderableType:
             table.add_column(heading, overflow="fold")
         for row in own:
             style = "cyan" if row.behind else ""
-            table.add_row(row.listed, row.locked or "-", Text(row.newest or "-", style=style), "; ".join(row.held))
+            locked, newest = (_short(version) or "-" for version in (row.locked, row.newest))
+            table.add_row(row.listed, locked, Text(newest, style=style), "; ".join(row.held))
         parts.append(table)
     if any(row.behind for row in of):
         parts.append(Text("nox -s lock -- --upgrade takes what nothing holds; --upgrade-package NAME just one"))
     return Group(*parts)
+
+
+def _short(version: str) -> str:
+    """Return a version; of a digest its beginning, which is enough to tell two apart."""
+    return version[: len("sha256:") + 12] if version.startswith("sha256:") else version
 
 
 def why(outcome: reasons.Outcome) -> RenderableType:

@@ -10,17 +10,20 @@ from packaging.markers import Marker
 
 from pyrlab.adapters import bundle_file, files, lock_files, temporary
 from pyrlab.adapters.bundle_file import Part
-from pyrlab.adapters.docker import archives, engine
+from pyrlab.adapters.docker import archives, base_images, engine
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import graph, oci
-from pyrlab.model.bundle import PROJECT, SOURCES, TOOLKIT, Manifest, Member, in_order, is_allowed
+from pyrlab.model.base_image import Base
+from pyrlab.model.bundle import PROJECT, ROOT, SOURCES, TOOLKIT, Manifest, Member, in_order, is_allowed
 from pyrlab.model.locks.python import PythonPin, parse_pins
+from pyrlab.model.oci import Image
 from pyrlab.model.passwords import keys_with_users
 from pyrlab.model.python_tags import applies, environment
 from pyrlab.model.settings import FILE, Settings
 from pyrlab.model.upgrade import held
 from pyrlab.steps import fetch
+from pyrlab.steps.base import documents
 from pyrlab.steps.images import Plan
 
 Say = Callable[[str], None]
@@ -54,24 +57,38 @@ def bundle(settings: Settings, target: Path | None, *, sources: bool, say: Say) 
     old = [name for name in settings.graph.images if not plan.is_current(name)]
     if old:
         raise StaleLockError(f"not what the locks say: {', '.join(old)}", remedy="nox -s build")
+    # To build again takes the root, too; as it is, it lies below the images already.
+    base = locks.debs.base if sources else None
     parts = {f"{PROJECT}/{name}": Part.of(content) for name, content in _project(settings)}
     python, wheels = _toolkit(settings, say)
     parts |= wheels
     if sources:
         parts |= _sources(plan, say)
+    if base:
+        found = (Part.of(document) for document in documents(settings, base))
+        parts |= {f"{SOURCES}/{part.sha256}": part for part in found}
     target = (target or settings.workspace.work / NAME).resolve()
     with temporary.folder(settings.workspace.work) as folder, files.filling(folder):
-        say("saving the images")
-        tags = {name: settings.tag(name) for name in settings.graph.images}
-        images, blobs = archives.save(tags, folder / "images.tar")
+        images, blobs = _save(settings, base, folder / "images.tar", say)
         parts |= {oci.blob(sha256): part for sha256, part in blobs.items()}
-        documents = oci.layout(images, {sha256: part.size for sha256, part in blobs.items()})
-        parts |= {path: Part.of(text) for path, text in documents.items()}
+        layout = oci.layout(images, {sha256: part.size for sha256, part in blobs.items()})
+        parts |= {path: Part.of(text) for path, text in layout.items()}
         members = in_order(Member(path, part.size, part.sha256) for path, part in parts.items())
         manifest = Manifest(settings.workspace.slug, architecture, python, images, members)
         say(f"writing {len(members)} files, {manifest.size / 1e6:.0f} MB")
         sha256 = bundle_file.write(target, manifest, parts)
     return Outcome(target, manifest.size, sha256)
+
+
+def _save(settings: Settings, base: Base | None, target: Path, say: Say) -> tuple[tuple[Image, ...], dict[str, Part]]:
+    """Let the engine write the project's images, and the base image if it is to go along, into ``target``."""
+    tags = {name: settings.tag(name) for name in settings.graph.images}
+    if base is None:
+        say("saving the images")
+        return archives.save(tags, target)
+    say(f"saving the images, and {base.image}")
+    with base_images.named(base.reference, base.here):
+        return archives.save({**tags, ROOT: base.here}, target)
 
 
 def _project(settings: Settings) -> Iterator[tuple[str, bytes]]:

@@ -16,7 +16,7 @@ from pyrlab.adapters.store import Inode
 from pyrlab.errors import PyrlabError
 from pyrlab.model.cleaning import Stale, stale_images
 from pyrlab.model.settings import Settings
-from pyrlab.steps import generations
+from pyrlab.steps import brought, generations
 from pyrlab.steps.fetch import store_of
 from pyrlab.steps.images import Plan
 from pyrlab.steps.materials import ROOT, SECTIONS
@@ -68,12 +68,22 @@ def _pinned(settings: Settings) -> set[str]:
     """Return all hashes in the locks of the project, and in those of the generations that are kept."""
     folders = [settings.project, *(one.folder for one in generations.all_of(settings))]
     locks = [folder / name for folder in folders for name in settings.graph.locks]
-    return {
+    found = {
         sha256
         for lock in locks
         if lock.is_file()
         for sha256 in _SHA256.findall(lock.read_text(encoding="utf-8", errors="replace"))
     }
+    return found | _of_base(settings)
+
+
+def _of_base(settings: Settings) -> set[str]:
+    """Return the hashes of a base image that came in a bundle; none where the locks cannot be read."""
+    try:
+        base = read_locks(settings).debs.base
+    except (PyrlabError, OSError):
+        return set()
+    return brought.pinned(settings, base) if base else set()
 
 
 def _stale_folders(settings: Settings) -> Iterator[Path]:

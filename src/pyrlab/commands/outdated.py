@@ -16,18 +16,18 @@ from pyrlab.model.lists import Lists
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.lockset import Earlier, glibc_of, names_of, python_of
 from pyrlab.model.locks.python import PythonPin
-from pyrlab.model.outdated import PythonLocked, Row, RWorld, commit_rows, debian_rows, python_rows, r_rows
+from pyrlab.model.outdated import PythonLocked, Row, RWorld, base_row, commit_rows, debian_rows, python_rows, r_rows
 from pyrlab.model.python_releases import Newest, newest
 from pyrlab.model.python_tags import tags
 from pyrlab.model.settings import Settings
-from pyrlab.steps import fetch
+from pyrlab.steps import base, fetch
 from pyrlab.steps.pinned_files import requirements_of
 
 Say = Callable[[str], None]
 
 
 def outdated(settings: Settings, *, say: Say) -> list[Row]:
-    """Return a row for each name in the lists. Needs a network, and no engine.
+    """Return a row for each name in the lists, and for the base image. Needs a network, and no engine.
 
     Raises StaleLockError, ListError, NetworkError, BuildError and UsageError.
     """
@@ -36,11 +36,25 @@ def outdated(settings: Settings, *, say: Say) -> list[Row]:
     debs = locks.debs
     if debs is None or debs.suite != settings.suite:
         raise StaleLockError(f"there is no debs.lock for {settings.suite}", remedy="nox -s lock")
+    rows = _base_image(settings, debs, say)
     say(f"reading the archive of Debian {settings.suite}")
     index = _archive(settings, debs)
-    rows = debian_rows(lists.all_debs, debs, index)
+    rows += debian_rows(lists.all_debs, debs, index)
     rows += _python(settings, lists, locks, debs, say)
     return rows + _r(settings, lists, locks, debs, index, say)
+
+
+def _base_image(settings: Settings, debs: DebsLock, say: Say) -> list[Row]:
+    """Return the row of the image that the settings name: none, where the root is bootstrapped."""
+    image = settings.base_image
+    if not image:
+        return []
+    say(f"asking the registry for {image}")
+    try:
+        newest = base.resolve(settings, architecture=debs.architecture)
+    except NotThereError:
+        newest = ""
+    return [base_row(image, debs.base, newest)]
 
 
 def _archive(settings: Settings, debs: DebsLock) -> Index:

@@ -97,7 +97,7 @@ def _image(own: Settings, *, say: Say) -> str:
     tag = f"pyrlab-proxies:{own.suite}-{debs.architecture}-{digest[:12]}"
     if not servers.has_image(tag):
         say("making an image of apt-cacher-ng and devpi")
-        Below(own, debs.sections[ROOT], debs.architecture).make_proxies(tag, say=say)
+        Below(own, debs.sections[ROOT], debs.architecture, debs.base).make_proxies(tag, say=say)
     return tag
 
 

@@ -4,6 +4,7 @@ It runs where only Python and Docker are: all that it imports is Python's own, o
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from pyrlab.adapters.docker import archives, engine
 from pyrlab.adapters.store import Store
 from pyrlab.errors import EngineError, UsageError
 from pyrlab.model import graph
-from pyrlab.model.bundle import PROJECT, SOURCES, TOOLKIT, Manifest
+from pyrlab.model.base_image import local_name
+from pyrlab.model.bundle import PROJECT, ROOT, SOURCES, TOOLKIT, Manifest
 from pyrlab.model.graph import Graph
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
@@ -23,6 +25,8 @@ Say = Callable[[str], None]
 SETTINGS = "pyrlab.toml"
 # Where the session finds the packages that pyrlab itself runs with.
 TOOLKIT_FOLDER = f"{WORK}/{TOOLKIT}"
+# Of debs.lock: to read it whole takes packages that are not here.
+_DIGEST = re.compile(r"^# digest: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 _REMEDY = "mend it where it comes from, and bundle it again"
 
 
@@ -67,18 +71,20 @@ def unbundle(archive: Path, folder: Path | None, *, cache: Path, say: Say) -> Ou
             _write(bundle, manifest, half / "project")
             _keep_sources(bundle, manifest, Store(cache / "files"))
             workspace, own = _workspace(half / "project", target)
+            names = [image.name for image in manifest.images]
+            tags = {name: workspace.tag(name) if name != ROOT else _base_name(half / "project") for name in names}
             say("loading the images")
             with bundle.layout(manifest) as layout:
                 ids = archives.load(layout, manifest.images)
             for image in manifest.images:
-                archives.rename(image, workspace.tag(image.name))
+                archives.rename(image, tags[image.name])
             # An empty folder may be there. One that somebody has just put a file into stays.
             _need_new(target)
             (half / "project").replace(target)
     labs = {name: lab.port for name, lab in own.labs.items() if name in ids}
     return Outcome(
         target,
-        {image.name: workspace.tag(image.name) for image in manifest.images},
+        {name: tag for name, tag in tags.items() if name != ROOT},
         labs,
         python=manifest.python,
         has_sources=bool(manifest.within(SOURCES)),
@@ -117,6 +123,14 @@ def _keep_sources(bundle: BundleFile, manifest: Manifest, store: Store) -> None:
     for sha256, member in manifest.within(SOURCES).items():
         if store.get(sha256) is None:
             store.add(bundle.chunks(member), sha256=sha256, size=member.size, name=sha256)
+
+
+def _base_name(project: Path) -> str:
+    """Return what build looks for where the registry of the base image cannot be asked. Raises UsageError."""
+    found = _DIGEST.search(_text(project, graph.DEBS_LOCK))
+    if found is None:
+        raise UsageError(f"the bundle has a base image, and its {graph.DEBS_LOCK} pins none", remedy=_REMEDY)
+    return local_name(found[1])
 
 
 def _workspace(project: Path, target: Path) -> tuple[Workspace, Graph]:

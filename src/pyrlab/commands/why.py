@@ -69,7 +69,7 @@ def _index(settings: Settings, locks: Locks, name: str, *, say: Say) -> Index:
 
 def _stanzas(settings: Settings, pins: Sequence[DebPin]) -> Iterator[str]:
     store = fetch.store_of(settings)
-    for pin in pins:
+    for pin in (pin for pin in pins if pin.has_file):
         stanza = debs.control(store, pin.sha256).strip("\n")
         if stanza:
             yield f"{stanza}\nFilename: {pin.path}\nSize: {pin.size}\nSHA256: {pin.sha256}"

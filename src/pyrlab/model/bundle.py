@@ -22,6 +22,8 @@ BLOCK = 512
 END = 2 * BLOCK
 # A whole project has some thousand members, of a hundred bytes each in the manifest.
 LONGEST_MANIFEST = 64 * 2**20
+# What the base image is called among the images: a stage of that name keeps a graph from having one.
+ROOT = "root"
 PROJECT, TOOLKIT, SOURCES = "project", "toolkit", "sources"
 _TITLE = re.compile(r"pyrlab-bundle 1 sha256:(?P<digest>[0-9a-f]{64})")
 # No part of a path begins with a dot: no "..", and nothing that git, a shell or Nox would take for its own.

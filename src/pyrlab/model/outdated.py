@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from pyrlab.model import commits
+from pyrlab.model.base_image import Base
 from pyrlab.model.commits import CommitRequest
 from pyrlab.model.cran import debian
 from pyrlab.model.cran.record import Record
@@ -22,7 +23,7 @@ from pyrlab.model.locks.python import PythonPin
 from pyrlab.model.locks.r import RLock, RPin
 from pyrlab.model.python_releases import Newest
 
-DEBIAN, PYTHON, R = "Debian", "Python", "R"
+IMAGE, DEBIAN, PYTHON, R = "Base image", "Debian", "Python", "R"
 NOT_LOCKED = "not locked yet: nox -s lock"
 
 
@@ -59,6 +60,21 @@ def _text(requests: Iterable[object]) -> str:
 
 def _bound(request: object, where: str) -> str:
     return f"the list: {request} ({where})"
+
+
+# ---- The base image
+
+
+def base_row(image: str, locked: Base | None, newest: str) -> Row:
+    """Return the row of the base image: what stands for its versions are digests.
+
+    ``image`` is its name in the settings, ``locked`` what debs.lock has, and ``newest`` the digest that the name has
+    now; empty where the registry has it no longer.
+    """
+    digest = locked.digest if locked and locked.image == image else ""
+    behind = bool(digest and newest) and newest != digest
+    held = ("the registry has it no longer",) * (not newest) + (NOT_LOCKED,) * (not digest)
+    return Row(IMAGE, image, image, digest, newest, behind, held)
 
 
 # ---- Debian

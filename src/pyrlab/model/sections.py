@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pyrlab.model import plan
+from pyrlab.model.base_image import Base
 from pyrlab.model.graph import Graph
 from pyrlab.model.locks.debs import ROOT, DebPin
 from pyrlab.model.locks.lockset import Locks
@@ -16,6 +17,8 @@ TOOLS = "tools"
 SHARED = "shared"
 # The certificates that labs trust beside Debian's.
 CA = "ca"
+# The text of the root's section that names a base image.
+IMAGE = "image"
 # A distribution of this size in bytes or more is installed and shipped by itself, whatever else the list holds.
 HEAVY = 4_000_000
 # The others fall into so many parts by a hash of their names: a new one moves no other to another part.
@@ -55,7 +58,7 @@ def sections(graph: Graph, locks: Locks, *, recipe: str, origin: str) -> dict[st
     ``recipe`` is a digest of what compiles R packages, ``origin`` says what decides the root beside its packages.
     """
     found = [
-        root_section(locks.debs.sections[ROOT], origin),
+        root_section(locks.debs.sections[ROOT], locks.debs.base, origin),
         *_debs(graph, locks),
         *_python(graph, locks),
         *_r(graph, locks, recipe),
@@ -63,8 +66,10 @@ def sections(graph: Graph, locks: Locks, *, recipe: str, origin: str) -> dict[st
     return {section.name: section for section in found}
 
 
-def root_section(pins: Iterable[DebPin], origin: str) -> Section:
-    """Return the section that the root is made of."""
+def root_section(pins: Iterable[DebPin], base: Base | None, origin: str) -> Section:
+    """Return the section that the root is made of: ``pins``, or the base image that has them installed."""
+    if base:
+        return Section(ROOT, {IMAGE: base.reference})
     section = deb_section(ROOT, pins)
     return replace(section, texts={**section.texts, "origin": f"{origin}\n"})
 

@@ -32,6 +32,11 @@ R = Kind(
     "r.repositories in pyrlab.toml, HTTP_PROXY and HTTPS_PROXY",
     "put the user into ~/.netrc, or as ${VARIABLE} into the URL in r.repositories of pyrlab.toml",
 )
+REGISTRY = Kind(
+    "registry of images",
+    "base.image in pyrlab.toml, HTTP_PROXY and HTTPS_PROXY",
+    "docker login with the registry's name; and check the image's, base.image in pyrlab.toml",
+)
 OTHER = Kind(
     "",
     "APTPROXY, PIPPROXY, HTTP_PROXY, HTTPS_PROXY and NO_PROXY, and the URLs in pyrlab.toml",

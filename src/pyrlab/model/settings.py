@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
 from pyrlab.model import proxies as proxying
+from pyrlab.model.base_image import Reference
 from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
@@ -23,7 +24,7 @@ __all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
 
 # Every key with its default, by section; the type of the default is the type of the key. Labs add their ports.
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "base": {"source": "bootstrap", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
+    "base": {"source": "bootstrap", "image": "", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
     "debian": {"snapshot": ""},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
     "r": {"repositories": ["debian"], "allow_moving": False, "github": "https://codeload.github.com"},
@@ -55,7 +56,7 @@ VARIABLES = {
 # Which variant of the project a command works on, such as an upgrade's candidate: for the smoke tests that prove it.
 VARIANT = "PYRLAB_VARIANT"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-CHOICES = {"source": ("bootstrap",), "check_valid_until": ("host", "yes", "no")}
+CHOICES = {"source": ("bootstrap", "registry"), "check_valid_until": ("host", "yes", "no")}
 _LONGEST_NUMBER = 20
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -65,13 +66,14 @@ class Settings:
     """All settings of one project, checked. ``ports`` are by lab; ``proxies`` by upper-case variable name.
 
     ``state`` is this user's folder for what outlives a cache, ``hidden`` what variables put into URLs of archives.
+    ``base_image`` is empty where the root is bootstrapped.
     """
 
     project: Path
     graph: Graph
     cache: Path
     state: Path
-    source: str
+    base_image: str
     suite: str
     apt_sources: tuple[str, ...] = field(repr=False)  # may hold credentials
     check_valid_until: str
@@ -176,7 +178,7 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         graph=graph,
         cache=_cache(environment),
         state=_state(environment),
-        source=base["source"],
+        base_image=_base_image(base["source"], base["image"]),
         suite=base["suite"],
         apt_sources=apt_sources,
         check_valid_until="true" if checks else "false",
@@ -216,6 +218,23 @@ def _trust_ca(values: Mapping[str, Mapping[str, Any]]) -> bool:
             remedy="name them: network.ca_file, or SSL_CERT_FILE",
         )
     return bool(values["labs"]["trust_ca"])
+
+
+def _base_image(source: str, image: str) -> str:
+    """Return the name of the base image, or nothing for a bootstrapped root. Raises UsageError."""
+    if source == "registry":
+        if not image:
+            raise UsageError(
+                f'{FILE}: base.source is "registry", and no image is named',
+                remedy='name it: image = "python:3.14-slim-trixie" in [base]',
+            )
+        Reference.parse(image, where=f"{FILE}: base.image")
+    elif image:
+        raise UsageError(
+            f'{FILE}: base.image is {image!r}, and base.source is "{source}", which uses none',
+            remedy='write source = "registry" in [base], or delete the image',
+        )
+    return image
 
 
 def _cache(environment: Mapping[str, str]) -> Path:

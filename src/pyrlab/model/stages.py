@@ -8,7 +8,7 @@ from string import Template
 
 from pyrlab.model.graph import Graph, Image
 from pyrlab.model.locks.debs import ROOT
-from pyrlab.model.sections import CA, SHARED, Section
+from pyrlab.model.sections import CA, IMAGE, SHARED, Section
 
 _FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
 _COPIED = re.compile(r"COPY (?:--link )?--from=(?P<where>\S+) (?P<paths>[^\n]+)")
@@ -40,7 +40,8 @@ class Stage:
         for match in _COPIED.finditer(text):
             # The last word is where the files go.
             places += [(match["where"], path) for path in match["paths"].split()[:-1]]
-        below = {head["below"]} - {"scratch"}
+        # An image of a registry, whose digest stands in the text, is no stage.
+        below = set() if head["below"] == "scratch" or "@" in head["below"] else {head["below"]}
         return cls(
             name=head["name"],
             text=text,
@@ -59,7 +60,11 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
     def fill(name: str, **values: str) -> str:
         return Template(template(name)).substitute(values)
 
-    parts = [template("root"), template("tools"), fill("python", stage="python-shared", section=SHARED)]
+    parts = [
+        root_stages(sections[ROOT], template),
+        template("tools"),
+        fill("python", stage="python-shared", section=SHARED),
+    ]
     parts.append(fill("shared", part="python-shared"))
     for image in graph.images.values():
         parts += _debian(image, fill, cache)
@@ -76,6 +81,13 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
             )
         )
     return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def root_stages(section: Section, template: Callable[[str], str]) -> str:
+    """Return the stages of the root: made of Debian's packages, or an image of a registry."""
+    if IMAGE not in section.texts:
+        return template("root")
+    return Template(template("base")).substitute(image=section.texts[IMAGE])
 
 
 def stamped(dockerfile: str, sections: Mapping[str, Section], recipe: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from pyrlab.model.locks.r import RPin
 from pyrlab.model.outdated import DEBIAN, PYTHON, R
 
 ESSENTIAL = "Debian itself"
+BASE_IMAGE = "the base image"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,6 +123,7 @@ class _Debs:
         self._graph = graph
         self._locks = locks
         self._index = index
+        self._base = locks.debs.base
         self._parts: dict[str, Mapping[str, DebPin]] = {
             name: {pin.name: pin for pin in pins} for name, pins in locks.debs.sections.items()
         }
@@ -165,14 +167,22 @@ class _Debs:
         return Pinned(pin.version, lock, mark, images)
 
     def _add_lines(self, lists: Lists) -> None:
+        self._add_root_lines()
+        for image, requests in lists.debs.items():
+            for request in requests:
+                self._add_line(request.name, image, Line(request.where, str(request)))
+
+    def _add_root_lines(self) -> None:
+        """Say what brings the root's packages: Debian and pyrlab, or the base image."""
+        if self._base:
+            for name in self._parts[ROOT]:
+                self._add_line(name, ROOT, Line(BASE_IMAGE, self._base.image))
+            return
         for name in self._graph.root_debs:
             self._add_line(name, ROOT, Line(IMPLIED, name))
         for name in sorted(self._index.required):
             if name in self._parts[ROOT]:
                 self._add_line(name, ROOT, Line(ESSENTIAL, ""))
-        for image, requests in lists.debs.items():
-            for request in requests:
-                self._add_line(request.name, image, Line(request.where, str(request)))
 
     def _add_line(self, name: str, place: str, line: Line) -> None:
         node = self.nearest(name, place)
@@ -180,6 +190,9 @@ class _Debs:
             self._found.lines[node].append(line)
 
     def _add_needs(self, pin: DebPin, place: str) -> None:
+        if not pin.has_file:
+            # The image has it, whoever wants it there.
+            return
         parent = Node(DEBIAN, place, pin.name)
         record = next((found for found in self._index.versions(pin.name) if found.sha256 == pin.sha256), None)
         if record is None:

@@ -67,6 +67,8 @@ def held_back(holds: Holds, locks: Locks) -> tuple[HeldBack, ...]:
     versions = {Package(PYTHON, pin.name): pin.version for lock in locks.python.values() for pin in lock.pins} | {
         Package(DEBS, pin.name): pin.version for pin in locks.debs.pins()
     }
+    if locks.debs.base:
+        versions[Package(DEBS, locks.debs.base.image)] = locks.debs.base.python
     if locks.r:
         versions |= {Package(DEBS, pin.name): pin.version for pin in locks.r.debs}
         versions |= {Package(R, pin.name): pin.version for pin in locks.r.packages}

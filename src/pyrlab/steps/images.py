@@ -13,6 +13,7 @@ from pyrlab.model import stages
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.sections import CA, TOOLS, Section, sections
 from pyrlab.model.settings import Settings
+from pyrlab.steps import brought
 from pyrlab.steps.materials import ROOT, Materials, authorities, cache_id, seal
 
 Say = Callable[[str], None]
@@ -95,14 +96,25 @@ class Plan:
     def build(self, names: Sequence[str], *, say: Say) -> None:
         """Fetch what these images pin, and build them. Raises what ``fetch`` and ``buildkit.bake`` raise."""
         wanted = stages.needed(self.stages, names)
-        needed = {section for stage in wanted for section in self.stages[stage].sections}
+        # The root's folder is the context of all builds: a base image, too, which takes nothing out of it.
+        needed = {ROOT} | {section for stage in wanted for section in self.stages[stage].sections}
         r = self.locks.r.r if self.locks.r else ""
         chosen = [section for name, section in self.sections.items() if name in needed]
         self.materials.provide(chosen, r=r, architecture=self.architecture, say=say)
         work = self.materials.work
-        (work / DOCKERFILE).write_text(self.dockerfile, encoding="utf-8")
+        (work / DOCKERFILE).write_text(self._dockerfile_here(), encoding="utf-8")
         secrets = {"seal": seal(self.settings), "limits": self._limits()}
         buildkit.bake(buildkit.Bake(work, {name: self._target(name) for name in names}, secrets=secrets), say=say)
+
+    def _dockerfile_here(self) -> str:
+        """Return the Dockerfile for this engine: a base image that came in a bundle has another name there.
+
+        An engine takes no image by a registry's digest that it did not get from that registry.
+        """
+        base = self.locks.debs.base
+        if base is None or not brought.is_here(self.settings, base):
+            return self.dockerfile
+        return self.dockerfile.replace(f"FROM {base.reference} ", f"FROM {base.here} ")
 
     def _target(self, name: str) -> Mapping[str, object]:
         return {

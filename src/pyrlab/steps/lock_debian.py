@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from debian.debian_support import Version
+
 from pyrlab.adapters.debian.apt import Answer, below
 from pyrlab.adapters.debian.debs import description
 from pyrlab.errors import ListError
@@ -19,7 +21,7 @@ from pyrlab.steps import fetch
 from pyrlab.steps.choose_r import Asked, Choice, Chooser
 from pyrlab.steps.lookups import find_files, r_sources
 from pyrlab.steps.question import Below
-from pyrlab.steps.root import new_root, same_bytes
+from pyrlab.steps.root import root_for, same_bytes
 
 Say = Callable[[str], None]
 # So often apt and the choice of R packages may move each other; in practice two or three times are enough.
@@ -48,7 +50,20 @@ class Job:
         old = self.earlier
         kept = {pin for pin in (old.debs.pins() if old.debs else ()) if self.wish.keeps("debs", pin.name)}
         of_r = old.r.all_debs if old.r else ()
-        return kept | {pin for pin in of_r if self.wish.keeps("r", pin.name)}
+        kept |= {pin for pin in of_r if self.wish.keeps("r", pin.name)}
+        return {pin for pin in kept if pin.has_file}
+
+    @property
+    def preferred(self) -> set[DebPin]:
+        """The pins that apt shall take before all others.
+
+        A base image stays as it is, unless something needs a newer version of what it has: apt changes nothing for
+        nothing. An earlier pin of such a package counts where it is newer, or apt would put the old one into its place.
+        """
+        if self.root.base is None:
+            return {*self.kept, *self.root.pins}
+        installed = {pin.name: Version(pin.version) for pin in self.root.pins}
+        return {pin for pin in self.kept if pin.name not in installed or Version(pin.version) > installed[pin.name]}
 
     def snapshot(self, pins: Iterable[DebPin]) -> str:
         """Return the earlier lock's time where that had all of these pins: a lock that pins the same stays the same."""
@@ -65,10 +80,7 @@ def lock_debian(  # noqa: PLR0913 - what one run of lock knows
     Raises ListError, NetworkError, EngineError, BuildError, HashMismatchError.
     """
     old = earlier.debs if earlier.debs and earlier.debs.suite == settings.suite else None
-    pins = old.sections[debs.ROOT] if old and old.architecture == architecture else ()
-    kept = [pin for pin in pins if wish.keeps("debs", pin.name)]
-    whole = bool(pins) and len(kept) == len(pins) and all(pin.path for pin in pins)
-    root = new_root(settings, kept, whole=whole, architecture=architecture, say=say)
+    root = root_for(settings, wish, old, architecture=architecture, say=say)
     job = Job(settings, lists, wish, earlier, root, say)
     answer, asked, choice = _in_turns(job)
     for name, reason in choice.left_out.items():
@@ -100,6 +112,7 @@ def _locks(job: Job, answer: Answer, asked: Asked, choice: Choice) -> tuple[Debs
         architecture=job.root.architecture,
         sections=sections,
         snapshot=job.snapshot(everything) or answer.snapshot,
+        base=job.root.base,
     )
     if graph.with_r is None:
         return new_debs, None
@@ -229,7 +242,7 @@ def _ask_apt(job: Job, asked: Asked, sources: str) -> Answer:
     job.say("asking apt for the closures")
     graph, lists = job.settings.graph, job.lists
     request = {
-        "preferences": preferences({*job.kept, *job.root.pins}),
+        "preferences": preferences(job.preferred),
         "images": "".join(f"{image.name} {below(graph, image.name) or '-'}\n" for image in graph.with_debs),
         **{f"debs.{name}": _lines(requests) for name, requests in lists.debs.items()},
         "names": _lines(sorted(asked.rlab)),

@@ -10,9 +10,10 @@ from pathlib import Path
 from pyrlab.adapters import context, host, private_file, recipe
 from pyrlab.adapters.debian import root_cache, rootfs
 from pyrlab.errors import UsageError
+from pyrlab.model.base_image import Base
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
-from pyrlab.model.sections import CA, TOOLS, Section, python_section, root_section
+from pyrlab.model.sections import CA, IMAGE, TOOLS, Section, python_section, root_section
 from pyrlab.model.settings import Settings
 from pyrlab.model.stages import root_tar
 from pyrlab.steps import fetch
@@ -79,13 +80,19 @@ class Materials:
                 self._make_root(section)
 
     def _make_root(self, section: Section) -> None:
-        """Make the root's tar, unless the one that is there, or one of the cache, is whole and of this very section."""
+        """Make the root's tar, unless the one that is there, or one of the cache, is whole and of this very section.
+
+        The folder is the context of all builds; a base image needs no more of it.
+        """
         folder = self.work / ROOT
         folder.mkdir(parents=True, exist_ok=True)
         tar = folder / root_tar(section)
         for old in folder.iterdir():
             if not old.name.startswith(tar.name):
                 old.unlink()
+        if IMAGE in section.texts:
+            # The engine brings it.
+            return
         debs = {self.work / SECTIONS / ROOT / file.name: file.sha256 for file in section.files}
         root_cache.ensure_tar(
             debs,
@@ -94,9 +101,9 @@ class Materials:
             cache=self.settings.cache / "roots",
         )
 
-    def root(self, pins: Iterable[DebPin]) -> Section:
-        """Return the section that the root of these packages is made of."""
-        return root_section(pins, self.origin)
+    def root(self, pins: Iterable[DebPin], base: Base | None = None) -> Section:
+        """Return the section that the root of these packages, or of this image, is made of."""
+        return root_section(pins, base, self.origin)
 
     @property
     def origin(self) -> str:

@@ -14,6 +14,7 @@ from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import with_user
 from pyrlab.errors import UsageError
 from pyrlab.model import stages
+from pyrlab.model.base_image import Base
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.secrets import lock_secrets
 from pyrlab.model.sections import Section
@@ -27,11 +28,15 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-
 
 @dataclass(frozen=True)
 class Below:
-    """The root that questions are put in: its packages, which are fetched already, and its architecture."""
+    """The root that questions are put in: its packages, which are fetched already, and its architecture.
+
+    Where ``base`` is an image of a registry, these packages are what it has installed.
+    """
 
     settings: Settings
     pins: tuple[DebPin, ...]
     architecture: str
+    base: Base | None = None
 
     def ask(self, kind: str, request: Mapping[str, str], *options: str, say: Say) -> Path:
         """Put ``request``, as files, to the lock stage of this kind, and return the folder of the answer.
@@ -39,7 +44,7 @@ class Below:
         Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        sections = [self._root(materials), materials.tools(self.architecture)]
         lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
         stage = f"lock-{kind}"
         self._provide(materials, sections, [materials.template("tools"), lock], say)
@@ -57,10 +62,21 @@ class Below:
         self._bake(materials, stage, target, self._network(), say=say)
         return folder / "answer"
 
+    def describe(self, *, say: Say) -> Path:
+        """Let docker/lock/describe-base look at the base image, and return the folder of what it wrote.
+
+        Raises what ``buildkit.bake`` raises.
+        """
+        materials = Materials(self.settings)
+        self._provide(materials, [self._root(materials)], [materials.template("describe")], say)
+        shutil.rmtree(materials.work / "describe", ignore_errors=True)
+        self._bake(materials, "describe", _target(materials, "describe"), {}, say=say)
+        return materials.work / "describe/answer"
+
     def make_proxies(self, tag: str, *, say: Say) -> None:
         """Make the image of the caching proxies, as ``tag``. Raises what ``buildkit.bake`` raises."""
         materials = Materials(self.settings)
-        sections = [materials.root(self.pins), materials.tools(self.architecture)]
+        sections = [self._root(materials), materials.tools(self.architecture)]
         self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
         target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
         self._bake(materials, "proxies", target, self._network(), say=say)
@@ -71,21 +87,34 @@ class Below:
         ``timeout`` is in seconds. Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        self._provide(materials, [materials.root(self.pins)], [materials.template("probe")], say)
+        self._provide(materials, [self._root(materials)], [materials.template("probe")], say)
         target = {**_target(materials, "probe"), "args": {"run": uuid.uuid4().hex}}
         secrets = {"questions": questions, "ca": certificates(self.settings)}
         self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
         return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
 
+    def _root(self, materials: Materials) -> Section:
+        return materials.root(self.pins, self.base)
+
     def _network(self) -> dict[str, str]:
         """Return the secrets by which apt and uv reach others. apt does not read this user's netrc."""
-        known = replace(self.settings, apt_sources=tuple(map(with_user, self.settings.apt_sources)))
+        known = replace(self.settings, apt_sources=tuple(map(with_user, self._sources)))
         return lock_secrets(known, certificates(known), archive.bases(known.suite, known.apt_sources))
 
+    @property
+    def _sources(self) -> tuple[str, ...]:
+        """The sources that apt takes for a question; none where those of the root itself count.
+
+        What a base image brings may be another mirror, or none at all, and files are fetched from these.
+        """
+        if self.settings.apt_sources or self.base is None:
+            return self.settings.apt_sources
+        return tuple(f"{source}" for source in archive.default_sources(self.settings.suite))
+
     def _provide(self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say) -> None:
-        """Lay out what a stage is made of, and its Dockerfile, upon the root's."""
+        """Lay out what a stage is made of, and its Dockerfile, upon the root's, whose section is the first."""
         materials.provide(sections, r="", architecture=self.architecture, say=say)
-        text = "\n".join([materials.template("root"), *templates])
+        text = "\n".join([stages.root_stages(sections[0], materials.template), *templates])
         stamped = stages.stamped(text, {section.name: section for section in sections}, materials.recipe_digests)
         (materials.work / DOCKERFILE).write_text(stamped, encoding="utf-8")
 

@@ -1,19 +1,21 @@
 """Whether the servers that a project's locks need answer: from this machine, and from inside a build."""
 
+import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from pyrlab.adapters import lock_files
 from pyrlab.adapters.debian import archive
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.http import THREADS, Web, hide
 from pyrlab.adapters.python.index import root_of
-from pyrlab.errors import NetworkError
-from pyrlab.model import doctor, reach
+from pyrlab.errors import NetworkError, PyrlabError
+from pyrlab.model import doctor, reach, servers
 from pyrlab.model.doctor import Check
 from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.settings import Settings
-from pyrlab.steps import fetch
+from pyrlab.steps import base, fetch
 from pyrlab.steps.question import Below
 from pyrlab.steps.workspace import BusyError, busy
 
@@ -46,6 +48,21 @@ def from_here(settings: Settings) -> Iterator[Check]:
         yield doctor.untold("clock", "no server told the time")
     else:
         yield doctor.clock("clock", "the servers", datetime.now(UTC), there)
+    # At the end: a credential helper of Docker's may wait for somebody.
+    if settings.base_image:
+        yield _base_image(settings)
+
+
+def _base_image(settings: Settings) -> Check:
+    """Return the line of the base image's registry, which is asked all that lock asks it, as the same user."""
+    debs = lock_files.read_earlier(settings, warn=lambda _: None).debs
+    try:
+        architecture = debs.architecture if debs else engine.debian_architecture(platform.machine())
+        base.resolve(settings, architecture=architecture, timeout=WEB_TIMEOUT, retries=0)
+    except PyrlabError as error:
+        return doctor.failed(NETWORK, error)
+    host = base.reference_of(settings).host
+    return doctor.well(NETWORK, f"{servers.REGISTRY.name} at {host} answers, and has {settings.base_image}")
 
 
 def _ask(settings: Settings, question: reach.Question) -> reach.Answer:
@@ -90,7 +107,7 @@ def in_a_build(settings: Settings) -> Iterator[Check]:
     if debs is None or debs.suite != settings.suite:
         yield doctor.untold(BUILD_NETWORK, f"a build needs a root, and there is no debs.lock for {settings.suite}")
         return
-    below = Below(settings, debs.sections[ROOT], debs.architecture)
+    below = Below(settings, debs.sections[ROOT], debs.architecture, debs.base)
     try:
         with busy(settings.workspace, "doctor", say=lambda _: None, timeout=PATIENCE):
             text = below.probe(reach.request(asked), timeout=PROBE_TIMEOUT, say=lambda _: None)

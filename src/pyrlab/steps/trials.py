@@ -71,7 +71,7 @@ class Trials:
     def _files(self, locks: Locks) -> Files:
         """Return what the files of the packages that move say, as far as this machine has them."""
         moving = {member.package for member in self.members}
-        debs = [pin for pin in locks.all_debs if Package(compose.DEBS, pin.name) in moving]
+        debs = [pin for pin in locks.all_debs if pin.has_file and Package(compose.DEBS, pin.name) in moving]
         pins = [pin for lock in locks.python.values() for pin in lock.pins]
         wheels = [pin for pin in pins if Package(compose.PYTHON, pin.name) in moving]
         return Files(

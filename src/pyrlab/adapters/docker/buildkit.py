@@ -19,6 +19,7 @@ from pyrlab.errors import (
     BuildError,
     EngineError,
     HashMismatchError,
+    NetworkError,
     NoRoomError,
     PyrlabError,
     StaleLockError,
@@ -36,6 +37,12 @@ _DAMAGED = re.compile(
 _ENDED = re.compile(
     r"^ERROR: .*(?:Unavailable.*(?:error reading from server|transport: Error while dialing)"
     r"|Cannot connect to the Docker daemon)",
+    re.MULTILINE,
+)
+# BuildKit's own last word, too, where it cannot bring an image. Of all images only the base image has a digest.
+_NO_BASE = re.compile(
+    r"^(?:ERROR: )?(?:failed to \w[\w ]*: )?(?:\S+@sha256:\w+: )?failed to resolve source metadata for "
+    r"(?P<image>\S+)@sha256:\w+: (?P<reason>.+)$",
     re.MULTILINE,
 )
 BAKE_FILE = "bake.json"
@@ -134,6 +141,7 @@ def explain(output: str) -> PyrlabError:
         r_output.explain(step)
         or _of_pins(step)
         or _of_engine(output, said)
+        or _of_base(output)
         or _of_python(step, said)
         or network.explain(said, said)
         or BuildError("a build step failed", remedy="its last lines say why; --debug shows all", detail=said)
@@ -154,6 +162,19 @@ def _of_pins(step: FailedStep) -> PyrlabError | None:
         )
     unlocked = ", ".join(name for name, _ in names)
     return StaleLockError(f"no lock has {unlocked}, which pinned packages need", remedy="nox -s lock -- debs")
+
+
+def _of_base(output: str) -> PyrlabError | None:
+    """Return the error of a base image that the engine cannot bring."""
+    match = _NO_BASE.search(output)
+    if match is None:
+        return None
+    host = match["image"].partition("/")[0]
+    return NetworkError(
+        f"the engine cannot bring the base image {match['image']} by the digest that debs.lock pins: {match['reason']}",
+        remedy=f"docker login {host}, where it wants a user; where the image is gone, nox -s lock -- --upgrade-package "
+        "with the name in base.image takes what that name has now",
+    )
 
 
 def _of_python(step: FailedStep, said: str) -> PyrlabError | None:

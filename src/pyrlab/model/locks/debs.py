@@ -7,8 +7,9 @@ from typing import Self
 
 from debian.debian_support import Version
 
-from pyrlab.errors import StaleLockError
+from pyrlab.errors import StaleLockError, UsageError
 from pyrlab.model import locks
+from pyrlab.model.base_image import DIGEST, Base, Reference
 from pyrlab.model.changes import Hashes
 from pyrlab.model.debian_snapshot import STAMP
 from pyrlab.model.lists import Lists
@@ -17,19 +18,21 @@ FILE = "debs.lock"
 REMEDY = "nox -s lock -- debs"
 ROOT = "root"
 FORMAT = 3
-# One without a time of the archive is as before, so that an earlier pyrlab reads it, too.
-TIMELESS = 2
+# One without a time of the archive and without a base image is as before, so that an earlier pyrlab reads it, too.
+PLAIN = 2
 _HEADER = ("input", "suite", "architecture")
+_BASE_HEADER = ("image", "digest", "python")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
 _WORD = re.compile(r"[A-Za-z0-9.+:~_-]+")
+_PYTHON = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,5}){2}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DebPin:
     """One package: its file's SHA-256, size in bytes and path below the archive, and whether a list asks for it.
 
-    Of a lock of format 1, size and path are not known.
+    Of a lock of format 1, size and path are not known. What a base image has installed has no file at all.
     """
 
     name: str
@@ -51,9 +54,11 @@ class DebPin:
             case [name, version, architecture, sha256, ("requested" | "auto") as mark]:
                 digest = sha256.removeprefix("sha256:")
                 pin = cls(name, version, architecture, digest, requested=mark == "requested")
+            case [name, version, architecture, "installed"]:
+                pin = cls(name, version, architecture, "")
             case _:
                 raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=locks.restore(FILE))
-        if not pin.is_sound or not _SHA256.fullmatch(words[3]):
+        if not pin.is_sound or not (_SHA256.fullmatch(words[3]) or not pin.has_file):
             raise StaleLockError(f"{where}: {line!r} is not a pin", remedy=locks.restore(FILE))
         return pin
 
@@ -64,11 +69,18 @@ class DebPin:
         path = not self.path or (_PATH.fullmatch(self.path) and ".." not in self.path.split("/"))
         return bool(path) and self.size >= 0 and all(_WORD.fullmatch(word) for word in words)
 
+    @property
+    def has_file(self) -> bool:
+        """Whether it is a file that is fetched and installed, and not a part of the base image."""
+        return bool(self.sha256)
+
     def requested_by(self, listed: bool) -> Self:  # noqa: FBT001 - it reads as a sentence
         """Return the pin, marked as one that a list asks for, or not."""
         return replace(self, requested=listed)
 
     def __str__(self) -> str:
+        if not self.has_file:
+            return f"{self.name} {self.version} {self.architecture} installed"
         mark = "requested" if self.requested else "auto"
         file = f"{self.size} {self.path} " if self.path else ""
         return f"{self.name} {self.version} {self.architecture} sha256:{self.sha256} {file}{mark}"
@@ -79,6 +91,7 @@ class DebsLock:
     """The whole lock. ``sections`` are sorted pins by image name, and ``root`` for what is below all images.
 
     ``snapshot`` is how the archive was dated when it was locked, as in 20261129T043612Z; empty where nobody knows.
+    Where the root is an image of a registry, ``base`` pins it, and the root's pins only say what it has installed.
     """
 
     input: str
@@ -86,6 +99,7 @@ class DebsLock:
     architecture: str
     sections: Mapping[str, tuple[DebPin, ...]]
     snapshot: str = ""
+    base: Base | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -93,8 +107,8 @@ class DebsLock:
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
         fields = locks.parse_header(text, _HEADER, name=FILE)
         number = locks.check_format(fields.get("format", "1"), FORMAT, name=FILE)
-        if number < TIMELESS:
-            raise locks.old_format(FILE, number, TIMELESS, remedy=REMEDY)
+        if number < PLAIN:
+            raise locks.old_format(FILE, number, PLAIN, remedy=REMEDY)
         lock = cls._parse(text, fields)
         edited = locks.first_edit(text, lock.render())
         lock.contents.check(fields.get("body", ""), fields.get("sums", ""), edited, name=FILE, remedy=_RESTORE)
@@ -123,18 +137,21 @@ class DebsLock:
             architecture=fields["architecture"],
             sections={name: tuple(sorted(section)) for name, section in _sections(text).items()},
             snapshot=snapshot,
+            base=_base(text) if _BASE_HEADER[0] in fields else None,
         )
 
     @property
     def _facts(self) -> dict[str, str]:
         """What the header says beside the digests."""
         time = {"snapshot": self.snapshot} if self.snapshot else {}
+        base = {key: getattr(self.base, key) for key in _BASE_HEADER} if self.base else {}
         return {
-            "format": str(FORMAT if self.snapshot else TIMELESS),
+            "format": str(FORMAT if time or base else PLAIN),
             "input": self.input,
             "suite": self.suite,
             "architecture": self.architecture,
             **time,
+            **base,
         }
 
     @property
@@ -171,14 +188,32 @@ class DebsLock:
         return [pin for section in self.sections.values() for pin in section]
 
     def versions(self) -> dict[str, str]:
-        """Return versions by package and image, for the difference of two locks."""
-        return {f"{pin.name} ({name})": pin.version for name, pins in self.sections.items() for pin in pins}
+        """Return versions by package and image, for the difference of two locks. A base image's is its Python's."""
+        base = {f"{self.base.image} ({ROOT})": self.base.python} if self.base else {}
+        return base | {f"{pin.name} ({name})": pin.version for name, pins in self.sections.items() for pin in pins}
 
     def hashes(self) -> Hashes:
         """Return the hashes of the same packages' files."""
-        return {
-            f"{pin.name} ({name})": (frozenset({pin.sha256}),) for name, pins in self.sections.items() for pin in pins
+        base = {f"{self.base.image} ({ROOT})": (frozenset({self.base.digest}),)} if self.base else {}
+        return base | {
+            f"{pin.name} ({name})": (frozenset({pin.sha256} if pin.has_file else ()),)
+            for name, pins in self.sections.items()
+            for pin in pins
         }
+
+
+def _base(text: str) -> Base:
+    """Read the base image out of the header. Raises StaleLockError."""
+    fields = locks.parse_header(text, _BASE_HEADER, name=FILE)
+    base = Base(*(fields[key] for key in _BASE_HEADER))
+    try:
+        Reference.parse(base.image, where="image")
+        sound = DIGEST.fullmatch(base.digest) and _PYTHON.fullmatch(base.python)
+    except UsageError:
+        sound = None
+    if not sound:
+        raise StaleLockError(f"{FILE}: {base.image!r} with {base.digest!r} is no pin", remedy=locks.restore(FILE))
+    return base
 
 
 _RESTORE = f"git checkout -- {FILE}; or take its pins as they are: nox -s lock -- debs"
@@ -211,6 +246,10 @@ def _sections(text: str) -> dict[str, list[DebPin]]:
     return sections
 
 
+def _root(image: str) -> str:
+    return f"the image {image}" if image else "a bootstrapped root"
+
+
 def input_of(lists: Lists, suite: str) -> str:
     """Return the digest of all that debs.lock is made from, but for the archive itself: who serves it has no part."""
     return _input_of(lists, suite, ())
@@ -227,8 +266,18 @@ def _input_of(lists: Lists, suite: str, apt_sources: Iterable[str]) -> str:
     )
 
 
-def check(lock: DebsLock, lists: Lists, *, suite: str, apt_sources: Iterable[str], architecture: str | None) -> None:
-    """Raise StaleLockError unless the lock was made from these lists, for this suite and this architecture."""
+def check(  # noqa: PLR0913 - all that the lock was made for
+    lock: DebsLock, lists: Lists, *, suite: str, image: str = "", apt_sources: Iterable[str], architecture: str | None
+) -> None:
+    """Raise StaleLockError unless the lock was made from these lists, for this suite, image and architecture.
+
+    ``image`` is the name of the base image, empty for a bootstrapped root.
+    """
+    below = lock.base.image if lock.base else ""
+    if below != image:
+        raise StaleLockError(
+            f"{FILE} stands on {_root(below)}, and the settings want {_root(image)}", remedy="nox -s lock"
+        )
     if lock.suite != suite:
         raise StaleLockError(f"{FILE} is for {lock.suite}, and the settings want {suite}", remedy="nox -s lock")
     if architecture and lock.architecture != architecture:

@@ -88,7 +88,14 @@ class Locks:
         """Raise StaleLockError unless the locks were made from these lists and settings. Needs no network."""
         suite = settings.suite
         if "debs" in kinds:
-            debs.check(self.debs, lists, suite=suite, apt_sources=settings.apt_sources, architecture=architecture)
+            debs.check(
+                self.debs,
+                lists,
+                suite=suite,
+                image=settings.base_image,
+                apt_sources=settings.apt_sources,
+                architecture=architecture,
+            )
         if "r" in kinds and self.r:
             r.check(self.r, lists, suite=suite, repositories=names_of(settings), r=r_of(self.debs))
             if self.r.debs_body != self.debs.body:
@@ -116,8 +123,9 @@ class Locks:
 
 
 def python_of(lock: DebsLock) -> str:
-    """Return the root's Python as in ``3.13``."""
-    return ".".join((lock.version_of("python3") or "").split(".")[:2])
+    """Return the root's Python as in ``3.13``. A base image has its own, whatever Debian's it carries besides."""
+    version = lock.base.python if lock.base else lock.version_of("python3") or ""
+    return ".".join(version.split(".")[:2])
 
 
 def glibc_of(lock: DebsLock) -> str:

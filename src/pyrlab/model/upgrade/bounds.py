@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from pyrlab.model.cran.record import Dependency
 from pyrlab.model.cran.version import RVersion
-from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.debs import ROOT, DebPin
 from pyrlab.model.locks.lockset import Locks, python_of, r_version
 from pyrlab.model.locks.r import RPin
 from pyrlab.model.upgrade.bumps import Bound, Package
@@ -52,13 +52,19 @@ def bounds_of(locks: Locks, files: Files) -> dict[Package, dict[Package, Bound]]
 
 
 def sources_of(locks: Locks, files: Files) -> dict[Package, str]:
-    """Return the source packages of debs, where their files are known."""
+    """Return the source packages of debs, where their files are known.
+
+    A base image is one with all that it has installed: nothing of it moves alone.
+    """
     sources = {}
     for pin in locks.all_debs:
         fields = files.controls.get(pin.sha256)
         if fields:
             # As in "gcc-14 (14.2.0-19)" where the versions differ.
             sources[Package(DEBS, pin.name)] = fields.get("Source", pin.name).partition(" ")[0]
+    if locks.debs.base:
+        image = locks.debs.base.image
+        sources |= {Package(DEBS, name): image for name in (image, *(pin.name for pin in locks.debs.sections[ROOT]))}
     return sources
 
 
@@ -73,11 +79,14 @@ def _all(locks: Locks, files: Files) -> _Said:
     for pin in locks.all_debs:
         yield from _of_deb(pin, files.controls.get(pin.sha256, {}))
     python = python_of(locks.debs)
+    base = locks.debs.base
+    # A base image's version is that of its Python.
+    python_itself = Package(DEBS, base.image) if base else _PYTHON_ITSELF
     for lock in locks.python.values():
         for wheel in lock.pins:
             own = Package(PYTHON, wheel.name)
-            # A file is for one Python: the labs' own is Debian's.
-            yield own, _PYTHON_ITSELF, _is_python(python)
+            # A file is for one Python: the labs' own is Debian's, or the base image's.
+            yield own, python_itself, _is_python(python)
             for wanted in files.requirements.get(wheel.name, ()):
                 yield own, Package(PYTHON, canonicalize_name(wanted.name)), _python_bound(wanted)
     for package in locks.r.packages if locks.r else ():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from pyrlab.model.locks.debs import DebPin, DebsLock
+from pyrlab.model.locks.debs import ROOT, DebPin, DebsLock
 from pyrlab.model.locks.lockset import Locks, glibc_of, python_of, r_of
 from pyrlab.model.locks.python import PythonLock, PythonPin
 from pyrlab.model.locks.r import RLock, RPin
@@ -51,7 +51,9 @@ def compose(old: Locks, new: Locks, held: Collection[Package]) -> Locks:
     }
     # What is held from before a snapshot archive knows by its version.
     snapshot = (old if held and sections == old.debs.sections else new).debs.snapshot
-    debs = replace(new.debs, sections=sections, snapshot=snapshot)
+    old_base = old.debs.base
+    base = old_base if old_base and old_base.image in names[DEBS] else new.debs.base
+    debs = replace(new.debs, sections=sections, snapshot=snapshot, base=base)
     python = {
         image: replace(
             _compose_python(old.python.get(image), lock, names[PYTHON]), python=python_of(debs), glibc=glibc_of(debs)
@@ -107,6 +109,8 @@ def _occurrences(locks: Locks) -> dict[Package, dict[str, object]]:
         deb_places |= {"r": locks.r.debs, "r build": locks.r.build_debs}
         for r_pin in locks.r.packages:
             found[Package(R, r_pin.name)]["r"] = _bytes_of_r(r_pin)
+    if locks.debs.base:
+        found[Package(DEBS, locks.debs.base.image)][ROOT] = (locks.debs.base.python, locks.debs.base.digest)
     for place, pins in deb_places.items():
         for pin in pins:
             found[Package(DEBS, pin.name)][place] = (pin.version, pin.sha256)

@@ -1,0 +1,59 @@
+"""Reads what docker/lock/describe-base wrote of a base image, and refuses one that cannot carry labs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyrlab.errors import UsageError
+from pyrlab.model.locks.debs import DebPin
+
+_OTHER_BASE = "name another base.image in pyrlab.toml, such as python:3.14-slim-trixie"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A Debian system: its suite, the version of its own Python in /usr/local, and the packages that it has."""
+
+    suite: str
+    python: str
+    pins: tuple[DebPin, ...]
+
+
+def read(folder: Path, *, image: str, architecture: str) -> System:
+    """Return the system of an image. Raises UsageError for one that is not Debian's, or lacks what labs need."""
+    release = _release((folder / "release").read_text(encoding="utf-8", errors="replace"))
+    if release.get("ID") != "debian":
+        name = release.get("PRETTY_NAME") or release.get("ID") or "of no system that says its name"
+        raise UsageError(f"the image {image} is {name}, and not Debian", remedy=_OTHER_BASE)
+    lacking = (folder / "lacks").read_text().split()
+    pins = _installed((folder / "installed").read_text(encoding="utf-8"), architecture)
+    if lacking or not pins:
+        raise UsageError(f"the image {image} is Debian without {', '.join(lacking) or 'packages'}", remedy=_OTHER_BASE)
+    python = (folder / "python").read_text().strip()
+    if not python:
+        raise UsageError(
+            f"the image {image} has no Python of its own: no /usr/local/bin/python3 that is first on its PATH and has "
+            "venv and ensurepip",
+            remedy=f"{_OTHER_BASE}; or let Debian's Python be the labs', with source = \"bootstrap\"",
+        )
+    return System(release.get("VERSION_CODENAME", ""), python, pins)
+
+
+def _release(text: str) -> Mapping[str, str]:
+    """Return the values of an os-release file. Source: os-release(5): quoted as in a shell."""
+    found = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            found[key.strip()] = value.strip().strip("\"'")
+    return found
+
+
+def _installed(text: str, architecture: str) -> tuple[DebPin, ...]:
+    """Return what dpkg has installed: of the image's own architecture, or of all."""
+    pins = []
+    for line in text.splitlines():
+        status, name, version, own = (line.split() + [""] * 4)[:4]
+        if status == "ii" and own in {architecture, "all"}:
+            pins.append(DebPin(name, version, own, ""))
+    return tuple(sorted(pins))
