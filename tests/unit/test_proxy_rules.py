@@ -90,7 +90,7 @@ def baked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, 
     """Return a list that gets the secrets of each build, of which none is made."""
     given: list[Mapping[str, str]] = []
     nothing = SimpleNamespace(
-        work=tmp_path, root=lambda _: None, tools=lambda _: None, template=lambda _: "", contexts=dict
+        work=tmp_path, root=lambda *_: None, tools=lambda _: None, template=lambda _: "", contexts=dict
     )
     monkeypatch.setattr(question, "Materials", lambda _: nothing)
     monkeypatch.setattr(question.Below, "_provide", lambda *_: None)
