@@ -16,6 +16,9 @@ import requests
 import stamina
 from conftest import TIMEOUT, Project
 
+from pyrlab.adapters.docker import buildkit
+from pyrlab.adapters.docker.buildkit import Bake
+
 INDEX, MANIFEST = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -64,10 +67,15 @@ def docker(*arguments: str, text: str = "", folder: Path | None = None) -> str:
 
 def make_official_image(project: Project) -> None:
     """Make an image with Python in /usr/local out of the root that a project with a debs.lock has."""
-    contexts = [f"--build-context={name}={project.path}/.pyrlab/{name}" for name in ("recipe", "sections")]
-    dockerfile = project.path / ".pyrlab/lock.Dockerfile"
-    root = ["--target=root", f"--tag={ROOT_TAG}", f"--file={dockerfile}", f"{project.path}/.pyrlab/root"]
-    docker("buildx", "build", "--quiet", "--provenance=false", *contexts, *root)
+    root = {
+        "context": "root",
+        "dockerfile": "../lock.Dockerfile",
+        "target": "root",
+        "contexts": {name: name for name in ("recipe", "sections")},
+        "tags": [ROOT_TAG],
+        "output": ["type=docker"],
+    }
+    buildkit.bake(Bake(project.path / ".pyrlab", {"root": root}), say=lambda _: None)
     docker("buildx", "build", "--quiet", "--provenance=false", f"--tag={OFFICIAL_TAG}", "-", text=OFFICIAL)
 
 

@@ -131,7 +131,7 @@ def based(tmp_path: Path, official: None) -> Iterator[tuple[Project, Registry]]:
         shutil.copy(SOURCE / "requirements.lock", project.path)
         yield project, server
     for tag in {tag for image in engine.client().images.list() for tag in image.tags}:
-        if tag.startswith(OWN):
+        if tag.startswith(OWN) and tag not in {ROOT_TAG, OFFICIAL_TAG}:
             engine.client().images.remove(tag, force=True)
 
 

@@ -234,6 +234,8 @@ def test_what_belongs_to_no_package_is_told(lab: Lab) -> None:
         f"{site.relative_to(lab.added)}/theirs/downloaded/model.bin": False,
         f"{site.relative_to(lab.added)}/__pycache__/mine.cpython-313.pyc": False,
         f"{site.relative_to(lab.added)}/~heirs/__init__.py": False,
+        f"{site.relative_to(lab.added)}/README.txt": False,
+        "notes/README.txt": True,
         f"{site.relative_to(lab.added)}/mine.pth": True,
     }
     info = lab.add_python("theirs")
