@@ -1,5 +1,6 @@
 FROM $below AS $image
 COPY --link --from=shared / /$parts
+# hadolint ignore=SC2086  # trust stands for more lines of this file, not for words of the shell
 RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/python \
     --mount=type=bind,from=tools,source=/opt/tools,target=/dev/tools \
     --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \

@@ -104,15 +104,16 @@ def run(page: Page, code: str) -> None:
     cell = page.locator(".jp-Notebook .jp-Cell").first
     lines = cell.locator(".cm-line")
 
-    def typed() -> bool:
+    def takes_it() -> bool:
         # As from the clipboard: letter by letter, the editor would close each bracket once more.
         cell.locator(".cm-content").click()
         page.keyboard.press("Control+a")
         page.keyboard.insert_text(code)
-        return lines.all_inner_texts() == code.split("\n")
+        typed: list[str] = lines.all_inner_texts()
+        return typed == code.split("\n")
 
     # An editor that is new drops what comes while its extensions load.
-    wait_for(typed)
+    wait_for(takes_it)
     page.keyboard.press("Shift+Enter")
     expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[[*0-9]"))
 
