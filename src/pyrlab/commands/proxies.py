@@ -123,7 +123,7 @@ def _start(own: Settings, server: Server, image: str, *, say: Say) -> None:
 
 def _wait(server: Server, container: Container) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not _answers(server):
+    while not (_answers(server) and (not server.ready or servers.has_file(container, server.ready))):
         container.reload()
         if container.status != "running" or container.attrs["RestartCount"] or time.monotonic() > deadline:
             raise EngineError(

@@ -13,7 +13,8 @@ ADDRESS = "127.0.0.1"
 class Server:
     """One server: its container and volume are called ``name``, ``user`` runs it, ``folder`` is what it keeps.
 
-    ``path`` is what a client adds to its address; ``proof`` is a path whose answer has ``mark`` in it.
+    ``path`` is what a client adds to its address; ``proof`` is a path whose answer has ``mark`` in it. ``ready`` is a
+    file in the container that is there once the server goes by what it is given, if that comes later.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Server:
     path: str
     proof: str
     mark: bytes
+    ready: str = ""
 
     @property
     def url(self) -> str:
@@ -54,6 +56,7 @@ PYTHON = Server(
     path="/root/pypi/+simple/",
     proof="/+api",
     mark=b"authstatus",
+    ready="/tmp/ready",  # noqa: S108 - the container's own
 )
 SERVERS = (DEBIAN, PYTHON)
 

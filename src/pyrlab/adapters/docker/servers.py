@@ -32,6 +32,11 @@ def find(name: str) -> Container | None:
         return None
 
 
+def has_file(container: Container, path: str) -> bool:
+    """Tell whether a container that runs has a file."""
+    return bool(container.exec_run(["test", "-e", path]).exit_code == 0)
+
+
 def start(  # noqa: PLR0913 - what a server's container is made of
     image: str,
     command: Sequence[str],
