@@ -12,6 +12,8 @@ from cran_server import CranServer
 from pyrlab.adapters.docker import engine
 from pyrlab.model.locks.r import RLock
 
+# Eight minutes; test_r_packages.py has the same steps with small packages, for each change.
+pytestmark = pytest.mark.nightly
 IMAGE = f"{PREFIX}vintage-rlab:latest"
 SETTINGS = images_of("vintage-") + '[r]\nrepositories = ["cran={url}"]\n'
 NOTEBOOK = "dplyr_ggplot2.ipynb"
