@@ -22,8 +22,11 @@ NOTEBOOK = "dplyr_ggplot2.ipynb"
 @pytest.fixture(scope="module")
 def repositories(locked_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Return the repository as it stood at each vintage, as folders."""
-    found = vintages.fetch(locked_project.path, locked_project.environment)
     folder = tmp_path_factory.mktemp("vintages")
+    # The shared project's own root may be cleaned away by now.
+    project = locked_project.copy(folder / "project")
+    project.succeed("lock", "debs")
+    found = vintages.fetch(project.path, project.environment)
     return {name: vintages.repository(folder / name, name, found) for name in vintages.VINTAGES}
 
 
