@@ -95,7 +95,8 @@ def new_notebook(page: Page, lab: Served, kernel_name: str) -> None:
     title = specs[kernel_name]["spec"]["display_name"]
     page.goto(lab.desk())
     page.locator(f".jp-LauncherCard[data-category=Notebook][title='{title}']").click()
-    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_visible()
+    # Where no kernel is there yet, JupyterLab runs nothing, and says nothing; the notebook's own sign shows it as idle.
+    expect(page.locator("#jp-main-statusbar").get_by_text(" | Idle")).to_be_visible()
     page.locator(".jp-Notebook .cm-content").click()
 
 
