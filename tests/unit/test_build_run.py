@@ -321,7 +321,7 @@ def test_r_packages_are_brought_for_the_r_and_the_machine_of_the_lock(
 
     real = repository.connect
     monkeypatch.setattr(repository, "connect", connect)
-    assert "downloading 1 R packages" in run(own)
+    assert "downloading 1 R package" in run(own)
     assert asked == [("4.5.0", "amd64")]
 
 

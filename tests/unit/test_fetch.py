@@ -81,7 +81,7 @@ def of_kinds(kinds: Iterable[str]) -> dict[str, str]:
 )
 def test_each_r_package_brings_one_file(settings: Settings, kinds: list[str], brought: list[str]) -> None:
     """A binary spares compiling."""
-    assert bring(settings, r_section(*kinds)) == (of_kinds(brought), ["downloading 1 R packages"])
+    assert bring(settings, r_section(*kinds)) == (of_kinds(brought), ["downloading 1 R package"])
 
 
 @pytest.mark.parametrize("rebuilt", [pytest.param(b"", id="gone"), pytest.param(b"rebuilt", id="other-bytes")])
@@ -112,7 +112,7 @@ def test_a_deb_is_brought_under_the_name_that_the_installer_reads(settings: Sett
     section = deb_section("rlab.debs", [HELLO])
     assert bring(settings, section) == (
         {"hello_2.10-5_amd64.deb": HELLO.sha256},
-        ["downloading 1 packages (0 MB) of Debian"],
+        ["downloading 1 package (0 MB) of Debian"],
     )
 
 
@@ -149,7 +149,7 @@ def test_a_damaged_file_of_the_store_is_brought_anew(settings: Settings) -> None
     """What the store has counts only as long as its bytes are right."""
     bring(settings, r_section("source"))
     (settings.cache / "files" / SHA256["source"]).write_bytes(b"damaged")
-    assert bring(settings, r_section("source"))[1] == ["downloading 1 R packages"]
+    assert bring(settings, r_section("source"))[1] == ["downloading 1 R package"]
 
 
 def test_without_sections_nothing_is_brought(settings: Settings) -> None:
@@ -169,7 +169,7 @@ def test_a_binary_that_was_moved_to_the_archive_is_found_there(settings: Setting
 def test_what_is_compiled_instead_of_a_lost_binary_is_said(settings: Settings, shelf: Path) -> None:
     (shelf / PATHS["binary"]).unlink()
     _, told = bring(settings, r_section("source", "binary"))
-    assert told[0] == "downloading 1 R packages"
+    assert told[0] == "downloading 1 R package"
     assert told[1].startswith("cli: mine has cli_3.6.5.tar.gz no longer")
     assert told[1].endswith("; the source of cli that is locked beside it is compiled instead")
 

@@ -91,7 +91,7 @@ def test_what_the_mirror_dropped_comes_from_the_snapshot_of_the_lock_without_a_w
     scene.snapshots.take(LATER, {HELLO.path: DATA[HELLO]})
     scene.snapshots.take("20261201T000000Z", {})
     assert scene.fetch(HELLO) == [DATA[HELLO]]
-    assert scene.said == ["downloading 1 packages (0 MB) of Debian"]
+    assert scene.said == ["downloading 1 package (0 MB) of Debian"]
     assert scene.mirror.asked == [f"/debian/{HELLO.path}"]
     assert [path.rpartition("/pool")[0] for path in scene.service.asked] == ["/archive/debian/20261108T161500Z"]
 
@@ -222,7 +222,7 @@ def test_r_packages_come_from_the_archive_of_their_repository(
         store = fetch(settings, [section], r="4.5.0", architecture="amd64", say=said.append)
     assert (found := store.get(sha256))
     assert found.read_bytes() == data
-    assert said == ["downloading 1 R packages"]
+    assert said == ["downloading 1 R package"]
     assert cran.asked == ["/src/contrib/cli_3.6.5.tar.gz", "/src/contrib/Archive/cli/cli_3.6.5.tar.gz"]
 
 

@@ -72,14 +72,18 @@ def fetch(  # noqa: PLR0913 - what decides where files are, and whom to tell
         _fetch_python(settings, python)
     lacking = [pin for pin in of_r.values() if not any(store.get(file.sha256) for file in pin.files)]
     if lacking:
-        say(f"downloading {len(lacking)} R packages")
+        say(f"downloading {len(lacking)} R package{_s(lacking)}")
         _fetch_r(settings, lacking, r=r, architecture=architecture, say=say)
     return store
 
 
+def _s(many: Sequence[object]) -> str:
+    return "" if len(many) == 1 else "s"
+
+
 def _amount(files: Sequence[PinnedFile]) -> str:
     megabytes = sum(file.size for file in files) / 1e6
-    return f"{len(files)} packages ({megabytes:.0f} MB)"
+    return f"{len(files)} package{_s(files)} ({megabytes:.0f} MB)"
 
 
 def _fetch_debs(settings: Settings, files: Sequence[PinnedFile], *, snapshot: str, architecture: str) -> None:
