@@ -317,6 +317,8 @@ def test_what_no_list_can_take_is_told_before_anything_is_written(
     assert (status in {2, 3}, len(volumes(played))) == (True, 1)
     assert f"error: {says}" in told
     assert "  try: " in told
+    if " was added from " in says:
+        assert f"write bad into {'r_packages.txt' if lab == 'rlab' else 'requirements.in'} yourself" in told
     assert [path.read_text() for path in project.glob("r*_*.txt")] == ["", ""]
     assert (project / "requirements.in").read_text() == ""
 

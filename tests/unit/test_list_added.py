@@ -186,7 +186,7 @@ def test_where_a_package_came_from_is_told_unless_it_was_an_index(lab: Lab) -> N
         "local": "file:///x[2J",
         "index": "",
         "github": f"owner/repo@{commit}",
-        "folder": "a file or folder",
+        "folder": "a file, a folder, or a repository that it does not name",
         "pak": "",
     }
 

@@ -57,7 +57,7 @@ def propose(added: Added, lists: Lists, graph: Graph, *, lab: str) -> Proposal:
         if file:
             listed[package] = file
         else:
-            lines.setdefault(files[kind], {})[name] = _line_of(package)
+            lines.setdefault(files[kind], {})[name] = _line_of(package, files[kind])
     rest = {package.key: package for package in added.packages if package.key not in wanted and package.kind in _KIND}
     along = [package for package in rest.values() if package.whole]
     broken = [package for package in rest.values() if not package.whole]
@@ -88,14 +88,16 @@ def _names(package: Package, lists: Lists, graph: Graph, *, lab: str) -> str:
     return ""
 
 
-def _line_of(package: Package) -> str:
+def _line_of(package: Package, file: str) -> str:
     if not package.source:
         return package.name
     if package.kind == R and is_commit(package.source):
         return package.source
     raise UsageError(
         f"{package} was added from {package.source}, which no list can name",
-        remedy=f"remove {package.name} in the lab, or add it from an index; then adopt again",
+        # R does not note which repository a package came from; the package itself says it if it is CRAN's.
+        remedy=f"if an index or a repository of yours has it, write {package.name} into {file} yourself;"
+        " else remove it in the lab; then adopt again",
     )
 
 
