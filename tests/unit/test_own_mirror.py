@@ -14,8 +14,9 @@ from lock_samples import DEBS
 from machine import Project
 
 from pyrlab.adapters.debian import archive
-from pyrlab.adapters.http import RefusedError, with_user
+from pyrlab.adapters.http import RefusedError
 from pyrlab.adapters.lists_files import read_lists
+from pyrlab.adapters.transport import with_user
 from pyrlab.commands.build import build
 from pyrlab.errors import BuildError, PyrlabError, StaleLockError, UsageError
 from pyrlab.model import locks

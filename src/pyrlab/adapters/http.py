@@ -4,8 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import re
-import ssl
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,17 +12,12 @@ from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from typing import BinaryIO, TypeVar
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
 import stamina
-import truststore
-from requests.adapters import DEFAULT_CA_BUNDLE_PATH, BaseAdapter, HTTPAdapter
-from requests.auth import HTTPBasicAuth, _basic_auth_str
-from requests.utils import get_netrc_auth
-from urllib3 import disable_warnings, exceptions
 
 from pyrlab.adapters.files import filling
 from pyrlab.adapters.http_errors import (
@@ -40,8 +33,8 @@ from pyrlab.adapters.http_errors import (
     public,
 )
 from pyrlab.adapters.store import Store
+from pyrlab.adapters.transport import THREADS, Transport, as_nobody, split_user
 from pyrlab.errors import HashMismatchError, NetworkError, PyrlabError
-from pyrlab.model import proxies as proxying
 from pyrlab.model import servers
 from pyrlab.model.servers import Kind
 
@@ -58,7 +51,6 @@ __all__ = [
     "is_web_page",
     "local_path",
     "public",
-    "with_user",
 ]
 
 log = logging.getLogger(__name__)
@@ -66,13 +58,13 @@ log = logging.getLogger(__name__)
 stamina.instrumentation.set_on_retry_hooks([])
 
 CHUNK = 2**18
-THREADS = 8
 BACKOFF = 0.2
 # Seconds for a connection, and for each wait for more; and how often a question is asked anew.
 TIMEOUT, RETRIES = 30.0, 3
 # A way that hangs, as IPv6 does in some networks, leaves time for the next one.
 CONNECT = 10.0
 Answer = TypeVar("Answer")
+Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +135,9 @@ class Web:
         self._session = requests.Session()
         # Threads share the session, and cookies would be the one thing in it that changes.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._adapter = _Adapter(ca_file, proxies, unverified_hosts)
+        self._transport = Transport(ca_file, proxies, unverified_hosts)
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
+            self._session.mount(scheme, self._transport)
 
     def get(self, url: str, *, agent: str, accept: str = "*/*") -> Download:
         """Return what ``url`` (http, https, file) holds now; from the cache, where the server says it is the same.
@@ -163,14 +155,9 @@ class Web:
         Who is ``anonymous`` names no user, neither the URL's nor that of netrc. Raises NetworkError where no answer
         comes.
         """
-        bare, user = _split_user(url)
-        auth = _as_nobody if anonymous else user
-        headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
+        headers = {"User-Agent": agent, "Accept": accept}
         try:
-            with (
-                explained(self._place(url), self._waits),
-                self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
-            ):
+            with self._asked(url, headers, auth=as_nobody if anonymous else None) as response:
                 said = response.headers
                 head = response.raw.read(length)
                 return Look(response.status_code, said.get("Date", ""), said.get("Age", ""), head)
@@ -183,7 +170,7 @@ class Web:
         return min(CONNECT, self._timeout), self._timeout
 
     def _place(self, url: str) -> Place:
-        return Place(url, self._kind, self._adapter.proxy_of(url))
+        return Place(url, self._kind, self._transport.proxy_of(url))
 
     def converse(  # noqa: PLR0913 - all that a question is made of
         self,
@@ -191,7 +178,7 @@ class Web:
         *,
         agent: str,
         headers: Mapping[str, str] = {},
-        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        auth: Auth | None = None,
         form: Mapping[str, str] | None = None,
         expected: Collection[int] = (200,),
         limit: int = 2**23,
@@ -202,23 +189,9 @@ class Web:
         Raises NotThereError, RefusedError, NetworkError.
         """
         place = self._place(url)
-        method = "POST" if form else "GET"
-        headers = {"User-Agent": agent, "Accept-Encoding": "identity", **headers}
 
         def ask() -> Reply:
-            with (
-                explained(place, self._waits),
-                self._session.request(
-                    method,
-                    url,
-                    auth=auth or _as_nobody,
-                    data=form,
-                    headers=headers,
-                    timeout=self._waits,
-                    stream=True,
-                ) as response,
-            ):
-                log.debug("%s %s: %d", method, public(url), response.status_code)
+            with self._asked(url, {"User-Agent": agent, **headers}, auth=auth or as_nobody, form=form) as response:
                 if response.status_code not in expected:
                     check(response, place)
                 body = response.raw.read(limit + 1)
@@ -227,6 +200,27 @@ class Web:
                 return Reply(response.status_code, response.headers, body)
 
         return self._patiently(url, ask)
+
+    @contextmanager
+    def _asked(
+        self, url: str, headers: Mapping[str, str], *, auth: Auth | None = None, form: Mapping[str, str] | None = None
+    ) -> Iterator[requests.Response]:
+        """Yield what a server answers to one question, as the URL's user unless ``auth`` adds another.
+
+        ``form`` makes it a POST. Raises AgainError for what is worth another attempt, and NetworkError.
+        """
+        bare, user = split_user(url)
+        method = "POST" if form else "GET"
+        # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
+        headers = {"Accept-Encoding": "identity", **headers}
+        with (
+            explained(self._place(url), self._waits),
+            self._session.request(
+                method, bare, auth=auth or user, data=form, headers=headers, timeout=self._waits, stream=True
+            ) as response,
+        ):
+            log.debug("%s %s: %d", method, public(url), response.status_code)
+            yield response
 
     def _patiently(self, url: str, ask: Callable[[], Answer]) -> Answer:
         """Return what ``ask`` returns, asking again where that may help. Raises NetworkError."""
@@ -298,14 +292,8 @@ class Web:
         return self._patiently(url, lambda: self._download(url, wanted, agent))
 
     def _download(self, url: str, wanted: "Wanted", agent: str) -> Path:
-        bare, auth = _split_user(url)
-        headers = {"User-Agent": agent, "Accept-Encoding": "identity"}
-        with (
-            explained(self._place(url), self._waits),
-            self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
-        ):
-            log.debug("GET %s: %d", public(url), response.status_code)
-            check(response, replace(self._place(url), proxy=self._adapter.proxy_of(response.url)))
+        with self._asked(url, {"User-Agent": agent}) as response:
+            check(response, replace(self._place(url), proxy=self._transport.proxy_of(response.url)))
             chunks = response.raw.stream(CHUNK, decode_content=False)
             head = next(chunks, b"")
             if is_web_page(head):
@@ -320,19 +308,14 @@ class Web:
 
     def _ask(self, url: str, agent: str, accept: str) -> Download:
         """Ask the server once. Raises AgainError for what is worth another attempt."""
-        bare, auth = _split_user(url)
+        bare, _ = split_user(url)
         note = self._urls / f"{hashlib.sha256(f'{agent} {accept} {bare}'.encode()).hexdigest()}.json"
         known, conditions = self._known(note)
-        # Without ``identity`` a server may pack the body once more, and its hash would not be that of the file.
-        headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity", **conditions}
-        with (
-            explained(self._place(url), self._waits),
-            self._session.get(bare, auth=auth, headers=headers, timeout=self._waits, stream=True) as response,
-        ):
-            log.debug("GET %s: %d", public(url), response.status_code)
+        headers = {"User-Agent": agent, "Accept": accept, **conditions}
+        with self._asked(url, headers) as response:
             if response.status_code == requests.codes.not_modified and known:
                 return replace(known, url=response.url)
-            check(response, replace(self._place(url), proxy=self._adapter.proxy_of(response.url)))
+            check(response, replace(self._place(url), proxy=self._transport.proxy_of(response.url)))
             return self._keep_answer(response, note)
 
     def _keep_answer(self, response: requests.Response, note: Path) -> Download:
@@ -368,86 +351,6 @@ class Web:
         return None, {}
 
 
-class _Adapter(BaseAdapter):
-    """What decides for each request, redirected ones too, which proxy it takes and whose certificates it trusts."""
-
-    def __init__(self, ca_file: Path | None, proxies: Mapping[str, str], unverified_hosts: Collection[str]) -> None:
-        super().__init__()
-        self._verify = str(ca_file) if ca_file else True
-        self._unverified = frozenset(unverified_hosts)
-        self._proxies = proxies
-        self._plain = _Plain(pool_maxsize=THREADS)
-        self._trusting = self._plain if ca_file else _OwnStore(pool_maxsize=THREADS)
-
-    def proxy_of(self, url: str) -> str:
-        """Return the proxy on the way to a URL, or nothing."""
-        return proxying.proxy_for(url, self._proxies)
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
-        """Send one request, without the proxies and certificates of the environment, which requests mixes in."""
-        request.headers.pop("Proxy-Authorization", None)
-        url = str(request.url)
-        proxy = self.proxy_of(url)
-        kwargs["proxies"] = {urlsplit(url).scheme: proxy} if proxy else {}
-        if self._unverified & _names_of(url):
-            # The settings want it so: urllib3 would warn of each request.
-            disable_warnings(exceptions.InsecureRequestWarning)
-            return self._plain.send(request, *args, **{**kwargs, "verify": False})
-        return self._trusting.send(request, *args, **{**kwargs, "verify": self._verify})
-
-    def close(self) -> None:
-        """End all connections."""
-        self._plain.close()
-        self._trusting.close()
-
-
-class _Plain(HTTPAdapter):
-    """Names itself to a proxy in UTF-8, as apt and uv do: requests knows Latin-1 passwords only."""
-
-    def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """Return the header with the proxy's user."""
-        parts = urlsplit(proxy)
-        user = (unquote(part or "").encode() for part in (parts.username, parts.password))
-        return {"Proxy-Authorization": _basic_auth_str(*user)} if parts.username else {}
-
-    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: ANN401, FBT001
-        """Look at a certificate whatever the URL: an https proxy on the way to an http server shows one, too."""
-        secure = url.replace("http://", "https://", 1)
-        super().cert_verify(conn, secure, verify, cert)  # type: ignore[no-untyped-call]
-
-
-class _OwnStore(_Plain):
-    """Trusts whom this machine trusts, where its company may have added itself, and Mozilla's list beside that.
-
-    A machine may have no store of its own, as small containers do.
-    """
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - requests' own
-        self._context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
-        super().__init__(**options)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Let connections of one's own have this trust."""
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Let those by a proxy have it, too."""
-        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
-
-    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: ANN401, FBT001
-        """Leave the trust to the context: requests would load Mozilla's list anew for each connection."""
-        del url, verify, cert
-        conn.cert_reqs = "CERT_REQUIRED"
-
-
-def _names_of(url: str) -> set[str]:
-    """Return a URL's host, and its host with the port."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return {host, f"{host}:{parts.port}"} if parts.port else {host}
-
-
 def _wait_before_again(error: Exception) -> bool | float:
     """Tell whether to ask again, or after how many seconds, where the server said so."""
     if not isinstance(error, AgainError):
@@ -469,30 +372,6 @@ def local_path(url: str) -> Path | None:
     """Return the path that a ``file://`` URL means, or None for another URL."""
     parts = urlsplit(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
-
-
-def with_user(text: str) -> str:
-    """Return a text with the user that netrc has for the server of each URL in it that names none."""
-    return re.sub(r"https?://[^\s/@]+(?=/|\s|$)", lambda found: _with_user(found[0]), text)
-
-
-def _with_user(url: str) -> str:
-    found = get_netrc_auth(url)
-    user = ":".join(quote(part, safe="") for part in found) if found else ""
-    return url.replace("://", f"://{user}@", 1) if user else url
-
-
-def _as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Add no user to a request. Where there is nothing to add one, requests takes that of netrc."""
-    return request
-
-
-def _split_user(url: str) -> tuple[str, HTTPBasicAuth | None]:
-    """Take the user out of a URL: requests repeats the URL in its errors, and knows Latin-1 passwords only."""
-    parts = urlsplit(url)
-    user, _, host = parts.netloc.rpartition("@")
-    name, password = (unquote(part).encode() for part in user.partition(":")[::2])
-    return urlunsplit(parts._replace(netloc=host)), HTTPBasicAuth(name, password) if user else None
 
 
 @contextmanager

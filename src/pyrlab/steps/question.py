@@ -11,7 +11,7 @@ from string import Template
 from pyrlab.adapters import host
 from pyrlab.adapters.debian import archive
 from pyrlab.adapters.docker import buildkit
-from pyrlab.adapters.http import with_user
+from pyrlab.adapters.transport import with_user
 from pyrlab.errors import UsageError
 from pyrlab.model import stages
 from pyrlab.model.base_image import Base
