@@ -1,9 +1,7 @@
 """What may be said in pyrlab.toml and in the environment, and the settings that it makes."""
 
 import dataclasses
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
 from pyrlab.model.r_repositories import RRepository, parse_github, parse_repositories
+from pyrlab.model.settings_tables import LONGEST_NUMBER, read, typed
 from pyrlab.model.urls import FILE
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
@@ -57,7 +56,6 @@ VARIABLES = {
 VARIANT = "PYRLAB_VARIANT"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CHOICES = {"source": ("bootstrap", "registry"), "check_valid_until": ("host", "yes", "no")}
-_LONGEST_NUMBER = 20
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -156,10 +154,10 @@ def parse(  # noqa: PLR0913 - all that settings are made of
     ports = {lab.port_key: lab.port for lab in graph.labs.values()}
     defaults = {**DEFAULTS, "serve": {**ports, **DEFAULTS["serve"]}}
     variables = VARIABLES | {lab.port_variable: ("serve", lab.port_key) for lab in graph.labs.values()}
-    values = _read(text, defaults)
+    values = read(text, defaults)
     for variable, (section, key) in variables.items():
         if environment.get(variable):
-            values[section][key] = _typed(environment[variable], defaults[section][key], variable)
+            values[section][key] = typed(environment[variable], defaults[section][key], variable)
     base, network, serve = values["base"], values["network"], values["serve"]
     for key, choices in CHOICES.items():
         if base[key] not in choices:
@@ -297,54 +295,9 @@ def check_port(port: int, origin: str) -> int:
         )
     if not 0 < port < 2**16:
         # Python refuses to write numbers of thousands of digits, and nobody wants to read them.
-        shown = str(port) if abs(port) < 10**_LONGEST_NUMBER else "a number of many digits"
+        shown = str(port) if abs(port) < 10**LONGEST_NUMBER else "a number of many digits"
         raise UsageError(f"{origin} is {shown}, which is no port", remedy="choose one from 1 to 65535")
     return port
-
-
-def _read(text: str, defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    try:
-        found = tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError is one; a number of thousands of digits is another
-        raise UsageError(f"{FILE} cannot be read: {error}", remedy="mend that line; it is TOML") from error
-    values = {section: dict(keys) for section, keys in defaults.items()}
-    for section, table in found.items():
-        _known(section, defaults, "section")
-        if not isinstance(table, dict):
-            raise UsageError(f"{FILE}: {section} is a section, not a value", remedy=f"write it as [{section}]")
-        for key, value in table.items():
-            _known(key, defaults[section], f"key of [{section}]")
-            values[section][key] = _typed(value, defaults[section][key], f"{FILE}: {section}.{key}")
-    return values
-
-
-def _known(name: str, names: Mapping[str, object], what: str) -> None:
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(names)}"
-        raise UsageError(f"{FILE}: {name!r} is no {what}", remedy=hint)
-
-
-def _typed(value: Any, default: Any, origin: str) -> Any:  # noqa: ANN401 - TOML holds any of several types
-    """Return ``value`` in the type of ``default``: numbers in the environment come as text."""
-    if type(default) is int and isinstance(value, str) and value.isdecimal():
-        # No number here has more digits than that, and Python refuses to read thousands of them.
-        return int(value[: _LONGEST_NUMBER + 1])
-    if type(default) is float and type(value) is int:
-        return float(value)
-    if type(value) is not type(default) or (
-        isinstance(value, list) and not all(isinstance(item, str) for item in value)
-    ):
-        kinds = {
-            int: "a number",
-            float: "a number",
-            str: "text in quotes",
-            list: "a list of texts",
-            bool: "true or false",
-            dict: "a table of its own",
-        }
-        raise UsageError(f"{origin} is {value!r}", remedy=f"it must be {kinds[type(default)]}")
-    return value
 
 
 def _reasons(table: Mapping[str, Any], origin: str) -> dict[str, str]:
