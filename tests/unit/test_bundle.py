@@ -12,7 +12,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -120,6 +120,23 @@ def test_who_reads_only_some_of_the_images_leaves_no_thread(archive: Path) -> No
         with bundle_of.layout(manifest) as stream:
             assert stream.read(5) == b"blobs"
         assert threading.active_count() == threads
+
+
+def test_what_is_found_out_after_the_program_has_ended_is_told(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may have enough before all of it was compared."""
+    ended = threading.Event()
+
+    def chunks(_: BundleFile, member: Member) -> Iterator[bytes]:
+        yield bytes(member.size)
+        ended.wait(30)
+        raise HashMismatchError("changed", remedy="-")
+
+    with archive.open("rb") as file:
+        bundle_of = BundleFile(file, "x")
+        manifest = bundle_of.verify()
+        monkeypatch.setattr(BundleFile, "chunks", chunks)
+        with pytest.raises(HashMismatchError, match="changed"), bundle_of.layout(manifest):
+            threading.Timer(0.1, ended.set).start()
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:

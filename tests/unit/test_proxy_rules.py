@@ -16,6 +16,7 @@ from docker.utils.proxy import ProxyConfig
 
 from pyrlab.adapters import network
 from pyrlab.adapters.docker import buildkit, engine, servers
+from pyrlab.commands import proxies
 from pyrlab.errors import BuildError, UsageError
 from pyrlab.model import caching, reach
 from pyrlab.model.proxies import proxy_for
@@ -288,6 +289,23 @@ def test_a_caching_proxy_shows_no_password_of_dockers_configuration(monkeypatch:
     with pytest.raises(InterruptedError):
         servers.start("image", ["x"], name="n", user="u", folder="/f", given={}, label="l")
     assert "hush" not in str(asked)
+
+
+def test_devpi_is_ready_once_it_goes_by_its_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers before, out of another index, and remembers what that one lacks."""
+    answers = iter([1, 1, 0])
+    asked: list[list[str]] = []
+
+    def exec_run(command: list[str]) -> SimpleNamespace:
+        asked.append(command)
+        return SimpleNamespace(exit_code=next(answers))
+
+    container = SimpleNamespace(
+        exec_run=exec_run, reload=lambda: None, status="running", attrs={"RestartCount": 0}, logs=lambda: b""
+    )
+    monkeypatch.setattr(proxies, "_answers", lambda _: True)
+    proxies._wait(caching.PYTHON, container)  # type: ignore[arg-type]  # noqa: SLF001 - one step of a start
+    assert asked == [["test", "-e", "/tmp/ready"]] * 3  # noqa: S108 - the container's own
 
 
 def test_steps_are_given_certificates_and_nothing_else_of_their_file(load_settings: Load, tmp_path: Path) -> None:

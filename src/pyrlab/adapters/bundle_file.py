@@ -147,14 +147,15 @@ class BundleFile:
         faults: list[Exception] = []
 
         def write() -> None:
-            try:
-                with os.fdopen(writer, "wb") as stream:
+            # Closing writes what is left, and nobody may read it any more.
+            with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as stream:
+                try:
                     for chunk in self._layout(manifest):
                         stream.write(chunk)
-            except BrokenPipeError:
-                log.debug("nobody reads the images to their end")
-            except (HashMismatchError, OSError) as error:
-                faults.append(error)
+                except BrokenPipeError:
+                    log.debug("nobody reads the images to their end")
+                except (HashMismatchError, OSError) as error:
+                    faults.append(error)
 
         thread = threading.Thread(target=write, daemon=True)
         thread.start()
