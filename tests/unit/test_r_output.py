@@ -6,7 +6,7 @@ from pyrlab.adapters.docker import buildkit as bake
 from pyrlab.adapters.docker import r_output
 from pyrlab.adapters.docker.failed_step import failed_step
 from pyrlab.adapters.docker.r_output import CompileError, reader
-from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
+from pyrlab.errors import BuildError, HashMismatchError, NoRoomError, PyrlabError
 
 
 def explain(output: str) -> PyrlabError | None:
@@ -74,7 +74,7 @@ COMPILE_REMEDY = "the last lines say why; what is missing may be a Debian packag
         ),
         pytest.param(
             ["pyrlab-r full", "pyrlab-r failed curl 6.4.0"],
-            BuildError,
+            NoRoomError,
             "the Docker engine's disk is full",
             "make room: nox -s clean, docker builder prune",
             id="full-disk-before-what-it-broke",

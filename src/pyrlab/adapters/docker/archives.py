@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from pyrlab.adapters import process
 from pyrlab.adapters.bundle_file import Part
-from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, NoRoomError
+from pyrlab.adapters.docker import room
+from pyrlab.errors import BuildError, HashMismatchError
 from pyrlab.model.oci import PLAIN, Image, Layer, familiar, form_of
 
 TIMEOUT = 3600.0
@@ -31,10 +32,11 @@ def save(tags: Mapping[str, str], target: Path) -> tuple[tuple[Image, ...], dict
     try:
         process.run(["docker", "save", "--output", str(target), *tags.values()], timeout=TIMEOUT)
     except process.CommandError as error:
-        full = "no space left on device" in error.output.lower()
-        kind = NoRoomError if full else BuildError
-        remedy = MAKE_ROOM if full else "nox -s build, then run the same again"
-        raise kind("the engine could not save the images", remedy=remedy, detail=error.detail) from error
+        raise room.of(error.output, error.detail) or BuildError(
+            "the engine could not save the images",
+            remedy="nox -s build, then run the same again",
+            detail=error.detail,
+        ) from error
     try:
         return _read(tags, target)
     except (KeyError, ValueError, TypeError, tarfile.TarError) as error:
@@ -107,10 +109,11 @@ def load(archive: BinaryIO, images: tuple[Image, ...]) -> dict[str, str]:
     try:
         process.run(["docker", "load"], timeout=TIMEOUT, stdin=archive)
     except process.CommandError as error:
-        full = "no space left on device" in error.output.lower()
-        kind = NoRoomError if full else BuildError
-        remedy = MAKE_ROOM if full else "its words say why; then run the same again"
-        raise kind("the engine could not load the images", remedy=remedy, detail=error.detail) from error
+        raise room.of(error.output, error.detail) or BuildError(
+            "the engine could not load the images",
+            remedy="its words say why; then run the same again",
+            detail=error.detail,
+        ) from error
     return {image.name: _checked_id(image) for image in images}
 
 

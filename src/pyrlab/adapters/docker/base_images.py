@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from docker.errors import ImageNotFound
 
 from pyrlab.adapters import process
-from pyrlab.adapters.docker import engine
-from pyrlab.errors import MAKE_ROOM, NetworkError, NoRoomError
+from pyrlab.adapters.docker import engine, room
+from pyrlab.errors import NetworkError
 
 TIMEOUT = 3600.0
 
@@ -21,10 +21,8 @@ def named(reference: str, tag: str) -> Iterator[None]:
     try:
         process.run(["docker", "pull", "--quiet", reference], timeout=TIMEOUT)
     except process.CommandError as error:
-        if "no space left on device" in error.output.lower():
-            raise NoRoomError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=error.detail) from error
         host = reference.partition("/")[0]
-        raise NetworkError(
+        raise room.of(error.output, error.detail) or NetworkError(
             f"the engine cannot bring the base image {reference}",
             remedy=f"its words say why; docker login {host}, where it wants a user",
             detail=error.detail,

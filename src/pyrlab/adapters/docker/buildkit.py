@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pyrlab.adapters import network, process, temporary
-from pyrlab.adapters.docker import r_output
+from pyrlab.adapters.docker import r_output, room
 from pyrlab.adapters.docker.failed_step import FailedStep, failed_step
 from pyrlab.adapters.http_errors import masked
 from pyrlab.errors import (
-    MAKE_ROOM,
     BuildError,
     EngineError,
     HashMismatchError,
     NetworkError,
-    NoRoomError,
     PyrlabError,
     StaleLockError,
 )
@@ -198,8 +196,8 @@ def _of_python(step: FailedStep, said: str) -> PyrlabError | None:
 
 def _of_engine(output: str, said: str) -> PyrlabError | None:
     """Return the error of an engine that lacks room, or is there no longer."""
-    if "no space left on device" in output.lower():
-        return NoRoomError("the Docker engine's disk is full", remedy=MAKE_ROOM, detail=said)
+    if full := room.of(output, said):
+        return full
     if _ENDED.search(output):
         return EngineError(
             "the Docker engine ended, or lost its connection, while it built",

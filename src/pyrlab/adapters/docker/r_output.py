@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from pyrlab.adapters.docker import room
 from pyrlab.adapters.docker.failed_step import FailedStep
-from pyrlab.errors import MAKE_ROOM, BuildError, HashMismatchError, PyrlabError
+from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
 
 _DONE = re.compile(
     r"pyrlab-r (?P<how>compiled|unpacked|cached) (?P<name>\S+) (?P<version>\S+)(?: (?P<seconds>[\d.]+)s)?$"
@@ -120,7 +121,7 @@ def _refused(said: Said) -> PyrlabError:
 
 
 def _full(_: Said) -> PyrlabError:
-    return BuildError("the Docker engine's disk is full", remedy=MAKE_ROOM)
+    return room.error("")
 
 
 def _plan(said: Said) -> PyrlabError:
