@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyrlab.errors import UsageError
-from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.debs import PYTHON, DebPin
 
 _OTHER_BASE = "name another base.image in pyrlab.toml, such as python:3.14-slim-trixie"
 
@@ -26,11 +26,12 @@ def read(folder: Path, *, image: str, architecture: str) -> System:
         name = release.get("PRETTY_NAME") or release.get("ID") or "of no system that says its name"
         raise UsageError(f"the image {image} is {name}, and not Debian", remedy=_OTHER_BASE)
     lacking = (folder / "lacks").read_text().split()
-    pins = _installed((folder / "installed").read_text(encoding="utf-8"), architecture)
+    pins = _installed((folder / "installed").read_text(encoding="utf-8", errors="replace"), architecture)
     if lacking or not pins:
         raise UsageError(f"the image {image} is Debian without {', '.join(lacking) or 'packages'}", remedy=_OTHER_BASE)
-    python = (folder / "python").read_text().strip()
-    if not python:
+    python = (folder / "python").read_text(errors="replace").strip()
+    # What the image's own site packages print may stand beside it, and the lock takes a version alone.
+    if not PYTHON.fullmatch(python):
         raise UsageError(
             f"the image {image} has no Python of its own: no /usr/local/bin/python3 that is first on its PATH and has "
             "venv and ensurepip",
