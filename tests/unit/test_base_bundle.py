@@ -185,7 +185,10 @@ def test_with_sources_the_base_image_goes_along(based: tuple[Project, Docker], t
     assert base_of(project).digest.removeprefix("sha256:") in manifest.within("sources")
     # Its name was for a while.
     assert set(docker.images) == before
+    docker.images[base_of(project).here] = [digest(LAYER)]
     assert bundle(project.settings, tmp_path / "b.tar", sources=True, say=said.append).sha256 == first.sha256
+    # One that came in a bundle is what build stands on where the registry cannot be asked.
+    assert base_of(project).here in docker.images
 
 
 def test_it_is_built_again_where_nobody_can_ask_the_registry(
