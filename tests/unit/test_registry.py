@@ -322,6 +322,8 @@ def _unasked(answer: object) -> object:
         pytest.param("python:3.14-slim", "registry-1.docker.io", "docker.io/library/python", id="tag"),
         pytest.param("team/base:1", "registry-1.docker.io", "docker.io/team/base", id="of-a-user"),
         pytest.param("docker.io/python:3", "registry-1.docker.io", "docker.io/library/python", id="hub-by-name"),
+        pytest.param("index.docker.io/python", "registry-1.docker.io", "docker.io/library/python", id="hub-of-before"),
+        pytest.param("Server/base", "Server", "Server/base", id="upper-case-is-a-host"),
         pytest.param("localhost/base", "localhost", "localhost/base", id="localhost"),
         pytest.param("127.0.0.1:5000/a/b/c:1", "127.0.0.1:5000", "127.0.0.1:5000/a/b/c", id="port"),
         pytest.param("host.test/x@sha256:" + "0" * 64, "host.test", "host.test/x", id="digest"),

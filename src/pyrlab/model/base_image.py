@@ -50,10 +50,10 @@ class Reference:
                 remedy='write it as "python:3.14-slim-trixie" or "registry.example.org/team/base:1"',
             )
         host, repository = match["host"] or "", match["repository"]
-        if host and not {".", ":"} & set(host) and host != "localhost":
+        if host and not {".", ":"} & set(host) and host != "localhost" and host == host.lower():
             # As in "team/base": no server is called so, it is a part of a name at Docker's own registry.
             host, repository = "", f"{host}/{repository}"
-        if host in {"", HUB}:
+        if host in {"", HUB, f"index.{HUB}"}:
             host, repository = HUB, repository if "/" in repository else f"library/{repository}"
         return cls(host, repository, version)
 
