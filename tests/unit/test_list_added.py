@@ -8,13 +8,15 @@ import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from graphs import SOURCE
 
 from pyrlab.model.added import Added
+from pyrlab.steps import added
+from pyrlab.steps.labs import Running
 
 PROGRAMS = SOURCE / "docker/install/lab"
 HERE = "{}.{}".format(*sys.version_info[:2])
@@ -326,6 +328,13 @@ def test_folders_that_cannot_be_looked_into_are_told(lab: Lab, monkeypatch: pyte
     refuse("scandir", "/")
     refuse("listdir", "/")
     assert set(lab.find()) == {"x", "R/y", "data"}
+
+
+@pytest.mark.parametrize("said", ["", "[" * 100_000, "[]", '{"packages": ["a"]}', '{"packages": 5, "says": []}'])
+def test_what_a_lab_says_is_not_believed(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """Whatever runs in it may have taken the place of the program."""
+    monkeypatch.setattr("pyrlab.steps.added.containers.ask", lambda *_: said)
+    assert added.of_running(cast("Running", SimpleNamespace(container=None))) is None
 
 
 def test_a_folder_that_pip_has_removed_is_no_trouble(lab: Lab) -> None:
