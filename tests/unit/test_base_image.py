@@ -5,11 +5,13 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from machine import Answer, Machine, Project
 from registry_play import IMAGE, INSTALLED, NAMED, RELEASE, PlayedRegistry, stand_on_image
 
+from pyrlab.adapters.debian import base_system
 from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import RefusedError
@@ -332,6 +334,21 @@ def test_a_lock_that_names_no_image_is_refused(based: Project, machine: Machine,
     based.write("debs.lock", text[:start] + text[start:].replace(written, edited, 1))
     with pytest.raises(StaleLockError, match="is no pin"):
         assert based.locks
+
+
+@pytest.mark.parametrize("there", ["link", "folder", "nothing"])
+def test_what_an_image_has_in_the_way_is_not_read(tmp_path: Path, there: str) -> None:
+    """A link of the image's would lead to a file of this machine."""
+    for name, text in {"release": RELEASE, "lacks": "", "installed": INSTALLED, "python": "3.14.0\n"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert base_system.read(tmp_path, image=IMAGE, architecture="amd64").python == "3.14.0"
+    (tmp_path / "lacks").rename(tmp_path / "mine")
+    if there == "link":
+        (tmp_path / "lacks").symlink_to("mine")
+    if there == "folder":
+        (tmp_path / "lacks").mkdir()
+    with pytest.raises(UsageError, match="has an /out of its own"):
+        base_system.read(tmp_path, image=IMAGE, architecture="amd64")
 
 
 def test_only_the_images_packages_have_no_file(based: Project) -> None:
