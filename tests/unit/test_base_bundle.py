@@ -5,7 +5,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
@@ -26,6 +26,7 @@ from pyrlab.errors import NetworkError, NoRoomError, UsageError
 from pyrlab.model.bundle import Manifest
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.settings import Settings
+from pyrlab.steps import brought
 from pyrlab.steps.images import Plan
 
 
@@ -184,7 +185,10 @@ def test_with_sources_the_base_image_goes_along(based: tuple[Project, Docker], t
     assert base_of(project).digest.removeprefix("sha256:") in manifest.within("sources")
     # Its name was for a while.
     assert set(docker.images) == before
+    docker.images[base_of(project).here] = [digest(LAYER)]
     assert bundle(project.settings, tmp_path / "b.tar", sources=True, say=said.append).sha256 == first.sha256
+    # One that came in a bundle is what build stands on where the registry cannot be asked.
+    assert base_of(project).here in docker.images
 
 
 def test_it_is_built_again_where_nobody_can_ask_the_registry(
@@ -212,6 +216,24 @@ def test_clean_leaves_what_the_image_is_known_by(carry: Callable[..., There]) ->
     clean.clean(there.settings, clean.Garbage((), {}, {}, 0))
     assert there.debs.base
     assert f"FROM {there.debs.base.here} AS root\n" in there.dockerfile()
+
+
+@pytest.mark.parametrize("name", ["../../precious", "{path}", 5])
+def test_a_manifest_leads_to_nothing_but_the_store(carry: Callable[..., There], name: object) -> None:
+    """It came in a bundle: a file that it names elsewhere is neither taken nor removed as one that is damaged."""
+    there = carry(sources=True)
+    precious = there.settings.cache.parent / "precious"
+    precious.write_text("mine", encoding="utf-8")
+    said = name.format(path=precious) if isinstance(name, str) else name
+    manifest = json.dumps({"config": {"digest": said}}).encode()
+    store = there.settings.cache / "files"
+    for content in (manifest, b"no JSON"):
+        (store / digest(content).removeprefix("sha256:")).write_bytes(content)
+        assert there.debs.base
+        base = replace(there.debs.base, digest=digest(content))
+        assert not brought.is_here(there.settings, base)
+        assert brought.pinned(there.settings, base) == {digest(content).removeprefix("sha256:")}
+    assert precious.read_text("utf-8") == "mine"
 
 
 def test_without_sources_the_registry_is_asked(carry: Callable[..., There]) -> None:

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from machine import Answer, Machine, Project
 from registry_play import IMAGE, INSTALLED, NAMED, RELEASE, PlayedRegistry, stand_on_image
 
+from pyrlab.adapters.debian import base_system
 from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.http import RefusedError
@@ -257,6 +260,7 @@ def test_apt_is_asked_for_no_version_that_the_image_has(based: Project) -> None:
             f"the image {IMAGE} is Debian's bookworm, and base.suite is 'trixie'",
             id="other-suite",
         ),
+        pytest.param({"python": "hello\n3.14.0\n"}, "has no Python of its own", id="talkative-python"),
     ],
 )
 def test_an_image_that_cannot_carry_labs_is_refused(based: Project, files: dict[str, str], says: str) -> None:
@@ -330,6 +334,38 @@ def test_a_lock_that_names_no_image_is_refused(based: Project, machine: Machine,
     based.write("debs.lock", text[:start] + text[start:].replace(written, edited, 1))
     with pytest.raises(StaleLockError, match="is no pin"):
         assert based.locks
+
+
+@pytest.mark.parametrize("there", ["link", "folder", "nothing"])
+def test_what_an_image_has_in_the_way_is_not_read(tmp_path: Path, there: str) -> None:
+    """A link of the image's would lead to a file of this machine."""
+    for name, text in {"release": RELEASE, "lacks": "", "installed": INSTALLED, "python": "3.14.0\n"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert base_system.read(tmp_path, image=IMAGE, architecture="amd64").python == "3.14.0"
+    (tmp_path / "lacks").rename(tmp_path / "mine")
+    if there == "link":
+        (tmp_path / "lacks").symlink_to("mine")
+    if there == "folder":
+        (tmp_path / "lacks").mkdir()
+    with pytest.raises(UsageError, match="has an /out of its own"):
+        base_system.read(tmp_path, image=IMAGE, architecture="amd64")
+
+
+def test_only_the_images_packages_have_no_file(based: Project) -> None:
+    """Of what has no hash any file would do, whoever wrote the lock."""
+    based.lock()
+    lock = based.locks.debs
+    assert lock.base
+    [[name, filed], *_] = [(name, pin) for name, pins in lock.sections.items() for pin in pins if pin.has_file]
+    free = dataclasses.replace(filed, sha256="", size=0, path="", requested=False)
+    forged = {
+        f"{filed.name} in [{name}] has no file": dataclasses.replace(lock, sections={**lock.sections, name: (free,)}),
+        f"{filed.name} in [root] has a file": dataclasses.replace(lock, sections={**lock.sections, "root": (filed,)}),
+        "in [root] has no file": dataclasses.replace(lock, base=None),
+    }
+    for says, made in forged.items():
+        with pytest.raises(StaleLockError, match=re.escape(says)):
+            DebsLock.parse(made.render())
 
 
 def test_why_names_the_image(based: Project) -> None:

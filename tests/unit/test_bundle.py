@@ -712,6 +712,17 @@ def test_a_project_that_cannot_be_read_is_told(
     assert not (tmp_path / "mine").exists()
 
 
+@pytest.mark.parametrize("others", [{}, {"project/docker/images.toml/x": b""}])
+def test_a_bundle_without_a_project_is_told(
+    docker: Docker, stick: Path, tmp_path: Path, others: Mapping[str, bytes]
+) -> None:
+    bundle_file.write(stick / "x.tar", *made({"project/base_debs.txt": b"less\n", **others}))
+    with pytest.raises(UsageError, match=r"^docker/images.toml cannot be read: (No such file|Is a directory)"):
+        unbundle(stick / "x.tar", tmp_path / "mine", cache=tmp_path / "cache", say=lambda _: None)
+    assert docker.asked == []
+    assert not (tmp_path / "mine").exists()
+
+
 def test_it_needs_nothing_but_python(tmp_path: Path) -> None:
     """-S hides what is installed; -I would hide pyrlab, too."""
     done = subprocess.run(

@@ -87,6 +87,20 @@ def test_a_file_system_without_rights_or_attributes_is_written_to(
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_a_disk_without_room_for_one_more_file_is_told(
+    opened: Open, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its inodes are used up: bytes may be left."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(HttpError, match=r"a.txt was not saved: the disk is full. The file is as it was"), opened(file):
+        pass
+    assert file.read_text("utf-8") == "old"
+
+
 @pytest.mark.parametrize(
     ("links", "says"),
     [

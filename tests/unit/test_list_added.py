@@ -1,5 +1,6 @@
 """What the labs' own programs say of added packages, on folders like a lab's."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -7,11 +8,15 @@ import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from graphs import SOURCE
+
+from pyrlab.model.added import Added
+from pyrlab.steps import added
+from pyrlab.steps.labs import Running
 
 PROGRAMS = SOURCE / "docker/install/lab"
 HERE = "{}.{}".format(*sys.version_info[:2])
@@ -183,7 +188,7 @@ def test_where_a_package_came_from_is_told_unless_it_was_an_index(lab: Lab) -> N
     lab.add_r("folder", Repository="")
     lab.add_r("pak", Repository="", RemoteType="standard")
     assert {name: package["source"] for name, package in lab.find().items()} == {
-        "local": "file:///x[2J",
+        "local": "file:///x?[2J",
         "index": "",
         "github": f"owner/repo@{commit}",
         "folder": "a file, a folder, or a repository that it does not name",
@@ -212,7 +217,7 @@ def test_names_that_are_none_are_files_of_nobody(lab: Lab) -> None:
     lab.add_r("e\x1b[2Jvil")
     assert {(one["kind"], one["name"]) for one in lab.program.find()} == {
         ("file", str(info.relative_to(lab.added))),
-        ("file", "R/e[2Jvil"),
+        ("file", "R/e?[2Jvil"),
     }
 
 
@@ -279,6 +284,57 @@ def test_a_kernel_that_covers_the_images_is_told(lab: Lab) -> None:
         ("kernels/python3", "covers the image's", False),
         ("labextensions/@scope/one", "covers the image's", True),
     ]
+
+
+def test_no_answer_is_too_long_or_nameless_to_be_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the lab's side says is read elsewhere, which refuses endless lines; and adopt names what it cannot take."""
+    library = lab.python(lab.added) / "x.so"
+    library.touch()
+    (lab.add_python("x") / "RECORD").write_text("x.so,,\n")
+    lacks = [(str(library), f"libsomething-{number}.so.1") for number in range(60)]
+    monkeypatch.setattr(lab.program, "_ask_loader", lambda _: lacks)
+    for number in range(20):
+        (lab.added / f"{number:02}{'d' * 100}").touch()
+    (lab.added / "\n").touch()
+    (lab.added / os.fsdecode(b"\xff\xfe")).touch()
+    told = Added.parse(json.dumps({"packages": lab.program.find(), "says": lab.says()}))
+    assert [package.note[-12:] for package in told.packages if not package.fits] == [" and 48 more"]
+    assert {"?", "??"} < {package.path for package in told.packages}
+    assert told.says[0].endswith(" more were added to the image")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "/".join(["a"] * 3000)])
+def test_a_name_that_no_file_can_have_is_no_trouble(lab: Lab, name: str) -> None:
+    (lab.add_python("x") / "RECORD").write_text(f"{name}.so,,\n")
+    assert set(lab.find()) == {"x"}
+
+
+def test_folders_that_cannot_be_looked_into_are_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may look into every folder, so the system's calls are played."""
+    (lab.added / "data").mkdir()
+    hidden = [str(folder) for folder in (lab.add_python("x"), lab.add_r("y"), lab.added / "data")]
+
+    def refuse(name: str, ends: str) -> None:
+        real = getattr(os, name)
+
+        def call(path: object, *args: object, **options: object) -> object:
+            if f"{path}{ends}".startswith(tuple(f"{folder}/" for folder in hidden)):
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(path, *args, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    refuse("stat", "")
+    refuse("scandir", "/")
+    refuse("listdir", "/")
+    assert set(lab.find()) == {"x", "R/y", "data"}
+
+
+@pytest.mark.parametrize("said", ["", "[" * 100_000, "[]", '{"packages": ["a"]}', '{"packages": 5, "says": []}'])
+def test_what_a_lab_says_is_not_believed(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """Whatever runs in it may have taken the place of the program."""
+    monkeypatch.setattr("pyrlab.steps.added.containers.ask", lambda *_: said)
+    assert added.of_running(cast("Running", SimpleNamespace(container=None))) is None
 
 
 def test_a_folder_that_pip_has_removed_is_no_trouble(lab: Lab) -> None:

@@ -106,6 +106,73 @@ def test_a_credential_helper_is_asked(
     assert resolve(tmp_path) == made
 
 
+def test_a_registry_may_offer_several_ways_to_say_who_asks(played: PlayedRegistry, tmp_path: Path) -> None:
+    """In one header or several, which come as one; and not all put each value between quotes."""
+    made = played.add("amd64", tag="1")
+    played.scheme = "Bearer"
+    configure(tmp_path, auths={"registry.test": {"auth": base64.b64encode(b"ann:sea:cret").decode()}})
+    bearer = 'Bearer realm="https://registry.test/token",service=played'
+    for offer in (f'{bearer}, Basic realm="x"', f'Basic realm="x", {bearer}', f"Negotiate, {bearer}"):
+        played.said = [Answer(b"{}", 401, {"WWW-Authenticate": offer})]
+        assert resolve(tmp_path) == made
+
+
+@pytest.mark.parametrize("realm", ["http://registry.test/token", "http://127.0.0.1/token", "https://[/token", ""])
+def test_no_user_is_told_to_a_place_without_tls(played: PlayedRegistry, tmp_path: Path, realm: str) -> None:
+    configure(tmp_path, auths={"registry.test": {"auth": base64.b64encode(b"ann:sea:cret").decode()}})
+    played.said = [Answer(b"{}", 401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="played"'})]
+    with pytest.raises(NetworkError, match="at a place that is not spoken to by TLS"):
+        resolve(tmp_path)
+    assert len(played.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "answers"),
+    [("127.0.0.1:5000", "made"), ("localhost", "made"), ("127.registry.test", "500"), ("registry.test", "500")],
+)
+def test_only_this_machines_own_registry_may_do_without_tls(
+    played: PlayedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, answers: str
+) -> None:
+    made = played.add("amd64", tag="1")
+
+    def send(adapter: HTTPAdapter, request: PreparedRequest, **_: object) -> Response:
+        has_tls = str(request.url).startswith("https:")
+        return response_of(adapter, request, Answer(status=500) if has_tls else played.answer(request))
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    if answers == "made":
+        assert resolve(tmp_path, f"{host}/team/base:1") == made
+    else:
+        with pytest.raises(NetworkError, match=r"https://.* answered 500"):
+            resolve(tmp_path, f"{host}/team/base:1")
+        assert played.asked == []
+
+
+@pytest.mark.parametrize(
+    "config", [[], None, {"auths": ["a"]}, {"auths": {"registry.test": {"auth": 5}}}, {"credHelpers": ["a"]}]
+)
+def test_a_configuration_of_another_form_is_an_error(played: PlayedRegistry, tmp_path: Path, config: object) -> None:
+    (tmp_path / "docker/config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"no user for registry.test: .* another form than Docker's"):
+        resolve(tmp_path)
+    assert played.asked == []
+
+
+@pytest.mark.parametrize("said", ["{}", "[]", "null", "rubbish"])
+def test_a_helper_that_says_rubbish_is_an_error(
+    played: PlayedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    helper = tmp_path / "bin/docker-credential-tests"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\ncat >/dev/null; echo '{said}'\n")
+    helper.chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", str(helper.parent), prepend=":")
+    configure(tmp_path, credsStore="tests")
+    with pytest.raises(UsageError, match=r"Docker's configuration gives no user for registry.test"):
+        resolve(tmp_path)
+    assert played.asked == []
+
+
 def test_a_helper_that_is_missing_is_an_error(played: PlayedRegistry, tmp_path: Path) -> None:
     configure(tmp_path, credsStore="nobody-has-this")
     with pytest.raises(UsageError, match=r"Docker's configuration gives no user for registry.test: .*nobody-has-this"):
@@ -189,6 +256,23 @@ def _other_configuration(played: PlayedRegistry, made: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "body", "says"),
+    [
+        pytest.param(OCI[0], b'{"manifests": 5}', "it is for nothing", id="no-list"),
+        pytest.param(OCI[0], b'{"manifests": [{"platform": "linux"}]}', "it is for nothing", id="platform"),
+        pytest.param(OCI[1], b'{"config": ["a"]}', "it has no configuration", id="config"),
+        pytest.param(OCI[1], b"[" * 100_000, "its answer is not JSON", id="deep"),
+    ],
+)
+def test_documents_of_another_form_are_not_believed(
+    played: PlayedRegistry, tmp_path: Path, kind: str, body: bytes, says: str
+) -> None:
+    played.manifests["1"] = (kind, body)
+    with pytest.raises(PyrlabError, match=says):
+        resolve(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("spoil", "says"),
     [
         pytest.param(_as_html, "not JSON; a sign-in page, perhaps", id="captive-portal"),
@@ -238,6 +322,8 @@ def _unasked(answer: object) -> object:
         pytest.param("python:3.14-slim", "registry-1.docker.io", "docker.io/library/python", id="tag"),
         pytest.param("team/base:1", "registry-1.docker.io", "docker.io/team/base", id="of-a-user"),
         pytest.param("docker.io/python:3", "registry-1.docker.io", "docker.io/library/python", id="hub-by-name"),
+        pytest.param("index.docker.io/python", "registry-1.docker.io", "docker.io/library/python", id="hub-of-before"),
+        pytest.param("Server/base", "Server", "Server/base", id="upper-case-is-a-host"),
         pytest.param("localhost/base", "localhost", "localhost/base", id="localhost"),
         pytest.param("127.0.0.1:5000/a/b/c:1", "127.0.0.1:5000", "127.0.0.1:5000/a/b/c", id="port"),
         pytest.param("host.test/x@sha256:" + "0" * 64, "host.test", "host.test/x", id="digest"),
@@ -250,7 +336,20 @@ def test_names_mean_what_they_mean_to_docker(image: str, server: str, pinned: st
 
 
 @pytest.mark.parametrize(
-    "image", ["", "Python", "a b", "http://host.test/x", "host.test/x:", "x@sha256:0", "x\nRUN true", "x:$tag", "../x"]
+    "image",
+    [
+        "",
+        "Python",
+        "a b",
+        "http://host.test/x",
+        "host.test/x:",
+        "x@sha256:0",
+        "x\nRUN true",
+        "x:$tag",
+        "../x",
+        "host.test:99999/x",
+        "[:::::]/x",
+    ],
 )
 def test_what_is_no_name_is_refused(image: str) -> None:
     with pytest.raises(UsageError, match=r"base.image is .* which is no name of an image"):

@@ -82,6 +82,16 @@ def test_an_error_of_whoever_gives_the_bytes_is_not_the_disks(store: Store) -> N
     assert caught.value.filename is None
 
 
+@pytest.mark.parametrize("name", ["../precious", "", ".", "a" * 63])
+def test_what_is_no_hash_leads_to_no_file(store: Store, folder: Path, name: str) -> None:
+    """What has other bytes than its name says is removed, so no name may lead out of the store."""
+    store.add([DATA])
+    (folder.parent / "precious").write_bytes(DATA)
+    assert store.get(name) is None
+    assert store.get(str(folder.parent / "precious")) is None
+    assert (folder.parent / "precious").exists()
+
+
 def test_the_same_bytes_are_one_file_that_stays(store: Store, folder: Path) -> None:
     """It is linked into build contexts, which must not see another file."""
     path = keep(store, DATA)

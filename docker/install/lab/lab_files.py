@@ -29,7 +29,8 @@ class LabContentsManager(AsyncLargeFileManager):
     def atomic_writing(self, os_path: str, *args: object, **kwargs: object) -> Iterator[IO[Any]]:
         """Open a file for writing that takes the place of the one at ``os_path`` when all of it is on the disk."""
         target = Path(os.path.realpath(os_path))
-        draft = _draft(target) if self.use_atomic_writing else None
+        with _full_disk_to_507(target, "The file is as it was"):
+            draft = _draft(target) if self.use_atomic_writing else None
         if draft is None:
             with (
                 _full_disk_to_507(target, "Look whether it is whole"),

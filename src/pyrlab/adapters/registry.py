@@ -20,7 +20,7 @@ from requests.auth import HTTPBasicAuth
 
 from pyrlab.adapters.http import NotThereError, RefusedError, Reply, Web
 from pyrlab.errors import NetworkError, UsageError
-from pyrlab.model.base_image import DIGEST, Platform, Reference, named
+from pyrlab.model.base_image import DIGEST, Platform, Reference, configuration_of, is_loopback, named, table_in
 
 AGENT = "pyrlab"
 _INDEXES = (
@@ -33,7 +33,8 @@ _MANIFESTS = (
 )
 _ACCEPT = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
 _OK, _UNAUTHORIZED = 200, 401
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+# A parameter of a challenge, or the word that begins another one. Source: RFC 9110, section 11.6.1.
+_CHALLENGE = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s",]*))|([\w-]+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,20 @@ def credentials(host: str) -> Credentials:
             warnings.simplefilter("ignore", UserWarning)
             said = docker_auth.load_config().resolve_authconfig(host) or {}
     except (DockerException, OSError, ValueError) as error:
-        raise UsageError(
-            f"Docker's configuration gives no user for {host}: {error}",
-            remedy=f"docker login {host}; or mend config.json in ~/.docker or DOCKER_CONFIG",
-        ) from error
+        raise _no_user(host, f"{error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        # docker-py believes the file and the helper that they have its form.
+        raise _no_user(host, "the file, or what its credential helper says, has another form than Docker's") from error
     # Of a file docker-py makes lower case, of a helper's answer what the engine calls it.
-    lower = {key.lower(): value or "" for key, value in said.items()}
+    lower = {key.lower(): str(value or "") for key, value in said.items()}
     return Credentials(lower.get("username", ""), lower.get("password", ""), lower.get("identitytoken", ""))
+
+
+def _no_user(host: str, reason: str) -> UsageError:
+    return UsageError(
+        f"Docker's configuration gives no user for {host}: {reason}",
+        remedy=f"docker login {host}; or mend config.json in ~/.docker or DOCKER_CONFIG",
+    )
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -118,8 +126,9 @@ class Registry:
 
     def _chosen(self, index: Mapping[str, Any], architecture: str) -> str:
         """Return the digest of the image in an index that is for this architecture."""
-        entries = [entry for entry in index.get("manifests") or () if _is_table(entry)]
-        platforms = [Platform.of(entry.get("platform") or {}) for entry in entries]
+        listed = index.get("manifests")
+        entries = [entry for entry in (listed if isinstance(listed, list) else ()) if _is_table(entry)]
+        platforms = [Platform.of(table_in(entry, "platform")) for entry in entries]
         for entry, platform in zip(entries, platforms, strict=True):
             if platform.serves(architecture) and DIGEST.fullmatch(str(entry.get("digest"))):
                 return str(entry["digest"])
@@ -131,13 +140,13 @@ class Registry:
         platform = Platform.of(configuration)
         if not platform.serves(architecture):
             raise self._unfit(f"it is for {platform}, and the engine is {architecture}")
-        if (configuration.get("config") or {}).get("OnBuild"):
+        if table_in(configuration, "config").get("OnBuild"):
             raise self._unfit("it has ONBUILD steps, which would run with a network")
 
     def _configuration(self, manifest: Mapping[str, Any]) -> bytes:
         """Return the configuration that a manifest names."""
-        digest = str((manifest.get("config") or {}).get("digest"))
-        if not DIGEST.fullmatch(digest):
+        digest = configuration_of(manifest)
+        if not digest:
             raise self._odd("it has no configuration")
         reply = self._get(f"blobs/{digest}", {})
         if _digest(reply.body) != digest:
@@ -153,7 +162,7 @@ class Registry:
     def _json(self, body: bytes) -> dict[str, Any]:
         try:
             document = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not _is_table(document):
             raise self._odd("its answer is not JSON; a sign-in page, perhaps")
@@ -182,36 +191,54 @@ class Registry:
 
     def _bases(self) -> Iterator[str]:
         """Yield where the registry may be: like the engine, without TLS on this machine's own loopback only."""
-        server = self.reference.server
-        yield f"https://{server}"
-        host = urlsplit(f"//{server}").hostname or ""
-        if host == "localhost" or host.startswith("127.") or host == "::1":
-            yield f"http://{server}"
+        yield f"https://{self.reference.server}"
+        if self._is_of_this_machine:
+            yield f"http://{self.reference.server}"
 
-    def _answer(self, challenge: str) -> requests.auth.AuthBase | None:
+    @property
+    def _is_of_this_machine(self) -> bool:
+        return is_loopback(urlsplit(f"//{self.reference.server}").hostname or "")
+
+    def _answer(self, header: str) -> requests.auth.AuthBase | None:
         """Return what answers a registry's challenge: the user and password, or a token that its realm gives for them.
 
         Raises RefusedError, NetworkError.
         """
-        kind, _, rest = challenge.partition(" ")
-        said = dict(_PARAMETER.findall(rest))
-        if kind.lower() == "basic":
+        offered = _challenges(header)
+        if "bearer" in offered:
+            return self._token(offered["bearer"])
+        if "basic" in offered:
             return self._basic()
-        if kind.lower() != "bearer" or urlsplit(said.get("realm", "")).scheme not in {"http", "https"}:
-            raise self._odd("it wants to know who asks, in a way that is not understood")
+        raise self._odd("it wants to know who asks, in a way that is not understood")
+
+    def _token(self, said: Mapping[str, str]) -> _Bearer:
+        """Return the token that a realm gives for the user and password. Raises RefusedError, NetworkError."""
+        realm = said.get("realm", "")
+        if not self._is_private(realm):
+            # Who asks is told there, and the network between would hear it.
+            raise self._odd("it wants to know who asks at a place that is not spoken to by TLS")
         scope = said.get("scope") or f"repository:{self.reference.repository}:pull"
         query = {"service": said.get("service", ""), "scope": scope}
         if self.credentials.token:
             form = {**query, "grant_type": "refresh_token", "client_id": AGENT, "refresh_token": self.credentials.token}
-            reply = self.web.converse(said["realm"], agent=AGENT, form=form)
+            reply = self.web.converse(realm, agent=AGENT, form=form)
         else:
-            mark = "&" if "?" in said["realm"] else "?"
-            reply = self.web.converse(f"{said['realm']}{mark}{urlencode(query)}", agent=AGENT, auth=self._basic())
+            mark = "&" if "?" in realm else "?"
+            reply = self.web.converse(f"{realm}{mark}{urlencode(query)}", agent=AGENT, auth=self._basic())
         answer = self._json(reply.body)
         token = str(answer.get("token") or answer.get("access_token") or "")
         if not token:
             raise self._odd("its realm gives no token")
         return _Bearer(token)
+
+    def _is_private(self, url: str) -> bool:
+        """Tell whether nobody between hears what is said there: TLS, or for a registry of this machine the same one."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
+        host = parts.hostname or ""
+        return parts.scheme == "https" or (parts.scheme == "http" and self._is_of_this_machine and is_loopback(host))
 
     def _basic(self) -> requests.auth.AuthBase | None:
         who = self.credentials
@@ -240,6 +267,18 @@ class Registry:
 
 def _digest(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _challenges(header: str) -> dict[str, dict[str, str]]:
+    """Return the parameters of each way to say who asks, by its name in lower case: a registry may offer several."""
+    found: dict[str, dict[str, str]] = {}
+    said: dict[str, str] = {}
+    for key, quoted, bare, scheme in _CHALLENGE.findall(header):
+        if scheme:
+            said = found.setdefault(scheme.lower(), {})
+        else:
+            said[key] = quoted or bare
+    return found
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, Any]]:

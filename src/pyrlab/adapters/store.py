@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import stat
 import time
@@ -17,6 +18,7 @@ from pyrlab.errors import HashMismatchError
 # What a killed run left half written, in seconds: no download takes that long.
 STALE = 86400.0
 _PART = ".part"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # A file system's device, and the number of a file on it.
 Inode = tuple[int, int]
 
@@ -32,6 +34,9 @@ class Store:
 
     def get(self, sha256: str) -> Path | None:
         """Return the file with this hash, computed anew; None if there is none. A damaged one is removed."""
+        if not _SHA256.fullmatch(sha256):
+            # Another name could lead out of the store, and what is there is not ours to remove.
+            return None
         path = self._folder / sha256
         status = _status(path)
         if status is None:

@@ -168,7 +168,10 @@ def _text(project: Path, name: str) -> str:
         return (project / name).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise _unreadable(name, error) from error
+    except OSError as error:
+        # Its own words name a folder that goes with this error.
+        raise _unreadable(name, error.strerror) from error
 
 
-def _unreadable(name: str, error: ValueError) -> UsageError:
-    return UsageError(f"{name} cannot be read: {error}", remedy=_REMEDY)
+def _unreadable(name: str, reason: object) -> UsageError:
+    return UsageError(f"{name} cannot be read: {reason}", remedy=_REMEDY)

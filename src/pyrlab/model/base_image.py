@@ -1,9 +1,11 @@
 """Base images of a registry: how one is named, what pins it, and what it must be to carry labs."""
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
 
@@ -42,16 +44,16 @@ class Reference:
         match = _NAME.fullmatch(f"{head}{slash}{last}")
         version = digest if at else tag if colon else "latest"
         sound = DIGEST.fullmatch(version) if at else _TAG.fullmatch(version)
-        if match is None or not sound:
+        if match is None or not sound or not _is_host(match["host"] or ""):
             raise UsageError(
                 f"{where} is {text!r}, which is no name of an image",
                 remedy='write it as "python:3.14-slim-trixie" or "registry.example.org/team/base:1"',
             )
         host, repository = match["host"] or "", match["repository"]
-        if host and not {".", ":"} & set(host) and host != "localhost":
+        if host and not {".", ":"} & set(host) and host != "localhost" and host == host.lower():
             # As in "team/base": no server is called so, it is a part of a name at Docker's own registry.
             host, repository = "", f"{host}/{repository}"
-        if host in {"", HUB}:
+        if host in {"", HUB, f"index.{HUB}"}:
             host, repository = HUB, repository if "/" in repository else f"library/{repository}"
         return cls(host, repository, version)
 
@@ -85,6 +87,34 @@ class Base:
     def here(self) -> str:
         """What it is called on an engine that got it from a bundle."""
         return local_name(self.digest)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine's own loopback: a name only begins like its addresses, as 127.example.org."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether a host is one with a port that there is: the grammar knows neither IPv6's nor the largest port."""
+    try:
+        return urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
+
+
+def table_in(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a table of a registry's document, empty where it has none: nothing says that it has the right form."""
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def configuration_of(manifest: Mapping[str, Any]) -> str:
+    """Return the digest of the configuration that an image's manifest names, or nothing."""
+    digest = str(table_in(manifest, "config").get("digest"))
+    return digest if DIGEST.fullmatch(digest) else ""
 
 
 def local_name(digest: str) -> str:

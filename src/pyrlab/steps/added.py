@@ -63,7 +63,7 @@ def of_lab(settings: Settings, lab: Running) -> Added | None:
 def _read(text: str) -> Added | None:
     try:
         return Added.parse(text)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

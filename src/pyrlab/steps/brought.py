@@ -5,10 +5,12 @@ documents are in the store, by their hashes; the engine says which layers its im
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pyrlab.adapters.docker import base_images
-from pyrlab.model.base_image import Base
+from pyrlab.model.base_image import Base, configuration_of, table_in
 from pyrlab.model.settings import Settings
 from pyrlab.steps.fetch import store_of
 
@@ -18,7 +20,7 @@ def is_here(settings: Settings, base: Base) -> bool:
     documents = _documents(settings, base)
     if len(documents) < 2:  # noqa: PLR2004 - the manifest and the configuration
         return False
-    wanted = json.loads(documents[1].read_bytes())["rootfs"]["diff_ids"]
+    wanted = table_in(_table(documents[1]), "rootfs").get("diff_ids")
     return bool(wanted) and base_images.layers(base.here) == wanted
 
 
@@ -33,5 +35,14 @@ def _documents(settings: Settings, base: Base) -> list[Path]:
     manifest = store.get(base.digest.removeprefix("sha256:"))
     if manifest is None:
         return []
-    configuration = store.get(json.loads(manifest.read_bytes())["config"]["digest"].removeprefix("sha256:"))
+    configuration = store.get(configuration_of(_table(manifest)).removeprefix("sha256:"))
     return [manifest, configuration] if configuration else [manifest]
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    """Return a document; nothing of what is none: a lock may pin any file that came in a bundle."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyrlab.errors import UsageError
-from pyrlab.model.locks.debs import DebPin
+from pyrlab.model.locks.debs import PYTHON, DebPin
 
 _OTHER_BASE = "name another base.image in pyrlab.toml, such as python:3.14-slim-trixie"
 
@@ -21,22 +21,34 @@ class System:
 
 def read(folder: Path, *, image: str, architecture: str) -> System:
     """Return the system of an image. Raises UsageError for one that is not Debian's, or lacks what labs need."""
-    release = _release((folder / "release").read_text(encoding="utf-8", errors="replace"))
+    said = {name: _said(folder / name, image) for name in ("release", "lacks", "installed", "python")}
+    release = _release(said["release"])
     if release.get("ID") != "debian":
         name = release.get("PRETTY_NAME") or release.get("ID") or "of no system that says its name"
         raise UsageError(f"the image {image} is {name}, and not Debian", remedy=_OTHER_BASE)
-    lacking = (folder / "lacks").read_text().split()
-    pins = _installed((folder / "installed").read_text(encoding="utf-8"), architecture)
+    lacking = said["lacks"].split()
+    pins = _installed(said["installed"], architecture)
     if lacking or not pins:
         raise UsageError(f"the image {image} is Debian without {', '.join(lacking) or 'packages'}", remedy=_OTHER_BASE)
-    python = (folder / "python").read_text().strip()
-    if not python:
+    python = said["python"].strip()
+    # What the image's own site packages print may stand beside it, and the lock takes a version alone.
+    if not PYTHON.fullmatch(python):
         raise UsageError(
             f"the image {image} has no Python of its own: no /usr/local/bin/python3 that is first on its PATH and has "
             "venv and ensurepip",
             remedy=f"{_OTHER_BASE}; or let Debian's Python be the labs', with source = \"bootstrap\"",
         )
     return System(release.get("VERSION_CODENAME", ""), python, pins)
+
+
+def _said(path: Path, image: str) -> str:
+    """Return what one file says. Raises UsageError where the image has put something else there.
+
+    It came out of the image as it was there: a link would lead to a file of this machine.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise UsageError(f"the image {image} has an /out of its own, which is in the way", remedy=_OTHER_BASE)
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _release(text: str) -> Mapping[str, str]:

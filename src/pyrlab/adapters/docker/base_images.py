@@ -16,8 +16,9 @@ TIMEOUT = 3600.0
 def named(reference: str, tag: str) -> Iterator[None]:
     """Let the engine have an image of a registry, called ``tag`` for this while. Raises NetworkError, NoRoomError.
 
-    Builds keep its layers, but no image of it.
+    Builds keep its layers, but no image of it. A name that it has already, out of a bundle, stays.
     """
+    had = bool(layers(tag))
     try:
         process.run(["docker", "pull", "--quiet", reference], timeout=TIMEOUT)
     except process.CommandError as error:
@@ -31,7 +32,8 @@ def named(reference: str, tag: str) -> Iterator[None]:
     try:
         yield
     finally:
-        process.run(["docker", "image", "rm", "--no-prune", tag], timeout=60)
+        if not had:
+            process.run(["docker", "image", "rm", "--no-prune", tag], timeout=60)
 
 
 def layers(tag: str) -> list[str]:

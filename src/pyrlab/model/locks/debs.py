@@ -1,7 +1,7 @@
 """debs.lock: the root and the closures of the images' debs, one package a line."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -25,7 +25,7 @@ _BASE_HEADER = ("image", "digest", "python")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
 _WORD = re.compile(r"[A-Za-z0-9.+:~_-]+")
-_PYTHON = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,5}){2}")
+PYTHON = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,5}){2}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -131,13 +131,16 @@ class DebsLock:
         snapshot = fields.get("snapshot", "")
         if snapshot and not STAMP.fullmatch(snapshot):
             raise StaleLockError(f"{FILE}: {snapshot!r} is no time of a snapshot", remedy=locks.restore(FILE))
+        base = _base(text) if _BASE_HEADER[0] in fields else None
+        sections = {name: tuple(sorted(section)) for name, section in _sections(text).items()}
+        _check_files(sections, base)
         return cls(
             input=fields["input"],
             suite=fields["suite"],
             architecture=fields["architecture"],
-            sections={name: tuple(sorted(section)) for name, section in _sections(text).items()},
+            sections=sections,
             snapshot=snapshot,
-            base=_base(text) if _BASE_HEADER[0] in fields else None,
+            base=base,
         )
 
     @property
@@ -208,12 +211,25 @@ def _base(text: str) -> Base:
     base = Base(*(fields[key] for key in _BASE_HEADER))
     try:
         Reference.parse(base.image, where="image")
-        sound = DIGEST.fullmatch(base.digest) and _PYTHON.fullmatch(base.python)
+        sound = DIGEST.fullmatch(base.digest) and PYTHON.fullmatch(base.python)
     except UsageError:
         sound = None
     if not sound:
         raise StaleLockError(f"{FILE}: {base.image!r} with {base.digest!r} is no pin", remedy=locks.restore(FILE))
     return base
+
+
+def _check_files(sections: Mapping[str, Sequence[DebPin]], base: Base | None) -> None:
+    """Raise StaleLockError unless just the packages of a base image have no file: all others are fetched by its hash.
+
+    What a file's hash is nobody says would be any file.
+    """
+    for name, pins in sections.items():
+        is_image = base is not None and name == ROOT
+        for pin in pins:
+            if pin.has_file == is_image:
+                what = "has a file, and is a base image's" if is_image else "has no file, and is no base image's"
+                raise StaleLockError(f"{FILE}: {pin.name} in [{name}] {what}", remedy=locks.restore(FILE))
 
 
 _RESTORE = f"git checkout -- {FILE}; or take its pins as they are: nox -s lock -- debs"
