@@ -1,6 +1,8 @@
-"""What must not cost more than it has to: memory that runs out, a full disk, a lab that is killed while it saves."""
+"""What must not cost more than it has to: memory that runs out, a full disk, files that go while they are listed."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,41 @@ def test_what_is_saved_keeps_its_rights_its_link_and_its_other_names(lab: Runnin
         assert _save(lab, path, _text("new")).status_code == 200
     said = lab.run("sh", "-c", "stat -c %a program.txt; readlink link.txt; cat linked.txt again.txt program.txt")
     assert said == "750\nlinked.txt\nnewnewnew"
+
+
+def test_a_folder_is_listed_while_its_files_get_other_names(lab: RunningLab) -> None:
+    """As where a program writes its results under a passing name: the file browser leaves out only what went."""
+    restless = lab.folder / "restless"
+    restless.mkdir()
+    (restless / "still.txt").touch()
+    with _renames_without_end(restless):
+        lists = [lab.get("/api/contents/restless?content=1") for _ in range(20)]
+    assert {answer.status_code for answer in lists} == {200}
+    assert all("still.txt" in {file["name"] for file in answer.json()["content"]} for answer in lists)
+    assert lab.get("/api/contents/restless/gone.txt?content=0").status_code == 404
+
+
+@contextmanager
+def _renames_without_end(folder: Path, files: int = 60) -> Iterator[None]:
+    names = [(folder / f"{number}.txt", folder / f"{number}.part") for number in range(files)]
+    for done, _ in names:
+        done.touch()
+    ended = threading.Event()
+
+    def rename() -> None:
+        while not ended.is_set():
+            for done, part in names:
+                done.rename(part)
+            for done, part in names:
+                part.rename(done)
+
+    thread = threading.Thread(target=rename)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _make_mount_point(folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""Saving: a file is replaced whole or stays as it was, also where the disk is full or the lab is killed meanwhile.
+"""Files: one is saved whole or stays as it was, and a folder is listed whatever else happens in it.
 
 A part of jupyter_server_config.py. Jupyter itself writes over the old file, of which it keeps a copy beside it; where
-the last bytes do not fit, or the lab is killed then, half a file is left.
+the last bytes do not fit, or the lab is killed then, half a file is left. And where a file goes, or gets another name,
+while its folder is listed, Jupyter says that there is no such folder.
 """
 
 import errno
@@ -10,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,10 +22,24 @@ from tornado.web import HTTPError
 FROM_THE_FOLDER = {"security.selinux"}
 FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your quota of the disk is used up"}
 INSUFFICIENT_STORAGE = 507
+NOT_FOUND = 404
+# Jupyter asks this manager for each file of a folder that it lists.
+_is_listing = ContextVar("_is_listing", default=False)
 
 
 class LabContentsManager(AsyncLargeFileManager):
     """Jupyter's own, with its own way kept for files that cannot be replaced."""
+
+    async def get(self, path: str, content: bool = True, **kwargs: object) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        """Return what the file or folder at ``path`` is, and what is in it."""
+        if _is_listing.get() and not content:
+            with _left_out_if_gone():
+                return await super().get(path, content, **kwargs)
+        before = _is_listing.set(content)
+        try:
+            return await super().get(path, content, **kwargs)
+        finally:
+            _is_listing.reset(before)
 
     @contextmanager
     def atomic_writing(self, os_path: str, *args: object, **kwargs: object) -> Iterator[IO[Any]]:
@@ -47,6 +63,17 @@ class LabContentsManager(AsyncLargeFileManager):
                 _replace(target, draft)
             finally:
                 draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _left_out_if_gone() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, HTTPError) as error:
+        if isinstance(error, HTTPError) and error.status_code != NOT_FOUND:
+            raise
+        # What nobody may look at is left out of a list without a word.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
 
 
 @contextmanager
