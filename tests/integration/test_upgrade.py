@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -214,6 +215,9 @@ def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(
         assert name in printed
     assert "red.ipynb" in printed
     assert "[1].ipynb" not in printed
+    trials = printed.partition("looking for what breaks it")[2].partition("proving all of it")[0]
+    assert trials.count("trial ") == trials.count(" over "), "each was put over an image that was there"
+    assert not re.search(r"(debs|debian|light-\d+|shared): ", trials), "nothing else was built"
     assert mine.read_text(encoding="utf-8") == source
     assert requests.get(served_lab, timeout=30).ok, "the lab that ran is not touched"
     lab.succeed("lock", "--check")

@@ -13,6 +13,7 @@ import pytest
 import requests
 from docker.errors import APIError
 from machine import Machine, Project
+from upgrade_play import is_of
 
 from pyrlab.adapters.docker import tags
 from pyrlab.adapters.held_file import read_holds
@@ -64,15 +65,16 @@ class World:
     prints: dict[str, Callable[[Versions], str]] = field(default_factory=dict)
     runs: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
-    def prove(self, settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
+    def prove(self, settings: Settings, tests: Collection[str], outputs: Path, *, reruns: int = 0) -> Proof:
         """Take the place of ``proof.prove``: the images must be there, and those of the locks of the workspace."""
+        del reruns
         self.runs.append((settings.variant, tuple(sorted(tests))))
         locks = read_locks(settings)
-        plan, versions = Plan(settings, locks), versions_in(locks)
+        versions = versions_in(locks)
         outcomes = {}
         for test in self.prints if tests == [OWN] else sorted(tests) or self.tests:
             lab = re.findall(r"\[(\w+)", test)[0]
-            assert plan.is_current(lab), f"{lab} is not built for {test}"
+            assert is_of(settings, locks, lab), f"{lab} is not built for {test}"
             why = self.tests[test](versions)
             if test in self.by_files and self.by_files[test](settings):
                 why = "Error: other files"
@@ -457,9 +459,9 @@ def test_a_full_disk_says_nothing_about_the_pins(lab: Project, world: World, mon
     world.tests[PLOT] = newer(gamma="2.0")
     proved = proof.prove
 
-    def prove(settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
+    def prove(settings: Settings, tests: Collection[str], outputs: Path, **options: int) -> Proof:
         lab.machine.fail = "#9 ERROR: failed\n#9 0.1 No space left on device"
-        return proved(settings, tests, outputs)
+        return proved(settings, tests, outputs, **options)
 
     monkeypatch.setattr(proof, "prove", prove)
     with pytest.raises(NoRoomError):

@@ -18,6 +18,7 @@ FOLDERS = {
     "lab": "install/lab",
     "lock": "lock",
     "proxies": "install/proxies",
+    "trial": "install/trial",
 }
 STAGES = "stages"
 

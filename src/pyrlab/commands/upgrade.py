@@ -25,6 +25,7 @@ from pyrlab.steps import evidence, generations
 from pyrlab.steps.candidate import Candidate, texts
 from pyrlab.steps.comparison import Comparison, Judged
 from pyrlab.steps.images import Plan
+from pyrlab.steps.overlays import Images
 from pyrlab.steps.proof import FAILED, Outcome, Proof
 from pyrlab.steps.trials import Trials
 
@@ -132,6 +133,7 @@ class _Work:
         red, shown = self._full(self.trials.newest)
         if not red:
             return self.trials.newest, shown
+        self._remember_images(red)
         search = self.trials.search(red)
         for _ in range(ROUNDS):
             self.reasons |= red
@@ -161,6 +163,15 @@ class _Work:
         shown, judged = self.trials.comparison.prove()
         self.judged.add(judged)
         return judged.regressions, shown
+
+    def _remember_images(self, red: Mapping[str, Outcome]) -> None:
+        """Remember which images are there that trials are put over."""
+        settings = self.settings
+        self.trials.there.append(
+            Images(self.trials.current, {name: settings.tag(name) for name in settings.graph.images})
+        )
+        if INSTALLS not in red:
+            self.trials.there.append(self.trials.candidate.keep_newest(self.trials.newest))
 
     def _nothing_helps(self, red: Mapping[str, Outcome]) -> LabError:
         evidence = "\n".join(f"{test}: {outcome.last_line}" for test, outcome in sorted(red.items()))

@@ -40,8 +40,8 @@ class Stage:
         for match in _COPIED.finditer(text):
             # The last word is where the files go.
             places += [(match["where"], path) for path in match["paths"].split()[:-1]]
-        # An image of a registry, whose digest stands in the text, is no stage.
-        below = set() if head["below"] == "scratch" or "@" in head["below"] else {head["below"]}
+        # An image, of a registry by its digest or of the engine by its tag, is no stage.
+        below = set() if head["below"] == "scratch" or ":" in head["below"] else {head["below"]}
         return cls(
             name=head["name"],
             text=text,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,9 @@ from pyrlab.errors import BuildError, GoneError, HashMismatchError, ListError, N
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
-from pyrlab.steps import locking, proof, workspace
+from pyrlab.steps import locking, overlays, proof, workspace
 from pyrlab.steps.images import Plan
+from pyrlab.steps.overlays import Images
 from pyrlab.steps.proof import Outcome
 
 Say = Callable[[str], None]
@@ -84,14 +85,45 @@ class Candidate:
             return "\n".join(filter(None, (error.detail, str(error))))
         return ""
 
-    def prove(self, tests: Collection[str], outputs: str) -> proof.Proof:
+    def put_over(self, locks: Locks, images: Collection[str], there: Iterable[Images]) -> bool:
+        """Put what these locks have otherwise over images that are ``there``, under the candidate's tags.
+
+        Returns whether it could be done; where it could not, only a build tells why. Raises what ``build`` raises.
+        """
+        workspace.prepare(self.own.workspace)
+        write(self.own, locks)
+        plan = overlays.plan(self.own, locks, there, images)
+        if plan is None:
+            return False
+        what = "1 package" if plan.count == 1 else f"{plan.count} packages"
+        self.say(f"  putting {what} over {', '.join(images)}")
+        try:
+            plan.build(list(images), say=self.say)
+        except NoRoomError:
+            raise
+        except _VERDICTS:
+            return False
+        return True
+
+    def keep_newest(self, locks: Locks) -> Images:
+        """Let the images of the newest locks keep tags of their own, as those of trials take the candidate's."""
+        newest = self.settings.of_variant(NEWEST)
+        found = {name: newest.tag(name) for name in self.settings.graph.images}
+        for name, tag in found.items():
+            image = tags.image_of(self.own.tag(name))
+            if image:
+                tags.give(image, tag)
+        return Images(locks, found)
+
+    def prove(self, tests: Collection[str], outputs: str, *, reruns: int = 0) -> proof.Proof:
         """Run tests, or all, against the candidate's images; ``outputs`` names the folder of executed notebooks."""
-        return proof.prove(self.own, tests, self.folder / outputs)
+        return proof.prove(self.own, tests, self.folder / outputs, reruns=reruns)
 
     def remove_tags(self) -> None:
         """Remove the candidate's tags; what is built stays in the builder's cache."""
-        for name in self.settings.graph.images:
-            tags.take(self.own.tag(name))
+        for variant in (self.own, self.settings.of_variant(NEWEST)):
+            for name in self.settings.graph.images:
+                tags.take(variant.tag(name))
 
     def forget(self) -> None:
         """Remove what a run that came to its end need not take up again."""

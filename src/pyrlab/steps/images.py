@@ -71,6 +71,10 @@ class Plan:
         """What decides each stage's bytes, as a hash."""
         return stages.keys(self.stages, self.sections, self.materials.recipe_digests)
 
+    def stage_of(self, name: str) -> str:
+        """Return the name of the stage that an image is."""
+        return name
+
     def labels(self, name: str) -> dict[str, str]:
         """Return an image's OCI labels: what it is, its source, its locks, and one hash of all its inputs."""
         digests = self.locks.bodies(self.settings.graph)
@@ -78,7 +82,7 @@ class Plan:
             "org.opencontainers.image.title": name,
             "org.opencontainers.image.version": __version__,
             **{f"io.pyrlab.{lock}": digests[lock] for lock in self.settings.graph.locks_of(name)},
-            INPUTS: f"sha256:{self.keys[name]}",
+            INPUTS: f"sha256:{self.keys[self.stage_of(name)]}",
         }
         # A candidate's image is the project's own as soon as it is promoted.
         labels |= self.settings.of_variant("").workspace.labels
@@ -91,11 +95,11 @@ class Plan:
             image = engine.client().images.get(self.settings.tag(name))
         except ImageNotFound:
             return False
-        return bool(image.labels.get(INPUTS) == f"sha256:{self.keys[name]}")
+        return bool(image.labels.get(INPUTS) == f"sha256:{self.keys[self.stage_of(name)]}")
 
     def build(self, names: Sequence[str], *, say: Say) -> None:
         """Fetch what these images pin, and build them. Raises what ``fetch`` and ``buildkit.bake`` raise."""
-        wanted = stages.needed(self.stages, names)
+        wanted = stages.needed(self.stages, map(self.stage_of, names))
         # The root's folder is the context of all builds: a base image, too, which takes nothing out of it.
         needed = {ROOT} | {section for stage in wanted for section in self.stages[stage].sections}
         r = self.locks.r.r if self.locks.r else ""
@@ -120,7 +124,7 @@ class Plan:
         return {
             "context": ROOT,
             "dockerfile": f"../{DOCKERFILE}",
-            "target": name,
+            "target": self.stage_of(name),
             "contexts": self.materials.contexts(),
             "tags": [self.settings.tag(name)],
             "labels": self.labels(name),

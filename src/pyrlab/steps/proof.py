@@ -65,11 +65,12 @@ class Proof:
         return self.outputs / output if output else None
 
 
-def prove(settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
+def prove(settings: Settings, tests: Collection[str], outputs: Path, *, reruns: int = 0) -> Proof:
     """Run ``tests`` (by pytest's node ids; all when empty) against the images of this workspace.
 
     A test that does not apply to what the locks of this workspace hold has no outcome. ``outputs`` is where executed
-    notebooks are put. Raises LabError when pytest could not run.
+    notebooks are put. What fails runs ``reruns`` times more, in the lab that is there: what passes then has passed.
+    Raises LabError when pytest could not run.
     """
     # What an earlier run left says nothing of this one.
     shutil.rmtree(outputs, ignore_errors=True)
@@ -77,7 +78,7 @@ def prove(settings: Settings, tests: Collection[str], outputs: Path) -> Proof:
     with temporary.folder(outputs.parent) as folder:
         results = folder / "results"
         command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider"]
-        command += [f"--results={results}", f"--outputs={outputs}"]
+        command += [f"--results={results}", f"--outputs={outputs}", f"--reruns={reruns}"]
         command += sorted(tests) or [TESTS]
         environment = {**os.environ, VARIANT: settings.variant}
         try:

@@ -19,6 +19,7 @@ from pyrlab.steps import pinned_files, proof
 from pyrlab.steps.candidate import Candidate, content
 from pyrlab.steps.comparison import NUMBERS, Comparison
 from pyrlab.steps.images import Plan
+from pyrlab.steps.overlays import Images
 from pyrlab.steps.proof import FAILED, Outcome
 
 Say = Callable[[str], None]
@@ -34,6 +35,8 @@ class Trials:
     asked: Collection[Package]
     # What was red in trials: which bumps were taken, and how it ended.
     red: list[tuple[frozenset[str], Outcome]] = field(default_factory=list)
+    # The images that trials are put over: the project's own, and the newest, once they are built.
+    there: list[Images] = field(default_factory=list)
 
     @property
     def candidate(self) -> Candidate:
@@ -134,11 +137,11 @@ class Trials:
     def try_(self, trial: Trial) -> Verdict:
         """Return what a trial shows, from memory where these very locks were tried."""
         locks = self.locks(trial.take)
-        key, verdicts = f"{content(self.settings, locks)} {self._conditions}", self.candidate.verdicts
+        key, verdicts = self._key(locks), self.candidate.verdicts
         missing = [test for test in sorted(trial.tests) if verdicts.get(key, test) is None]
         installs = verdicts.get(key, INSTALLS)
         if installs is None or (missing and not installs.failed):
-            reason = self.candidate.build(locks, self._images_of(trial.tests))
+            reason = self._make(locks, trial.tests)
             installs = Outcome(INSTALLS, FAILED if reason else proof.PASSED, text=reason)
             verdicts.note(key, installs)
             for outcome in self._run(missing) if missing and not reason else ():
@@ -147,6 +150,17 @@ class Trials:
         red = [one for one in known if one and one.failed]
         self.red.extend((trial.take, one) for one in red)
         return Verdict({one.test: self.suspects(one) for one in red})
+
+    def _make(self, locks: Locks, tests: Collection[str]) -> str:
+        """Make the images that tests run in; return why they cannot be, or nothing."""
+        images = self._images_of(tests)
+        if set(images) <= set(self.settings.graph.labs) and self.candidate.put_over(locks, images, self.there):
+            return ""
+        return self.candidate.build(locks, images)
+
+    def _key(self, locks: Locks) -> str:
+        """Return what a verdict depends on, as a hash."""
+        return f"{content(self.settings, locks)} {self._conditions}"
 
     def reason(self, bump: str, tests: Collection[str], held: Collection[str]) -> Outcome | None:
         """Return how a test ended by this bump: of the red trials with it, the one with the fewest others held."""
@@ -160,14 +174,11 @@ class Trials:
     def _run(self, tests: Sequence[str]) -> list[Outcome]:
         """Run tests on the candidate as it is; what fails runs twice, as it may be flaky."""
         plain = sorted({test.removeprefix(NUMBERS) for test in tests})
-        shown = self.candidate.prove(plain, "trial")
-        red = [test for test in tests if test in shown.red]
-        again = self.candidate.prove(red, "again").outcomes if red else {}
-        outcomes = {**shown.outcomes, **{test: outcome for test, outcome in again.items() if not outcome.failed}}
+        shown = self.candidate.prove(plain, "trial", reruns=1)
         numbers = self.comparison.changed_numbers(shown)
         # What does not apply, as a package that it needs is not there, cannot be red by what is.
         green = {test: Outcome(test, proof.PASSED) for test in tests}
-        return [numbers.get(test) or outcomes.get(test) or green[test] for test in tests]
+        return [numbers.get(test) or shown.outcomes.get(test) or green[test] for test in tests]
 
     def _images_of(self, tests: Collection[str]) -> list[str]:
         """Return the images that tests run in: the labs that their names begin with; all where none is told."""

@@ -1,0 +1,17 @@
+# A trial of an upgrade: $image as it is there, and over it what other locks have otherwise. It is tried and thrown away.
+FROM $base AS $stage
+# hadolint ignore=DL3002
+USER root
+RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
+    --mount=type=bind,from=sections,source=$stage.debs,target=/dev/section \
+    /dev/trial/change-debs /dev/section
+RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
+    --mount=type=bind,from=sections,source=$stage.python,target=/dev/section \
+    /dev/trial/remove-distributions /dev/section
+COPY --link --from=python-$stage /out /$r
+RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/python \
+    --mount=type=bind,from=tools,source=/opt/tools,target=/dev/tools \
+    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
+    --mount=type=tmpfs,target=/home/notebook --mount=type=tmpfs,target=/opt/lab/added \
+    /dev/python/check-environment /dev/tools/bin/uv
+USER notebook
