@@ -57,6 +57,13 @@ def test_no_proxy_has_names_ends_and_networks(url: str, no_proxy: str, *, proxie
     assert proxy_for(url.replace("http:", "https:"), proxies) == ""
 
 
+def test_ends_of_names_with_a_star_are_told_to_all_tools_without_it(load_settings: Load) -> None:
+    proxies = load_settings(HTTP_PROXY="http://p:1", NO_PROXY="*.corp.test, other.test").proxies
+    assert proxies["NO_PROXY"].split(",")[:2] == [".corp.test", "other.test"]
+    assert proxy_for("http://a.corp.test/x", proxies) == ""
+    assert load_settings(HTTP_PROXY="http://p:1", NO_PROXY="*").proxies["NO_PROXY"].split(",")[0] == "*"
+
+
 def test_apt_is_told_which_archives_it_asks_directly(load_settings: Load) -> None:
     """Its own NO_PROXY knows no networks."""
     lines = [

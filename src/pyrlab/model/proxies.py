@@ -37,6 +37,12 @@ def bypasses(url: str, no_proxy: str) -> bool:
     return any(_holds(entry, number) for entry in entries)
 
 
+def plain_no_proxy(no_proxy: str) -> str:
+    """Return NO_PROXY as all tools read it: to some, ``*.example.com`` is no end of names, and ``.example.com`` is."""
+    entries = [entry.strip() for entry in no_proxy.split(",")]
+    return ",".join(entry[1:] if entry.startswith("*.") else entry for entry in entries if entry)
+
+
 def _holds(entry: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     try:
         return address in ipaddress.ip_network(entry.strip("[]"), strict=False)

@@ -165,7 +165,8 @@ def parse(  # noqa: PLR0913 - all that settings are made of
     checks = {"yes": True, "no": False, "host": host_checks_valid_until}[base["check_valid_until"]]
     found = {name: value for name in PROXIES if (value := environment.get(name) or environment.get(name.lower(), ""))}
     proxies = {name: proxying.with_scheme(url) for name, url in found.items() if name != proxying.NO_PROXY}
-    if named := ",".join(filter(None, [found.get(proxying.NO_PROXY), proxying.OF_THIS_MACHINE if proxies else ""])):
+    direct = proxying.plain_no_proxy(found.get(proxying.NO_PROXY, ""))
+    if named := ",".join(filter(None, [direct, proxying.OF_THIS_MACHINE if proxies else ""])):
         proxies[proxying.NO_PROXY] = named
     network["apt_proxy"] = proxying.with_scheme(network["apt_proxy"])
     apt_sources, users = parse_apt_sources(base["apt_sources"], environment)
