@@ -76,6 +76,7 @@ class Candidate:
         write(self.own, locks)
         plan = Plan(self.own, locks)
         old = [name for name in images if not plan.is_current(name)]
+        self._take_tags(old)
         try:
             if old:
                 plan.build(old, say=self.say)
@@ -97,6 +98,7 @@ class Candidate:
             return False
         what = "1 package" if plan.count == 1 else f"{plan.count} packages"
         self.say(f"  putting {what} over {', '.join(images)}")
+        self._take_tags(images)
         try:
             plan.build(list(images), say=self.say)
         except NoRoomError:
@@ -121,9 +123,14 @@ class Candidate:
 
     def remove_tags(self) -> None:
         """Remove the candidate's tags; what is built stays in the builder's cache."""
-        for variant in (self.own, self.settings.of_variant(NEWEST)):
-            for name in self.settings.graph.images:
-                tags.take(variant.tag(name))
+        self._take_tags(self.settings.graph.images)
+        for name in self.settings.graph.images:
+            tags.take(self.settings.of_variant(NEWEST).tag(name))
+
+    def _take_tags(self, images: Iterable[str]) -> None:
+        """Take the candidate's tags from images: what a trial was made of does not stay as an image without a name."""
+        for name in images:
+            tags.take(self.own.tag(name))
 
     def forget(self) -> None:
         """Remove what a run that came to its end need not take up again."""
