@@ -1,11 +1,14 @@
 """Trials over images that are there: what is put over one, and what goes from it, so that it is that of other locks."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import pytest
 from graphs import GRAPH, SOURCE
@@ -16,11 +19,15 @@ from lock_samples import debs_locks, python_locks
 from pyrlab.adapters import recipe
 from pyrlab.model import stages
 from pyrlab.model.base_image import Base
+from pyrlab.model.cran.record import Dependency
 from pyrlab.model.locks.debs import DebPin, DebsLock
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonFile, PythonLock, PythonPin
 from pyrlab.model.locks.r import RFile, RLock, RPin
-from pyrlab.model.upgrade.overlay import Overlay, overlay, render, sections, with_r_of
+from pyrlab.model.sections import sections as sections_of_locks
+from pyrlab.model.settings import Settings
+from pyrlab.model.upgrade.overlay import Overlay, overlay, render, sections, with_library_of, with_r_of
+from pyrlab.steps.overlays import TrialPlan
 
 PYTHON3 = DebPin("python3", "3.13.5-1", "amd64", "a" * 64, 1, "pool/python3.deb")
 
@@ -92,6 +99,26 @@ def test_what_is_no_part_of_an_image_does_not_touch_it() -> None:
     assert made(old, new, "rlab").r
 
 
+def test_what_was_compiled_for_another_r_is_put_over_nothing_that_has_it() -> None:
+    """As where R's graphics have another version: packages that draw do not load then."""
+
+    def with_r(version: str, *packages: RPin) -> Locks:
+        return locks((deb("r-base-core", version),), (), packages)
+
+    zoo = cran("zoo", "1")
+    assert overlay(GRAPH, "rlab", with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo)) is None
+    assert made(with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo), "pylab")
+    assert made(with_r("4.5.0-1", zoo), with_r("4.5.2-1", zoo), "rlab")
+    assert made(with_r("4.5.0-1"), with_r("4.6.0-1", zoo), "rlab")
+
+
+def test_what_a_trial_puts_over_its_images_is_counted_in_all_ecosystems() -> None:
+    old, new = locks((), (wheel("a", "1"),), (cran("zoo", "1"),)), locks((), (), (cran("zoo", "2"),))
+    for images, count in ((["pylab"], 1), (["rlab"], 1), (["pylab", "rlab"], 2)):
+        over = {image: made(old, new, image) for image in images}
+        assert TrialPlan(cast("Settings", None), old, new, over, {}).count == count
+
+
 def test_system_packages_of_r_are_those_of_the_lab_that_has_r() -> None:
     old, new = locks((), (), (), deb("libzoo", "1")), locks((), (), (), deb("libzoo", "2"))
     assert made(old, new).debs == ()
@@ -105,6 +132,31 @@ def test_r_packages_are_compiled_where_those_of_the_image_were() -> None:
     assert mixed.debs == old.debs
     assert mixed.r
     assert [pin.version for pin in mixed.r.packages] == ["2"]
+
+
+def carried(name: str, version: str) -> RPin:
+    """Return an R package that Debian has."""
+    return RPin(name, version, "debian", requested=True, deb=deb(f"r-cran-{name.lower()}", version))
+
+
+def test_a_compiled_package_is_kept_under_the_debs_that_it_was_compiled_against() -> None:
+    """Else a later build would take, for the newer deb's headers, what was compiled against the older one's."""
+    needs = (Dependency("Rcpp"), Dependency("fast"))
+    old_zoo, new_zoo = (replace(cran("zoo", version), dependencies=needs) for version in ("1", "2"))
+    old = locks((), (), (old_zoo, carried("Rcpp", "1"), carried("fast", "1")))
+    new = locks((), (), (new_zoo, carried("Rcpp", "2"), cran("fast", "2")))
+    mixed = with_r_of(old, new)
+    assert mixed.r
+    assert {pin.name: (pin.version, pin.deb is None) for pin in mixed.r.packages} == {
+        "Rcpp": ("1", False),
+        "fast": ("2", True),
+        "zoo": ("2", True),
+    }
+    section = sections_of_locks(GRAPH, mixed, recipe="", origin="")["rlab.r"]
+    of_old = locks((), (), (carried("Rcpp", "1"), cran("fast", "2"), new_zoo))
+    assert section.texts["plan"] == sections_of_locks(GRAPH, of_old, recipe="", origin="")["rlab.r"].texts["plan"]
+    # The gate looks at the image as it is then.
+    assert with_library_of(new, section).texts == {**section.texts, "library": "zoo 2\nRcpp 2\nfast 2\n"}
 
 
 @pytest.mark.parametrize(
@@ -173,11 +225,24 @@ def test_the_stages_stand_on_what_is_there_and_install_without_a_network() -> No
         assert found.keys() == {f"trial-{image}", f"python-trial-{image}"}
         stage = found[f"trial-{image}"]
         assert stage.text.startswith(f"FROM {image}:newest AS")
-        assert stage.text.count("RUN --network=none") == stage.text.count("RUN ") - ("RUN rm" in stage.text)
+        assert stage.text.count("RUN --network=none") == stage.text.count("RUN ")
+        # The image is a lab already: packages' own programs come first there.
+        assert not re.search(r"(?<![/\w-])(rm|setpriv) -", stage.text)
         assert ("rlab-library" in stage.stages) == r
         assert stage.sections >= {section.name for section in sections(image, made(old, new, image), "amd64")} - {
             f"trial-{image}.python"
         }
+
+
+def test_root_runs_no_program_that_a_package_has_put_into_the_lab(tmp_path: Path) -> None:
+    programs, ran = tmp_path / "bin", tmp_path / "ran"
+    programs.mkdir()
+    for name in ("setpriv", "sed"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {ran}\nexit 1\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    command = ["/bin/sh", str(SOURCE / "docker/install/python/check-environment"), "/nowhere/uv"]
+    subprocess.run(command, env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, check=False, timeout=60)
+    assert not ran.exists()
 
 
 @pytest.fixture

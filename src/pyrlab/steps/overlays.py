@@ -38,13 +38,17 @@ class TrialPlan(Plan):
         found = self.overlays.values()
         debs = {pin.name for over in found for pin in over.debs} | {name for over in found for name in over.gone_debs}
         python = {pin.name for over in found for pin in over.python}
-        return len(debs) + len(python | {name for over in found for name in over.gone_python})
+        python |= {name for over in found for name in over.gone_python}
+        return len(debs) + len(python) + len({name for over in found for name in over.r})
 
     @cached_property
     def sections(self) -> dict[str, Section]:
         """All sections of the locks, the tools, and what is put over the images."""
+        own = super().sections
         found = [overlay.sections(image, over, self.architecture) for image, over in self.overlays.items()]
-        return super().sections | {section.name: section for each in found for section in each}
+        r = [f"{image.name}.r" for image in [self.settings.graph.with_r] if image]
+        found += [[overlay.with_library_of(self.trial, own[name])] for name in r if name in own]
+        return own | {section.name: section for each in found for section in each}
 
     @cached_property
     def dockerfile(self) -> str:
