@@ -226,6 +226,8 @@ def test_the_stages_stand_on_what_is_there_and_install_without_a_network() -> No
         stage = found[f"trial-{image}"]
         assert stage.text.startswith(f"FROM {image}:newest AS")
         assert stage.text.count("RUN --network=none") == stage.text.count("RUN ")
+        assert stage.recipe >= {"trial", "lab", "python"}
+        assert "change-debs /dev/section /dev/lab" in stage.text
         # The image is a lab already: packages' own programs come first there.
         assert not re.search(r"(?<![/\w-])(rm|setpriv) -", stage.text)
         assert ("rlab-library" in stage.stages) == r
@@ -243,6 +245,14 @@ def test_root_runs_no_program_that_a_package_has_put_into_the_lab(tmp_path: Path
     command = ["/bin/sh", str(SOURCE / "docker/install/python/check-environment"), "/nowhere/uv"]
     subprocess.run(command, env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, check=False, timeout=60)
     assert not ran.exists()
+
+
+def test_labs_get_their_locale_back_where_debian_s_package_takes_it_away() -> None:
+    """Its script makes the locales anew that Debian's own list names, and that list is empty."""
+    install = SOURCE / "docker/install"
+    assert (install / "lab/make-locale").read_text(encoding="utf-8").count(" en_US.UTF-8\n") == 2
+    for script in ("lab/make-user", "trial/change-debs"):
+        assert '/make-locale"\n' in (install / script).read_text(encoding="utf-8")
 
 
 @pytest.fixture
