@@ -290,10 +290,34 @@ def test_distributions_go_with_their_bytecode_and_empty_folders_and_nothing_else
     installed(lab, "zope_event", "zope/event.py", "zope/shared.py")
     (packages / "zope/interface/__pycache__").mkdir()
     (packages / "zope/interface/__pycache__/a, b.cpython-313.pyc").touch()
-    (tmp_path / "gone").write_text("zope-interface\nnot-there\n", encoding="utf-8")
+    (tmp_path / "gone").write_text("zope-interface\n", encoding="utf-8")
     remover.main(tmp_path)
     left = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert left == {"zope/event.py", "zope/shared.py", "zope_event-1.0.dist-info/RECORD"}
     assert not (lab / "bin/zope").exists()
     assert not (packages / "zope/interface").exists()
     assert (tmp_path / "kept.txt").exists()
+
+
+def test_a_distribution_that_is_not_found_is_no_trial(remover: ModuleType, tmp_path: Path) -> None:
+    """As one without a RECORD, or with a name that nobody expects: what it has would stay beside what replaces it."""
+    lab = tmp_path / "lab"
+    installed(lab, "there", "there.py")
+    installed(lab, "odd-name", "odd.py")
+    (tmp_path / "gone").write_text("there\nodd-name\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="odd-name"):
+        remover.main(tmp_path)
+    assert list(lab.rglob("there.py"))
+
+
+def test_a_record_may_name_folders_and_files_with_any_name(remover: ModuleType, tmp_path: Path) -> None:
+    lab, packages = tmp_path / "lab", tmp_path / "lab/lib/python3.13/site-packages"
+    installed(lab, "odd", "odd/[a].py", "odd/kept.txt")
+    installed(lab, "other", "odd/kept.txt")
+    (packages / "odd/__pycache__").mkdir()
+    (packages / "odd/__pycache__/[a].cpython-313.pyc").touch()
+    with (packages / "odd-1.0.dist-info/RECORD").open("a", encoding="utf-8") as record:
+        record.write("odd/,,\nodd,,\n")
+    (tmp_path / "gone").write_text("odd\n", encoding="utf-8")
+    remover.main(tmp_path)
+    assert [path.name for path in (packages / "odd").iterdir()] == ["kept.txt"]
