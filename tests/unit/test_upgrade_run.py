@@ -26,7 +26,9 @@ from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking, proof
+from pyrlab.steps.candidate import Candidate
 from pyrlab.steps.images import Plan
+from pyrlab.steps.overlays import Images
 from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
 
 Versions = Mapping[str, str]
@@ -636,3 +638,24 @@ def test_killed_anywhere_all_is_old_or_all_is_new_and_the_next_run_comes_to_the_
         assert state(lab) in (old, new), f"killed at step {at} of {last}"
         run(lab)
         assert state(lab) == new, f"killed at step {at} of {last}"
+
+
+@pytest.mark.parametrize("gone", [["pylab"], ["pylab", "pylab-newest"]])
+def test_no_trial_is_put_over_an_image_that_is_gone(
+    lab: Project, world: World, monkeypatch: pytest.MonkeyPatch, gone: list[str]
+) -> None:
+    """A tag that the engine does not have BuildKit would ask a public registry for."""
+    world.tests[PLOT] = newer(gamma="2.0")
+    keep = Candidate.keep_newest
+
+    def keep_and_lose(candidate: Candidate, locks: Locks) -> Images:
+        kept = keep(candidate, locks)
+        for name in gone:
+            image, _, variant = name.partition("-")
+            del lab.machine.images[lab.settings.of_variant(variant).tag(image)]
+        return kept
+
+    monkeypatch.setattr(Candidate, "keep_newest", keep_and_lose)
+    assert held(run(lab)) == {"gamma": "2.0"}
+    over = [line for line in lab.said if " over pylab" in line]
+    assert bool(over) == (len(gone) == 1)

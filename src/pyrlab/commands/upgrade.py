@@ -166,10 +166,7 @@ class _Work:
 
     def _remember_images(self, red: Mapping[str, Outcome]) -> None:
         """Remember which images are there that trials are put over."""
-        settings = self.settings
-        self.trials.there.append(
-            Images(self.trials.current, {name: settings.tag(name) for name in settings.graph.images})
-        )
+        self.trials.there.append(Images(self.settings, self.trials.current))
         if INSTALLS not in red:
             self.trials.there.append(self.trials.candidate.keep_newest(self.trials.newest))
 
