@@ -102,6 +102,7 @@ class Candidate:
         except NoRoomError:
             raise
         except _VERDICTS:
+            self.say("  that failed: the labs are built instead")
             return False
         return True
 
