@@ -37,6 +37,7 @@ SCRIPT_FOLDERS = (
     "docker/install/python",
     "docker/install/r",
     "docker/install/root",
+    "docker/install/trial",
     "docker/lock",
 )
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -3,8 +3,9 @@ FROM $base AS $stage
 # hadolint ignore=DL3002
 USER root
 RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
+    --mount=type=bind,from=recipe,source=lab,target=/dev/lab \
     --mount=type=bind,from=sections,source=$stage.debs,target=/dev/section \
-    /dev/trial/change-debs /dev/section
+    /dev/trial/change-debs /dev/section /dev/lab
 RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
     --mount=type=bind,from=sections,source=$stage.python,target=/dev/section \
     /dev/trial/remove-distributions /dev/section

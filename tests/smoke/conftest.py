@@ -150,9 +150,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def lab(fleet: Fleet, lab_name: str) -> RunningLab:
+def lab(fleet: Fleet, lab_name: str, request: pytest.FixtureRequest) -> RunningLab:
     """Return the running lab that all tests share."""
-    return fleet.shared(lab_name)
+    # Counted by pytest-rerunfailures, where it is there.
+    return fleet.shared(lab_name, again=getattr(request.node, "execution_count", 1) > 1)
 
 
 @pytest.fixture

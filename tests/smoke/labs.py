@@ -136,9 +136,15 @@ class Fleet:
         self.starts: dict[str, float] = {}  # seconds until the shared labs answered
         self._shared: dict[str, RunningLab] = {}
         self._failed: set[str] = set()
+        self._renewed: set[str] = set()
 
-    def shared(self, name: str) -> RunningLab:
-        """Return the lab called ``name`` that all tests share."""
+    def shared(self, name: str, *, again: bool = False) -> RunningLab:
+        """Return the lab called ``name`` that all tests share. ``again`` says that a test runs again, as it failed."""
+        if again and name not in self._renewed and self._is_lost(name):
+            # Once for all tests: it may have been chance.
+            self._renewed.add(name)
+            self._failed.discard(name)
+            self._shared.pop(name, None)
         if name in self._failed:
             pytest.fail(f"{name} did not start: see the first failure", pytrace=False)
         if name not in self._shared:
@@ -148,6 +154,14 @@ class Fleet:
             self.starts[name] = time.monotonic() - began
             self._failed.remove(name)
         return self._shared[name]
+
+    def _is_lost(self, name: str) -> bool:
+        """Tell whether a lab that was started did not start, or does not run any more."""
+        if name not in self._shared:
+            return name in self._failed
+        container = self._shared[name].container
+        container.reload()
+        return bool(container.status != "running")
 
     @contextmanager
     def another(

@@ -65,3 +65,10 @@ def test_an_edit_of_a_lock_script_is_no_edit_of_what_installs(docker: Path) -> N
     script.write_bytes(script.read_bytes() + b"\n# more\n")
     after = digests(docker)
     assert {name for name in before if before[name] != after[name]} == {"lock", "lock/lock-debs"}
+
+
+def test_lint_looks_at_all_scripts_of_the_shell() -> None:
+    looked_at = (SOURCE / "noxfile.py").read_text(encoding="utf-8").partition("SCRIPT_FOLDERS = (")[2].partition(")")[0]
+    for path in (path for path in (SOURCE / "docker").rglob("*") if path.is_file()):
+        if path.read_bytes().startswith(b"#!/bin/sh"):
+            assert f'"{path.parent.relative_to(SOURCE).as_posix()}"' in looked_at, path

@@ -1,11 +1,14 @@
 """Trials over images that are there: what is put over one, and what goes from it, so that it is that of other locks."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import pytest
 from graphs import GRAPH, SOURCE
@@ -16,11 +19,15 @@ from lock_samples import debs_locks, python_locks
 from pyrlab.adapters import recipe
 from pyrlab.model import stages
 from pyrlab.model.base_image import Base
+from pyrlab.model.cran.record import Dependency
 from pyrlab.model.locks.debs import DebPin, DebsLock
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonFile, PythonLock, PythonPin
 from pyrlab.model.locks.r import RFile, RLock, RPin
-from pyrlab.model.upgrade.overlay import Overlay, overlay, render, sections, with_r_of
+from pyrlab.model.sections import sections as sections_of_locks
+from pyrlab.model.settings import Settings
+from pyrlab.model.upgrade.overlay import Overlay, overlay, render, sections, with_library_of, with_r_of
+from pyrlab.steps.overlays import TrialPlan
 
 PYTHON3 = DebPin("python3", "3.13.5-1", "amd64", "a" * 64, 1, "pool/python3.deb")
 
@@ -92,6 +99,26 @@ def test_what_is_no_part_of_an_image_does_not_touch_it() -> None:
     assert made(old, new, "rlab").r
 
 
+def test_what_was_compiled_for_another_r_is_put_over_nothing_that_has_it() -> None:
+    """As where R's graphics have another version: packages that draw do not load then."""
+
+    def with_r(version: str, *packages: RPin) -> Locks:
+        return locks((deb("r-base-core", version),), (), packages)
+
+    zoo = cran("zoo", "1")
+    assert overlay(GRAPH, "rlab", with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo)) is None
+    assert made(with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo), "pylab")
+    assert made(with_r("4.5.0-1", zoo), with_r("4.5.2-1", zoo), "rlab")
+    assert made(with_r("4.5.0-1"), with_r("4.6.0-1", zoo), "rlab")
+
+
+def test_what_a_trial_puts_over_its_images_is_counted_in_all_ecosystems() -> None:
+    old, new = locks((), (wheel("a", "1"),), (cran("zoo", "1"),)), locks((), (), (cran("zoo", "2"),))
+    for images, count in ((["pylab"], 1), (["rlab"], 1), (["pylab", "rlab"], 2)):
+        over = {image: made(old, new, image) for image in images}
+        assert TrialPlan(cast("Settings", None), old, new, over, {}).count == count
+
+
 def test_system_packages_of_r_are_those_of_the_lab_that_has_r() -> None:
     old, new = locks((), (), (), deb("libzoo", "1")), locks((), (), (), deb("libzoo", "2"))
     assert made(old, new).debs == ()
@@ -105,6 +132,31 @@ def test_r_packages_are_compiled_where_those_of_the_image_were() -> None:
     assert mixed.debs == old.debs
     assert mixed.r
     assert [pin.version for pin in mixed.r.packages] == ["2"]
+
+
+def carried(name: str, version: str) -> RPin:
+    """Return an R package that Debian has."""
+    return RPin(name, version, "debian", requested=True, deb=deb(f"r-cran-{name.lower()}", version))
+
+
+def test_a_compiled_package_is_kept_under_the_debs_that_it_was_compiled_against() -> None:
+    """Else a later build would take, for the newer deb's headers, what was compiled against the older one's."""
+    needs = (Dependency("Rcpp"), Dependency("fast"))
+    old_zoo, new_zoo = (replace(cran("zoo", version), dependencies=needs) for version in ("1", "2"))
+    old = locks((), (), (old_zoo, carried("Rcpp", "1"), carried("fast", "1")))
+    new = locks((), (), (new_zoo, carried("Rcpp", "2"), cran("fast", "2")))
+    mixed = with_r_of(old, new)
+    assert mixed.r
+    assert {pin.name: (pin.version, pin.deb is None) for pin in mixed.r.packages} == {
+        "Rcpp": ("1", False),
+        "fast": ("2", True),
+        "zoo": ("2", True),
+    }
+    section = sections_of_locks(GRAPH, mixed, recipe="", origin="")["rlab.r"]
+    of_old = locks((), (), (carried("Rcpp", "1"), cran("fast", "2"), new_zoo))
+    assert section.texts["plan"] == sections_of_locks(GRAPH, of_old, recipe="", origin="")["rlab.r"].texts["plan"]
+    # The gate looks at the image as it is then.
+    assert with_library_of(new, section).texts == {**section.texts, "library": "zoo 2\nRcpp 2\nfast 2\n"}
 
 
 @pytest.mark.parametrize(
@@ -173,11 +225,34 @@ def test_the_stages_stand_on_what_is_there_and_install_without_a_network() -> No
         assert found.keys() == {f"trial-{image}", f"python-trial-{image}"}
         stage = found[f"trial-{image}"]
         assert stage.text.startswith(f"FROM {image}:newest AS")
-        assert stage.text.count("RUN --network=none") == stage.text.count("RUN ") - ("RUN rm" in stage.text)
+        assert stage.text.count("RUN --network=none") == stage.text.count("RUN ")
+        assert stage.recipe >= {"trial", "lab", "python"}
+        assert "change-debs /dev/section /dev/lab" in stage.text
+        # The image is a lab already: packages' own programs come first there.
+        assert not re.search(r"(?<![/\w-])(rm|setpriv) -", stage.text)
         assert ("rlab-library" in stage.stages) == r
         assert stage.sections >= {section.name for section in sections(image, made(old, new, image), "amd64")} - {
             f"trial-{image}.python"
         }
+
+
+def test_root_runs_no_program_that_a_package_has_put_into_the_lab(tmp_path: Path) -> None:
+    programs, ran = tmp_path / "bin", tmp_path / "ran"
+    programs.mkdir()
+    for name in ("setpriv", "sed"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {ran}\nexit 1\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    command = ["/bin/sh", str(SOURCE / "docker/install/python/check-environment"), "/nowhere/uv"]
+    subprocess.run(command, env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, check=False, timeout=60)
+    assert not ran.exists()
+
+
+def test_labs_get_their_locale_back_where_debian_s_package_takes_it_away() -> None:
+    """Its script makes the locales anew that Debian's own list names, and that list is empty."""
+    install = SOURCE / "docker/install"
+    assert (install / "lab/make-locale").read_text(encoding="utf-8").count(" en_US.UTF-8\n") == 2
+    for script in ("lab/make-user", "trial/change-debs"):
+        assert '/make-locale"\n' in (install / script).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -215,10 +290,34 @@ def test_distributions_go_with_their_bytecode_and_empty_folders_and_nothing_else
     installed(lab, "zope_event", "zope/event.py", "zope/shared.py")
     (packages / "zope/interface/__pycache__").mkdir()
     (packages / "zope/interface/__pycache__/a, b.cpython-313.pyc").touch()
-    (tmp_path / "gone").write_text("zope-interface\nnot-there\n", encoding="utf-8")
+    (tmp_path / "gone").write_text("zope-interface\n", encoding="utf-8")
     remover.main(tmp_path)
     left = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert left == {"zope/event.py", "zope/shared.py", "zope_event-1.0.dist-info/RECORD"}
     assert not (lab / "bin/zope").exists()
     assert not (packages / "zope/interface").exists()
     assert (tmp_path / "kept.txt").exists()
+
+
+def test_a_distribution_that_is_not_found_is_no_trial(remover: ModuleType, tmp_path: Path) -> None:
+    """As one without a RECORD, or with a name that nobody expects: what it has would stay beside what replaces it."""
+    lab = tmp_path / "lab"
+    installed(lab, "there", "there.py")
+    installed(lab, "odd-name", "odd.py")
+    (tmp_path / "gone").write_text("there\nodd-name\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="odd-name"):
+        remover.main(tmp_path)
+    assert list(lab.rglob("there.py"))
+
+
+def test_a_record_may_name_folders_and_files_with_any_name(remover: ModuleType, tmp_path: Path) -> None:
+    lab, packages = tmp_path / "lab", tmp_path / "lab/lib/python3.13/site-packages"
+    installed(lab, "odd", "odd/[a].py", "odd/kept.txt")
+    installed(lab, "other", "odd/kept.txt")
+    (packages / "odd/__pycache__").mkdir()
+    (packages / "odd/__pycache__/[a].cpython-313.pyc").touch()
+    with (packages / "odd-1.0.dist-info/RECORD").open("a", encoding="utf-8") as record:
+        record.write("odd/,,\nodd,,\n")
+    (tmp_path / "gone").write_text("odd\n", encoding="utf-8")
+    remover.main(tmp_path)
+    assert [path.name for path in (packages / "odd").iterdir()] == ["kept.txt"]

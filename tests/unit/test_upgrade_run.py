@@ -15,6 +15,7 @@ from docker.errors import APIError
 from machine import Machine, Project
 from upgrade_play import is_of
 
+from pyrlab.adapters import process
 from pyrlab.adapters.docker import tags
 from pyrlab.adapters.held_file import read_holds
 from pyrlab.adapters.lock_files import read_locks
@@ -26,7 +27,9 @@ from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking, proof
+from pyrlab.steps.candidate import Candidate
 from pyrlab.steps.images import Plan
+from pyrlab.steps.overlays import Images
 from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
 
 Versions = Mapping[str, str]
@@ -636,3 +639,43 @@ def test_killed_anywhere_all_is_old_or_all_is_new_and_the_next_run_comes_to_the_
         assert state(lab) in (old, new), f"killed at step {at} of {last}"
         run(lab)
         assert state(lab) == new, f"killed at step {at} of {last}"
+
+
+@pytest.mark.parametrize("gone", [["pylab"], ["pylab", "pylab-newest"]])
+def test_no_trial_is_put_over_an_image_that_is_gone(
+    lab: Project, world: World, monkeypatch: pytest.MonkeyPatch, gone: list[str]
+) -> None:
+    """A tag that the engine does not have BuildKit would ask a public registry for."""
+    world.tests[PLOT] = newer(gamma="2.0")
+    keep = Candidate.keep_newest
+
+    def keep_and_lose(candidate: Candidate, locks: Locks) -> Images:
+        kept = keep(candidate, locks)
+        for name in gone:
+            image, _, variant = name.partition("-")
+            del lab.machine.images[lab.settings.of_variant(variant).tag(image)]
+        return kept
+
+    monkeypatch.setattr(Candidate, "keep_newest", keep_and_lose)
+    assert held(run(lab)) == {"gamma": "2.0"}
+    over = [line for line in lab.said if " over pylab" in line]
+    assert bool(over) == (len(gone) == 1)
+
+
+def test_what_is_green_in_trials_and_cannot_be_built_is_searched_for_in_builds(
+    lab: Project, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where R packages do not load with another deb below: no trial of a deb looks at them."""
+    world.tests[PLOT] = newer(gamma="2.0")
+    bake = Machine._bake  # noqa: SLF001 - it is the machine's own
+
+    def fails(machine: Machine, work: Path) -> None:
+        settings = lab.settings.of_variant("candidate")
+        if work == settings.workspace.work and '"target": "pylab"' in (work / "bake.json").read_text(encoding="utf-8"):
+            found = versions_in(read_locks(settings))
+            if (found["gamma"], found["editor"]) == ("1.0", "2"):
+                raise process.CommandError(["docker"], "ended with status 1", "#9 ERROR: failed", 1)
+        bake(machine, work)
+
+    monkeypatch.setattr(Machine, "_bake", fails)
+    assert held(run(lab)) == {"gamma": "2.0", "editor": "2"}

@@ -217,6 +217,25 @@ def test_what_could_not_be_installed_is_not_tried_again_for_another_test() -> No
     assert search.trial.take != frozenset("ac")
 
 
+def test_what_cannot_be_installed_after_all_makes_all_of_it_be_tried_anew() -> None:
+    """Trials before that may have been of less than all: that they were installed shows nothing then."""
+
+    def plots(take: frozenset[str]) -> dict[str, list[str]]:
+        return {"plots": []} if take >= frozenset("c") else {}
+
+    search = Search(bumps("a b c"), {"plots": []}, max_trials=99)
+    while search.trial:
+        search.tell(Verdict(plots(search.trial.take)))
+    assert search.outcome.take == frozenset("ab")
+    assert (frozenset("a"), "plots") in search.findings
+    search.extend({INSTALLS: []})
+    while search.trial:
+        take = search.trial.take
+        search.tell(Verdict({INSTALLS: []} if take & frozenset("a") else plots(take)))
+    assert search.outcome.complete
+    assert search.outcome.take == frozenset("b")
+
+
 def test_nothing_can_be_told_when_nothing_was_asked() -> None:
     search = Search(bumps("a b"), {"plots": ["a"]}, max_trials=0)
     with pytest.raises(ValueError, match="no trial"):

@@ -133,7 +133,8 @@ class _Work:
         red, shown = self._full(self.trials.newest)
         if not red:
             return self.trials.newest, shown
-        self._remember_images(red)
+        if INSTALLS not in red:
+            self._remember_images()
         search = self.trials.search(red)
         for _ in range(ROUNDS):
             self.reasons |= red
@@ -151,6 +152,9 @@ class _Work:
             red, shown = self._full(final)
             if not red:
                 return final, shown
+            if INSTALLS in red:
+                # What is put over an image says nothing of what can be built.
+                self.trials.there.clear()
             search.extend({test: self.trials.suspects(outcome) for test, outcome in red.items()})
         raise self._nothing_helps(red)
 
@@ -164,14 +168,10 @@ class _Work:
         self.judged.add(judged)
         return judged.regressions, shown
 
-    def _remember_images(self, red: Mapping[str, Outcome]) -> None:
+    def _remember_images(self) -> None:
         """Remember which images are there that trials are put over."""
-        settings = self.settings
-        self.trials.there.append(
-            Images(self.trials.current, {name: settings.tag(name) for name in settings.graph.images})
-        )
-        if INSTALLS not in red:
-            self.trials.there.append(self.trials.candidate.keep_newest(self.trials.newest))
+        self.trials.there.append(Images(self.settings, self.trials.current))
+        self.trials.there.append(self.trials.candidate.keep_newest(self.trials.newest))
 
     def _nothing_helps(self, red: Mapping[str, Outcome]) -> LabError:
         evidence = "\n".join(f"{test}: {outcome.last_line}" for test, outcome in sorted(red.items()))

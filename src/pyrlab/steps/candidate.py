@@ -104,18 +104,18 @@ class Candidate:
         except NoRoomError:
             raise
         except _VERDICTS:
+            self.say("  that failed: the labs are built instead")
             return False
         return True
 
     def keep_newest(self, locks: Locks) -> Images:
         """Let the images of the newest locks keep tags of their own, as those of trials take the candidate's."""
         newest = self.settings.of_variant(NEWEST)
-        found = {name: newest.tag(name) for name in self.settings.graph.images}
-        for name, tag in found.items():
+        for name in self.settings.graph.images:
             image = tags.image_of(self.own.tag(name))
             if image:
-                tags.give(image, tag)
-        return Images(locks, found)
+                tags.give(image, newest.tag(name))
+        return Images(newest, locks)
 
     def prove(self, tests: Collection[str], outputs: str, *, reruns: int = 0) -> proof.Proof:
         """Run tests, or all, against the candidate's images; ``outputs`` names the folder of executed notebooks."""

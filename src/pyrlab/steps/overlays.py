@@ -15,10 +15,21 @@ from pyrlab.steps.images import INPUTS, Plan
 
 @dataclass(frozen=True)
 class Images:
-    """Images that are there: their tags, by name, and the locks that they were built from."""
+    """Images that were built from ``locks``, under the tags of ``settings``."""
 
+    settings: Settings
     locks: Locks
-    tags: Mapping[str, str]
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan(self.settings, self.locks)
+
+    def are_there(self, names: Iterable[str]) -> bool:
+        """Tell whether the engine has these, and under their tags no others.
+
+        A tag that it does not have BuildKit would ask a public registry for, where anybody may have taken the name.
+        """
+        return all(map(self._plan.is_current, names))
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,17 @@ class TrialPlan(Plan):
         found = self.overlays.values()
         debs = {pin.name for over in found for pin in over.debs} | {name for over in found for name in over.gone_debs}
         python = {pin.name for over in found for pin in over.python}
-        return len(debs) + len(python | {name for over in found for name in over.gone_python})
+        python |= {name for over in found for name in over.gone_python}
+        return len(debs) + len(python) + len({name for over in found for name in over.r})
 
     @cached_property
     def sections(self) -> dict[str, Section]:
         """All sections of the locks, the tools, and what is put over the images."""
+        own = super().sections
         found = [overlay.sections(image, over, self.architecture) for image, over in self.overlays.items()]
-        return super().sections | {section.name: section for each in found for section in each}
+        r = [f"{image.name}.r" for image in [self.settings.graph.with_r] if image]
+        found += [[overlay.with_library_of(self.trial, own[name])] for name in r if name in own]
+        return own | {section.name: section for each in found for section in each}
 
     @cached_property
     def dockerfile(self) -> str:
@@ -65,10 +80,13 @@ def plan(settings: Settings, trial: Locks, there: Iterable[Images], images: Coll
     """Return how the images of a trial are made of those that are ``there``, with the least to install, if they can."""
     found: list[tuple[int, TrialPlan]] = []
     for base in there:
+        if not base.are_there(images):
+            continue
         overlays = {name: overlay.overlay(settings.graph, name, base.locks, trial) for name in images}
         fitting = {name: over for name, over in overlays.items() if over}
         if len(fitting) == len(overlays):
             locks = overlay.with_r_of(base.locks, trial)
             size = sum(over.size for over in fitting.values())
-            found.append((size, TrialPlan(settings, locks, trial, fitting, base.tags)))
+            tags = {name: base.settings.tag(name) for name in images}
+            found.append((size, TrialPlan(settings, locks, trial, fitting, tags)))
     return min(found, key=lambda pair: pair[0])[1] if found else None

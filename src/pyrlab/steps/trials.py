@@ -35,7 +35,8 @@ class Trials:
     asked: Collection[Package]
     # What was red in trials: which bumps were taken, and how it ended.
     red: list[tuple[frozenset[str], Outcome]] = field(default_factory=list)
-    # The images that trials are put over: the project's own, and the newest, once they are built.
+    # The images that trials are put over: the project's own, and the newest, once they are built. Without any, trials
+    # build all images.
     there: list[Images] = field(default_factory=list)
 
     @property
@@ -140,23 +141,35 @@ class Trials:
         key, verdicts = self._key(locks), self.candidate.verdicts
         missing = [test for test in sorted(trial.tests) if verdicts.get(key, test) is None]
         installs = verdicts.get(key, INSTALLS)
-        if installs is None or (missing and not installs.failed):
-            reason = self._make(locks, trial.tests)
-            installs = Outcome(INSTALLS, FAILED if reason else proof.PASSED, text=reason)
-            verdicts.note(key, installs)
-            for outcome in self._run(missing) if missing and not reason else ():
+        if not (installs and installs.failed) and (missing or (installs is None and self._builds(trial))):
+            installs = self._make(locks, trial)
+            if installs:
+                verdicts.note(key, installs)
+            for outcome in self._run(missing) if missing and not (installs and installs.failed) else ():
                 verdicts.note(key, outcome)
-        known = [installs] if installs.failed else [verdicts.get(key, test) for test in sorted(trial.tests)]
+        known = (
+            [installs] if installs and installs.failed else [verdicts.get(key, test) for test in sorted(trial.tests)]
+        )
         red = [one for one in known if one and one.failed]
         self.red.extend((trial.take, one) for one in red)
         return Verdict({one.test: self.suspects(one) for one in red})
 
-    def _make(self, locks: Locks, tests: Collection[str]) -> str:
-        """Make the images that tests run in; return why they cannot be, or nothing."""
-        images = self._images_of(tests)
-        if set(images) <= set(self.settings.graph.labs) and self.candidate.put_over(locks, images, self.there):
-            return ""
-        return self.candidate.build(locks, images)
+    def _make(self, locks: Locks, trial: Trial) -> Outcome | None:
+        """Make the images of a trial; return whether all images can be built of its locks, where it shows that."""
+        images = self.images if self._builds(trial) else self._images_of(trial.tests)
+        if not self._builds(trial) and self._put_over(locks, images):
+            return None
+        reason = self.candidate.build(locks, images)
+        if not reason and set(images) != set(self.images):
+            return None
+        return Outcome(INSTALLS, FAILED if reason else proof.PASSED, text=reason)
+
+    def _put_over(self, locks: Locks, images: Collection[str]) -> bool:
+        return set(images) <= set(self.settings.graph.labs) and self.candidate.put_over(locks, images, self.there)
+
+    def _builds(self, trial: Trial) -> bool:
+        """Tell whether a trial is to show what can be built: it is, once some locks could not be."""
+        return not trial.tests or not self.there
 
     def _key(self, locks: Locks) -> str:
         """Return what a verdict depends on, as a hash."""

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from string import Template
 
+from pyrlab.model import plan
 from pyrlab.model.graph import Graph
 from pyrlab.model.locks.debs import ROOT, DebPin
-from pyrlab.model.locks.lockset import Locks, python_of
+from pyrlab.model.locks.lockset import Locks, python_of, r_of
 from pyrlab.model.locks.python import PythonFile, PythonPin
 from pyrlab.model.locks.r import RPin
 from pyrlab.model.sections import Section, deb_section, python_section
@@ -16,8 +17,8 @@ from pyrlab.model.sections import Section, deb_section, python_section
 class Overlay:
     """What is installed over an image, and the names of what goes first.
 
-    ``there`` are all of Debian's packages that are in the image then; ``r`` says whether its library of R packages from
-    CRAN-like repositories is another one.
+    ``there`` are all of Debian's packages that are in the image then; ``r`` names what is another in its library of R
+    packages from CRAN-like repositories, or not in it any more.
     """
 
     there: tuple[DebPin, ...]
@@ -25,18 +26,21 @@ class Overlay:
     gone_debs: tuple[str, ...]
     python: tuple[PythonPin, ...]
     gone_python: tuple[str, ...]
-    r: bool
+    r: tuple[str, ...]
     size: int
 
 
 def overlay(graph: Graph, image: str, old: Locks, new: Locks) -> Overlay | None:
     """Return what turns ``image`` as ``old`` locks have it into that of ``new`` ones; None where nothing can.
 
-    Another base image or another Python changes all that stands on it, what a base image has installed is in no file,
-    and source distributions are built where the compilers are.
+    Another base image or another Python changes all that stands on it, and another R what was compiled for it; what a
+    base image has installed is in no file, and source distributions are built where the compilers are.
     """
     architecture = new.debs.architecture
     if old.debs.base != new.debs.base or python_of(old.debs) != python_of(new.debs):
+        return None
+    old_r, new_r = (_r(graph, image, locks) for locks in (old, new))
+    if old_r and _minor(r_of(old.debs)) != _minor(r_of(new.debs)):
         return None
     old_debs, new_debs = ({pin.name: pin for pin in _debs(graph, image, locks)} for locks in (old, new))
     debs = [pin for name, pin in new_debs.items() if _bytes_of(old_debs.get(name)) != _bytes_of(pin)]
@@ -51,16 +55,27 @@ def overlay(graph: Graph, image: str, old: Locks, new: Locks) -> Overlay | None:
         gone_debs=tuple(sorted(old_debs.keys() - new_debs.keys())),
         python=tuple(pin for pin, _ in python.values()),
         gone_python=tuple(sorted((old_python.keys() - new_python.keys()) | (old_python.keys() & python.keys()))),
-        r=_r(graph, image, old) != _r(graph, image, new),
+        r=tuple(sorted(name for name in old_r.keys() | new_r.keys() if old_r.get(name) != new_r.get(name))),
         size=sum(pin.size for pin in debs) + sum(file.size for _, file in python.values()),
     )
 
 
 def with_r_of(old: Locks, new: Locks) -> Locks:
-    """Return ``old`` locks with the R packages of ``new`` ones, which are compiled where the old ones were."""
+    """Return ``old`` locks with the R packages of ``new`` ones, which are compiled where the old ones were.
+
+    Those that are debs are the old ones all the same: what is compiled stands on them, and is kept under their names.
+    """
     if old.r is None or new.r is None:
         return old
-    return replace(old, r=replace(old.r, packages=new.r.packages))
+    compiled = [pin for pin in new.r.packages if not pin.deb]
+    names = {pin.name for pin in compiled}
+    debs = [pin for pin in old.r.packages if pin.deb and pin.name not in names]
+    return replace(old, r=replace(old.r, packages=tuple(sorted(compiled + debs, key=lambda pin: pin.name))))
+
+
+def with_library_of(new: Locks, section: Section) -> Section:
+    """Return the section of R packages with what its gate proves: all those of ``new`` locks, as debs or not."""
+    return replace(section, texts={**section.texts, "library": plan.listed(new.r)}) if new.r else section
 
 
 def stage_of(image: str) -> str:
@@ -115,10 +130,15 @@ def _python(graph: Graph, image: str, locks: Locks, architecture: str) -> dict[s
     return {pin.name: (pin, file) for pin, file in pairs if file}
 
 
-def _r(graph: Graph, image: str, locks: Locks) -> list[RPin]:
-    """Return the R packages of an image that are no debs."""
+def _r(graph: Graph, image: str, locks: Locks) -> dict[str, RPin]:
+    """Return the R packages of an image that are no debs, by name."""
     has_r = any(ancestor.r for ancestor in graph.lineage(image))
-    return [pin for pin in locks.r.packages if not pin.deb] if has_r and locks.r else []
+    return {pin.name: pin for pin in locks.r.packages if not pin.deb} if has_r and locks.r else {}
+
+
+def _minor(version: str) -> list[str]:
+    """Return an R's version as in ``4.5``: what is compiled for one minor version need not load in another."""
+    return version.split(".")[:2]
 
 
 def _lines(names: Iterable[str]) -> str:

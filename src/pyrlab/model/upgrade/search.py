@@ -86,8 +86,16 @@ class Search:
         self._go_on(verdict)
 
     def extend(self, red: Mapping[str, Sequence[str]]) -> None:
-        """Go on, as the full proof of the outcome showed that these tests are red: with what each failure names."""
-        self._start(self._best, red)
+        """Go on, as the full proof of the outcome showed that these tests are red: with what each failure names.
+
+        Where the outcome cannot be installed after all, no trial so far has shown that anything can.
+        """
+        take = self._best
+        if INSTALLS in red and INSTALLS not in self._red:
+            self.findings = {key: one for key, one in self.findings.items() if key[1] != INSTALLS or one is not None}
+            self._known.forget_green(INSTALLS)
+            self._green.clear()
+        self._start(take, red)
 
     @property
     def outcome(self) -> Outcome:

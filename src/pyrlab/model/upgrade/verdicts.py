@@ -56,6 +56,11 @@ class Known:
         elif ran:
             self._red[test].append(take)
 
+    def forget_green(self, test: str) -> None:
+        """Forget where a test was green."""
+        self.seen = {key: one for key, one in self.seen.items() if key[1] != test or one is not None}
+        self._green[test].clear()
+
     def is_green(self, take: int, test: str) -> bool:
         """Tell whether a test is green, as far as is known."""
         if (take, test) in self.seen:

@@ -1,0 +1,59 @@
+"""The labs that smoke tests share, where a test runs again."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from graphs import SOURCE
+
+
+@pytest.fixture
+def labs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the smoke tests' module of that name."""
+    monkeypatch.syspath_prepend(str(SOURCE / "tests/smoke"))
+    found = importlib.import_module("labs")
+    for name in ("labs", "project"):
+        sys.modules.pop(name, None)
+    return found
+
+
+class Container:
+    """Plays a lab's container."""
+
+    status = "running"
+
+    def reload(self) -> None:
+        """Ask nobody."""
+
+
+def test_a_lab_that_did_not_start_is_started_once_more_for_a_test_that_runs_again(
+    labs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    starts: list[str] = []
+
+    def start(_: object, name: str) -> None:
+        starts.append(name)
+        pytest.fail(f"{name} stopped: why {len(starts)}", pytrace=False)
+
+    monkeypatch.setattr(labs.Fleet, "start", start)
+    fleet = labs.Fleet(None, lambda _: tmp_path)
+    for again, said in ((False, "why 1"), (True, "why 2"), (False, "see the first"), (True, "see the first")):
+        with pytest.raises(pytest.fail.Exception, match=said):
+            fleet.shared("pylab", again=again)
+    assert len(starts) == 2
+
+
+def test_a_lab_that_died_is_another_one_for_a_test_that_runs_again(
+    labs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(labs.Fleet, "start", lambda *_: SimpleNamespace(container=Container()))
+    fleet = labs.Fleet(None, lambda _: tmp_path)
+    first = fleet.shared("pylab")
+    assert fleet.shared("pylab", again=True) is first
+    first.container.status = "exited"
+    assert fleet.shared("pylab") is first
+    second = fleet.shared("pylab", again=True)
+    assert second is not first
+    assert fleet.shared("pylab") is second
