@@ -131,8 +131,9 @@ class Trials:
                 f"trial {search.outcome.trials} (at most {self.settings.upgrade.max_trials}): "
                 f"{take} of {len(self.bumps)} taken, {_words(search.trial.tests)}"
             )
+            began = time.monotonic()
             verdict = self.try_(search.trial)
-            self.candidate.say("  red" if verdict.failed else "  green")
+            self.candidate.say(f"  {'red' if verdict.failed else 'green'}: {time.monotonic() - began:.1f} s")
             search.tell(verdict)
 
     def try_(self, trial: Trial) -> Verdict:
