@@ -171,6 +171,7 @@ def layers(tag: str) -> list[str]:
     return [str(layer) for layer in json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", tag))]
 
 
+@pytest.mark.nightly
 def test_such_a_project_is_built_again_from_a_bundle(based: tuple[Project, Registry], tmp_path: Path) -> None:
     """From the image that came along: the registry is asked for nothing there."""
     project, server = based

@@ -168,6 +168,7 @@ def test_a_version_that_is_gone_is_locked_anew_and_said_or_refused(drifting: Pro
     assert client.containers.run(tag, show, entrypoint="dpkg-query", remove=True) == b"1.1"
 
 
+@pytest.mark.nightly
 def test_the_root_is_repaired_too(drifting: Project, archive: Archive, tmp_path: Path) -> None:
     before = versions(drifting)
     archive.publish("1.1")
@@ -183,6 +184,7 @@ def test_the_root_is_repaired_too(drifting: Project, archive: Archive, tmp_path:
     assert versions(drifting) == after
 
 
+@pytest.mark.nightly
 def test_an_archive_past_its_date_works_by_setting_only(drifting: Project, archive: Archive, tmp_path: Path) -> None:
     archive.publish("1.0", valid_until="Wed, 01 Jan 2020 00:00:00 UTC")
     settings = drifting.read("pyrlab.toml")

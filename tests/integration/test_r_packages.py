@@ -171,6 +171,7 @@ def test_each_package_is_compiled_once_and_again_only_with_what_it_needs(
     r_project.succeed("lock", "--check")
 
 
+@pytest.mark.nightly
 def test_a_commit_of_a_forge_is_locked_by_hash_and_compiled(
     built_project: Project, r_project: Project, lab: Lab, tmp_path: Path
 ) -> None:

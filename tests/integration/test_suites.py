@@ -79,6 +79,7 @@ def five(project: Project) -> Iterator[Project]:
     remove_images(project)
 
 
+@pytest.mark.nightly
 def test_a_fifth_image_is_locked_built_proved_and_served(five: Project, free_port: int) -> None:
     five.succeed("lock")
     assert "xlrd==" in five.read("dash.lock")

@@ -140,11 +140,8 @@ class Fleet:
 
     def shared(self, name: str, *, again: bool = False) -> RunningLab:
         """Return the lab called ``name`` that all tests share. ``again`` says that a test runs again, as it failed."""
-        if again and name not in self._renewed and self._is_lost(name):
-            # Once for all tests: it may have been chance.
-            self._renewed.add(name)
-            self._failed.discard(name)
-            self._shared.pop(name, None)
+        if again:
+            self._renew(name)
         if name in self._failed:
             pytest.fail(f"{name} did not start: see the first failure", pytrace=False)
         if name not in self._shared:
@@ -155,13 +152,14 @@ class Fleet:
             self._failed.remove(name)
         return self._shared[name]
 
-    def _is_lost(self, name: str) -> bool:
-        """Tell whether a lab that was started did not start, or does not run any more."""
-        if name not in self._shared:
-            return name in self._failed
-        container = self._shared[name].container
-        container.reload()
-        return bool(container.status != "running")
+    def _renew(self, name: str) -> None:
+        """Let the next one be another lab: in the old one lies what the test has left there."""
+        if name in self._shared:
+            self._shared.pop(name).container.remove(force=True, v=True)
+        elif name not in self._renewed:
+            # One that did not start is tried once more, and not for each test: that takes its whole time each time.
+            self._renewed.add(name)
+            self._failed.discard(name)
 
     @contextmanager
     def another(

@@ -22,10 +22,11 @@ def labs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 class Container:
     """Plays a lab's container."""
 
-    status = "running"
+    removed = False
 
-    def reload(self) -> None:
-        """Ask nobody."""
+    def remove(self, **_: bool) -> None:
+        """Be gone."""
+        self.removed = True
 
 
 def test_a_lab_that_did_not_start_is_started_once_more_for_a_test_that_runs_again(
@@ -45,15 +46,15 @@ def test_a_lab_that_did_not_start_is_started_once_more_for_a_test_that_runs_agai
     assert len(starts) == 2
 
 
-def test_a_lab_that_died_is_another_one_for_a_test_that_runs_again(
+def test_a_test_that_runs_again_finds_nothing_of_its_first_run(
     labs: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(labs.Fleet, "start", lambda *_: SimpleNamespace(container=Container()))
     fleet = labs.Fleet(None, lambda _: tmp_path)
     first = fleet.shared("pylab")
-    assert fleet.shared("pylab", again=True) is first
-    first.container.status = "exited"
     assert fleet.shared("pylab") is first
     second = fleet.shared("pylab", again=True)
     assert second is not first
+    assert first.container.removed
     assert fleet.shared("pylab") is second
+    assert fleet.shared("pylab", again=True) is not second
