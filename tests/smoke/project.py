@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.lock_files import read_locks
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.errors import UsageError
@@ -17,12 +18,13 @@ from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonPin
 from pyrlab.model.proof import language_of
 from pyrlab.model.settings import FILE, Settings
+from pyrlab.steps.architecture import chosen
 
 
 @functools.cache
 def load() -> "Project":
     """Return the project in the current folder. Raises PyrlabError."""
-    settings = read_settings(Path.cwd(), os.environ)
+    settings = chosen(read_settings(Path.cwd(), os.environ), engine.find_server())
     return Project(settings, read_locks(settings))
 
 

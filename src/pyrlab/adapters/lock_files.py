@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyrlab.adapters import files
+from pyrlab.model import locks
 from pyrlab.model.graph import DEBS_LOCK, lock_of
 from pyrlab.model.locks import debs, python, r
 from pyrlab.model.locks.debs import DebsLock
@@ -34,6 +35,12 @@ def read_earlier(settings: Settings, *, warn: Callable[[str], None]) -> Earlier:
     ``warn`` is told of locks that were edited: their versions are taken as they are.
     """
     return parse_earlier(settings, lambda name: _text(settings.workspace.locks / name), warn=warn)
+
+
+def architecture_of(project: Path) -> str:
+    """Return the architecture that the locks in a project's folder are for; empty where nothing says that."""
+    text = _text(project / DEBS_LOCK) or ""
+    return locks.parse_header(text, (), name=DEBS_LOCK).get("architecture", "")
 
 
 def parse_earlier(settings: Settings, text_of: Callable[[str], str | None], *, warn: Callable[[str], None]) -> Earlier:

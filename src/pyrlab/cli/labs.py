@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from pyrlab.adapters import process
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import report_labs
 from pyrlab.cli.display import Display
@@ -24,11 +25,12 @@ from pyrlab.commands.build import build as build_images
 from pyrlab.errors import LabError
 from pyrlab.model.serving import LOOPBACK, Bind, Request, Tunnel, parse_memory
 from pyrlab.model.settings import Settings
+from pyrlab.steps.architecture import chosen
 from pyrlab.steps.labs import Running
 
 
 def _settings() -> Settings:
-    return read_settings(Path.cwd(), os.environ)
+    return chosen(read_settings(Path.cwd(), os.environ), engine.find_server())
 
 
 @click.command(

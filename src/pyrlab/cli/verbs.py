@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pyrlab.adapters import held_file
+from pyrlab.adapters.docker import engine as docker
 from pyrlab.adapters.docker import engine_install
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import labs, report, report_labs
@@ -31,13 +32,19 @@ from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import HeldError, NotWellError, UsageError
+from pyrlab.model import architectures, settings
 from pyrlab.model import doctor as findings
-from pyrlab.model import settings
 from pyrlab.model.wish import KINDS, Wish
+from pyrlab.steps.architecture import chosen as architecture_of
 
 
 def _settings() -> settings.Settings:
     return read_settings(Path.cwd(), os.environ)
+
+
+def _engines(architecture: str = "") -> settings.Settings:
+    """Return the settings for what the engine is to run: an architecture as Debian calls it, else its own."""
+    return architecture_of(_settings(), docker.find(), architecture)
 
 
 class _Verbs(click.Group):
@@ -101,22 +108,31 @@ def proxies(stop: bool) -> None:  # noqa: FBT001
 @click.option("--upgrade", is_flag=True, help="Move every pin to the newest version that the lists allow.")
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Move just this one.")
 @click.option("--check", is_flag=True, help="Only say whether lists and locks agree. Needs no network.")
-def lock(kinds: Sequence[str], upgrade: bool, upgrade_packages: Sequence[str], check: bool) -> None:  # noqa: FBT001
+@click.option("--architecture", default="", metavar="NAME", help="Lock for this one, such as arm64, beside the others.")
+def lock(
+    kinds: Sequence[str],
+    upgrade: bool,  # noqa: FBT001
+    upgrade_packages: Sequence[str],
+    check: bool,  # noqa: FBT001
+    architecture: str,
+) -> None:
     """Pin every list: all three locks, or those of KINDS."""
     if check and (upgrade or upgrade_packages):
         raise UsageError(
             f"--check only compares, so it cannot go with {'--upgrade' if upgrade else '--upgrade-package'}",
             remedy="nox -s lock -- --check, or without --check to move pins; nox -s outdated shows what is newer",
         )
-    current = _settings()
     if check:
-        locking.check(current, kinds or KINDS)
+        locking.check(_settings(), kinds or KINDS)
         out.print("The locks agree with the lists.")
         return
-    held = held_file.read_holds(current).below if upgrade else {}
-    wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages), held, current.upgrade.min_age)
-    with working(current, "lock"), _locks_all_or_none(current.project):
-        changes = locking.lock(current, wish, say=say)
+    wanted = architectures.parse(architecture, "--architecture") if architecture else ""
+    with _locks_all_or_none(Path.cwd()):
+        current = _engines(wanted)
+        held = held_file.read_holds(current).below if upgrade else {}
+        wish = Wish(frozenset(kinds or KINDS), upgrade, frozenset(upgrade_packages), held, current.upgrade.min_age)
+        with working(current, "lock"):
+            changes = locking.lock(current, wish, say=say)
     out.print(report.changes(changes))
 
 
@@ -133,15 +149,19 @@ def _locks_all_or_none(project: Path) -> Iterator[None]:
 
 
 def _lock_bytes(project: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in project.glob("*.lock") if path.is_file()}
+    folders = (project, *(project / name for name in architectures.KNOWN))
+    return {path: path.read_bytes() for folder in folders for path in folder.glob("*.lock") if path.is_file()}
 
 
 @cli.command(examples=("", "rlab", "--locked"))
 @click.argument("images", nargs=-1)
 @click.option("--locked", is_flag=True, help="Fail when a pinned package is nowhere to be had, instead of relocking.")
-def build(images: Sequence[str], locked: bool) -> None:  # noqa: FBT001
+@click.option(
+    "--platform", default="", metavar="NAME", help="For this one, such as linux/arm64; the engine emulates it."
+)
+def build(images: Sequence[str], locked: bool, platform: str) -> None:  # noqa: FBT001
     """Build the images, or those named, from the locks."""
-    current = _settings()
+    current = _engines(architectures.parse(platform, "--platform") if platform else "")
     with working(current, "build"):
         build_images(current, images, locked=locked, say=say, warn=report_labs.warn)
 
@@ -158,7 +178,7 @@ def smoke(arguments: Sequence[str]) -> None:
         return
     from pyrlab.commands.smoke import smoke as smoke_labs  # noqa: PLC0415 - pytest is slow to import, and only this needs it
 
-    sys.exit(smoke_labs(_settings(), arguments))
+    sys.exit(smoke_labs(_engines(), arguments))
 
 
 @cli.command(examples=("", "--dry-run", "python", "--upgrade-package numpy"))
@@ -168,7 +188,7 @@ def smoke(arguments: Sequence[str]) -> None:
 @click.option("--strict", is_flag=True, help="Fail when anything is held back; what was proved is taken all the same.")
 def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool, strict: bool) -> None:  # noqa: FBT001
     """Move all, or those of KINDS, to the newest versions that keep the labs proved."""
-    current = _settings()
+    current = _engines()
     wish = Wish(
         frozenset(kinds or KINDS),
         upgrade=not upgrade_packages,
@@ -191,7 +211,7 @@ def upgrade(kinds: Sequence[str], upgrade_packages: Sequence[str], dry_run: bool
 @click.option("--sources", is_flag=True, help="Add all files that the locks pin, to build without a network.")
 def bundle(file: Path | None, sources: bool) -> None:  # noqa: FBT001
     """Write images, lists, locks and settings into FILE, or .pyrlab/bundle.tar, for a machine without a network."""
-    current = _settings()
+    current = _engines()
     with working(current, "bundle"):
         done = bundling.bundle(current, file, sources=sources, say=say)
     out.print(f"{done.path}: {done.size / 1e6:.0f} MB, SHA-256 {done.sha256}")
@@ -200,7 +220,7 @@ def bundle(file: Path | None, sources: bool) -> None:  # noqa: FBT001
 @cli.command()
 def rollback() -> None:
     """Bring back the locks and images of before the latest upgrade."""
-    current = _settings()
+    current = _engines()
     with working(current, "rollback"):
         generation = rolling.rollback(current, say=say)
     out.print(f"Back at {report.generation(generation)}.")

@@ -30,7 +30,7 @@ def build(
     for _ in range(3):
         lists = read_lists(settings.project, graph)
         locks = read_locks(settings)
-        locks.check(lists, settings, architecture=engine.find().architecture)
+        locks.check(lists, settings, architecture=settings.architecture or engine.find().architecture)
         try:
             return _build(Plan(settings, locks), wanted, say)
         except GoneError as gone:

@@ -50,7 +50,7 @@ def bundle(settings: Settings, target: Path | None, *, sources: bool, say: Say) 
     Raises StaleLockError unless locks and images are what the lists say, UsageError for settings with a password in
     them, and what ``fetch`` raises.
     """
-    architecture = engine.find().architecture
+    architecture = settings.architecture or engine.find().architecture
     locks = lock_files.read_locks(settings)
     locks.check(read_lists(settings.project, settings.graph), settings, architecture=architecture)
     plan = Plan(settings, locks)

@@ -1,13 +1,14 @@
 """`propose`: what an upgrade changed becomes a branch of the remote, for a pull request."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pyrlab.adapters import files
 from pyrlab.adapters.git_branch import Repository
 from pyrlab.model.changes import shortened
 from pyrlab.model.settings import Settings
 from pyrlab.model.upgrade.held import FILE as HELD
+from pyrlab.steps.architecture import all_locked
 
 BRANCH = "pyrlab/upgrade"
 # Below the work folder; `upgrade` writes it.
@@ -34,7 +35,9 @@ def propose(settings: Settings, *, merge_request: str) -> Proposal | None:
     """
     repository = Repository(settings.project)
     work = settings.workspace.work
-    commit = repository.commit([*settings.graph.locks, HELD], TITLE, work=work)
+    folders = {one.locks_of for one in all_locked(settings)}
+    locks = [(PurePosixPath(folder) / lock).as_posix() for folder in sorted(folders) for lock in settings.graph.locks]
+    commit = repository.commit([*locks, HELD], TITLE, work=work)
     if commit is None:
         return None
     text = _describe(work)

@@ -66,7 +66,7 @@ def upgrade(settings: Settings, wish: Wish, *, dry_run: bool, say: Say) -> Upgra
     graph = settings.graph
     lists = lists_files.read_lists(settings.project, graph)
     current = lock_files.read_locks(settings)
-    current.check(lists, settings, architecture=engine.find().architecture)
+    current.check(lists, settings, architecture=settings.architecture or engine.find().architecture)
     before = generations.present(settings)
     candidate = Candidate(settings, say)
     newest = candidate.relock(current, wish)

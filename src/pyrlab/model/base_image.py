@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
+from pyrlab.model.architectures import oci
 
 # Where Docker looks for a name without a registry, and the server that answers for it.
 HUB, HUB_SERVER = "docker.io", "registry-1.docker.io"
@@ -17,13 +18,6 @@ _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-
 _NAME = re.compile(rf"(?:(?P<host>{_HOST})/)?(?P<repository>{_PART}(?:/{_PART})*)")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# Debian's word for an architecture, and those of the Open Container Initiative: the name, and the variant.
-_PLATFORMS: Mapping[str, tuple[str, str]] = {
-    "armhf": ("arm", "v7"),
-    "i386": ("386", ""),
-    "mips64el": ("mips64le", ""),
-    "ppc64el": ("ppc64le", ""),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +132,7 @@ class Platform:
 
     def serves(self, architecture: str) -> bool:
         """Tell whether an image for it runs on Debian's ``architecture``. Only 32 bits of ARM differ by variant."""
-        name, variant = _PLATFORMS.get(architecture, (architecture, ""))
+        name, variant = oci(architecture)
         fits = not variant or self.variant in {variant, ""}
         return self.system == "linux" and self.architecture == name and fits
 

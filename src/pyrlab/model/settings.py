@@ -9,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
+from pyrlab.model import architectures
 from pyrlab.model import proxies as proxying
 from pyrlab.model.base_image import Reference
 from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
@@ -54,6 +55,8 @@ VARIABLES = {
 }
 # Which variant of the project a command works on, such as an upgrade's candidate: for the smoke tests that prove it.
 VARIANT = "PYRLAB_VARIANT"
+# Docker's own: which platform its commands are about.
+PLATFORM = "DOCKER_DEFAULT_PLATFORM"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CHOICES = {"source": ("bootstrap", "registry"), "check_valid_until": ("host", "yes", "no")}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -95,6 +98,10 @@ class Settings:
     proof: ProofSettings = field(default_factory=ProofSettings)
     upgrade: UpgradeSettings = field(default_factory=UpgradeSettings)
     trust_ca: bool = False
+    # Debian's word for what the images are for; empty for what the engine runs.
+    architecture: str = ""
+    emulated: str = ""
+    locks_of: str = ""
     variant: str = ""
 
     @property
@@ -109,11 +116,13 @@ class Settings:
         """Where a run with these settings works, and what its images and labs are called."""
         own = Workspace(
             project=self.project,
-            work=self.project / WORK,
+            work=self.project / WORK / self.emulated,
             cache=self.cache,
             owner=self.owner,
             prefix=self.prefix,
             fixed_tag=self.image_tag,
+            emulated=self.emulated,
+            locks_of=self.locks_of,
         )
         return own.variant(self.variant) if self.variant else own
 
@@ -126,9 +135,26 @@ class Settings:
         """Return the settings of a variant of the project, such as ``candidate``; empty for the project itself."""
         return dataclasses.replace(self, variant=name)
 
+    def of_architecture(self, architecture: str, *, own: str, locked: str) -> Self:
+        """Return the settings for an architecture: the engine's ``own``, or another one, which it emulates.
+
+        ``locked`` is the one that the locks in the project's folder are for; empty where there are none.
+        """
+        return dataclasses.replace(
+            self,
+            architecture=architecture,
+            emulated=architecture if architecture != own else "",
+            locks_of=architecture if locked not in {"", architecture} else "",
+        )
+
     def tag(self, image: str) -> str:
         """Return the full name of an image, such as ``team/pylab:analysis-3f2a91b0``."""
         return self.workspace.tag(image)
+
+    @property
+    def platform(self) -> str:
+        """What the engine is asked to emulate, as in ``linux/arm64``; empty where the images are for its own."""
+        return architectures.platform(self.emulated) if self.emulated else ""
 
     def serving(self, lab: str, *, port: int | None, notebooks: Path | None) -> Self:
         """Return the settings with what the command line says of one lab. Raises UsageError for a bad port."""
@@ -205,6 +231,7 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         proof=parse_proof(values["proof"], graph, f"{FILE}: proof"),
         upgrade=parse_upgrade(values["upgrade"], f"{FILE}: upgrade"),
         trust_ca=_trust_ca(values),
+        architecture=_architecture(environment),
         variant=environment.get(VARIANT, ""),
     )
 
@@ -217,6 +244,12 @@ def _trust_ca(values: Mapping[str, Mapping[str, Any]]) -> bool:
             remedy="name them: network.ca_file, or SSL_CERT_FILE",
         )
     return bool(values["labs"]["trust_ca"])
+
+
+def _architecture(environment: Mapping[str, str]) -> str:
+    """Return the architecture that Docker's own variable asks for, as Debian calls it; empty where it does not."""
+    text = environment.get(PLATFORM, "")
+    return architectures.parse(text, PLATFORM) if text else ""
 
 
 def _base_image(source: str, image: str) -> str:

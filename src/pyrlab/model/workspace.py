@@ -40,6 +40,8 @@ class Workspace:
     ``project`` is the resolved folder of the lists and locks, ``work`` is for files of a build, ``cache`` is shared by
     all projects of the user whose id is ``owner``. ``prefix`` goes before the names of images; ``fixed_tag``, where it
     is not empty, is their tag. ``name`` is a variant's: it has its own locks, work folder, tags and container names.
+    So has what is ``emulated``, an architecture that is not the engine's own; ``locks_of`` names the architecture whose
+    locks lie in a folder of its name, as those in the project's own folder are for another one.
     """
 
     project: Path
@@ -48,6 +50,8 @@ class Workspace:
     owner: int
     prefix: str = ""
     fixed_tag: str = ""
+    emulated: str = ""
+    locks_of: str = ""
     name: str = ""
 
     def variant(self, name: str) -> Self:
@@ -58,8 +62,8 @@ class Workspace:
 
     @property
     def locks(self) -> Path:
-        """The folder of the locks: the project itself, or a variant's work folder."""
-        return self.work if self.name else self.project
+        """The folder of the locks: the project itself, an architecture's in it, or a variant's work folder."""
+        return self.work if self.name else self.project / self.locks_of
 
     @property
     def identity(self) -> str:
@@ -77,13 +81,13 @@ class Workspace:
     @property
     def key(self) -> str:
         """The identity with the variant, as in ``3f2a91b0-candidate``: the value of ``io.pyrlab.project``."""
-        return "-".join(filter(None, (self.identity, self.name)))
+        return "-".join(filter(None, (self.identity, self.emulated, self.name)))
 
     @property
     def tag_name(self) -> str:
         """What stands behind the colon of every image's name."""
         own = self.fixed_tag or f"{self.slug}-{self.identity}"
-        return "-".join(filter(None, (own, self.name)))
+        return "-".join(filter(None, (own, self.emulated, self.name)))
 
     def tag(self, image: str) -> str:
         """Return the full name of an image, such as ``team/pylab:analysis-3f2a91b0``."""

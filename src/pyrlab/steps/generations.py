@@ -161,9 +161,9 @@ def _check(settings: Settings, change: Change, *, remedy: str) -> None:
 def _finish(settings: Settings, change: Change) -> list[str]:
     """Do all of a change, whatever of it is done: each part gives the same when it is done again."""
     gone = [tag for tag, image in change.tags.items() if not tags.give(image, tag)]
-    files.write({settings.project / name: text for name, text in change.files.items() if text is not None})
+    files.write({_path(settings, name): text for name, text in change.files.items() if text is not None})
     for name in (name for name, text in change.files.items() if text is None):
-        (settings.project / name).unlink(missing_ok=True)
+        _path(settings, name).unlink(missing_ok=True)
     for generation in all_of(settings):
         if generation.number == change.forget:
             forget(settings, generation)
@@ -182,7 +182,12 @@ def forget(settings: Settings, generation: Generation) -> None:
 
 def present(settings: Settings) -> dict[str, str | None]:
     """Return the files that belong together as they are, by name; None for one that is not there."""
-    return {name: _text(settings.project / name) for name in _file_names(settings)}
+    return {name: _text(_path(settings, name)) for name in _file_names(settings)}
+
+
+def _path(settings: Settings, name: str) -> Path:
+    """Return where a file is: locks lie where those of their architecture are, and what is held concerns all."""
+    return (settings.project if name == HELD else settings.workspace.locks) / name
 
 
 def _file_names(settings: Settings) -> list[str]:

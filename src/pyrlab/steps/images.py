@@ -108,7 +108,8 @@ class Plan:
         work = self.materials.work
         (work / DOCKERFILE).write_text(self._dockerfile_here(), encoding="utf-8")
         secrets = {"seal": seal(self.settings), "limits": self._limits()}
-        buildkit.bake(buildkit.Bake(work, {name: self._target(name) for name in names}, secrets=secrets), say=say)
+        targets = {name: self._target(name) for name in names}
+        buildkit.bake(buildkit.Bake(work, targets, secrets=secrets, platform=self.settings.platform), say=say)
 
     def _dockerfile_here(self) -> str:
         """Return the Dockerfile for this engine: a base image that came in a bundle has another name there.

@@ -1,6 +1,7 @@
 """Locking: from the lists to the locks, replaced together at the end or not at all."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -12,6 +13,7 @@ from pyrlab.model.changes import Change
 from pyrlab.model.locks.lockset import Earlier, differences
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
+from pyrlab.steps.architecture import all_locked
 from pyrlab.steps.lock_debian import lock_debian
 from pyrlab.steps.lock_python import lock_python
 from pyrlab.steps.root import ensure_root
@@ -26,8 +28,8 @@ def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[Change]]
     Raises ListError, StaleLockError, NetworkError, EngineError, BuildError or UsageError.
     """
     lists = read_lists(settings.project, settings.graph)
-    architecture = engine.find().architecture
-    earlier = lock_files.read_earlier(settings, warn=say)
+    architecture = settings.architecture or engine.find().architecture
+    earlier = _earlier(settings, say)
     _check_known(wish, earlier)
     new_debs, new_r = earlier.debs, earlier.r
     if wish.kinds & {"debs", "r"}:
@@ -42,15 +44,30 @@ def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[Change]]
     return _replace(settings, earlier, new)
 
 
+def _earlier(settings: Settings, say: Say) -> Earlier:
+    """Return the locks as they are; a first one of another architecture starts from the versions that are locked."""
+    earlier = lock_files.read_earlier(settings, warn=say)
+    if earlier.debs is None and settings.locks_of:
+        others = lock_files.read_earlier(replace(settings, locks_of=""), warn=say)
+        return replace(earlier, python=others.python)
+    return earlier
+
+
 def check(settings: Settings, kinds: Collection[str]) -> None:
-    """Raise StaleLockError unless the locks are whole and agree with the lists. Needs neither network nor engine."""
-    lock_files.read_locks(settings).check(read_lists(settings.project, settings.graph), settings, kinds=kinds)
+    """Raise StaleLockError unless the locks are whole and agree with the lists, those of each architecture.
+
+    Needs neither network nor engine.
+    """
+    lists = read_lists(settings.project, settings.graph)
+    for one in all_locked(settings):
+        lock_files.read_locks(one).check(lists, one, kinds=kinds, architecture=one.locks_of or None)
 
 
 def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[Change]]:
     """Write the locks that are new, and return what changed in each."""
     before, after = old.by_file(settings.graph), new.by_file(settings.graph)
     changed = {file: made for file, made in after.items() if made is not before.get(file)}
+    settings.workspace.locks.mkdir(parents=True, exist_ok=True)
     files.write({settings.workspace.locks / file: made.render() for file, made in changed.items()})
     return differences(before, changed)
 

@@ -128,8 +128,16 @@ class Below:
         timeout: float = buildkit.TIMEOUT,
         say: Say,
     ) -> None:
-        reach = self.settings.uses_loopback
-        buildkit.bake(buildkit.Bake(materials.work, {stage: target}, secrets, reach=reach, timeout=timeout), say=say)
+        settings = self.settings
+        call = buildkit.Bake(
+            materials.work,
+            {stage: target},
+            secrets,
+            reach=settings.uses_loopback,
+            timeout=timeout,
+            platform=settings.platform,
+        )
+        buildkit.bake(call, say=say)
 
 
 def _target(materials: Materials, stage: str) -> dict[str, object]:

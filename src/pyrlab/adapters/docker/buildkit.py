@@ -62,7 +62,7 @@ class Bake:
     """One call of bake, in the folder ``work``: the targets as the bake file's, and what steps may see of this machine.
 
     ``secrets`` are texts by id; ``reach`` lets steps use this machine's own network, for servers on its loopback;
-    ``timeout`` is in seconds.
+    ``timeout`` is in seconds. ``platform`` is another one than the engine's own, as in ``linux/arm64``.
     """
 
     work: Path
@@ -71,6 +71,7 @@ class Bake:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     reach: bool = False
     timeout: float = TIMEOUT
+    platform: str = ""
 
 
 def bake(call: Bake, *, say: Callable[[str], None]) -> None:
@@ -83,9 +84,10 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
     with _secrets(call) as folder:
         # Fields between commas, where quotes count: a relative path has none of those of the project's folder.
         secret = [f"id={name},src={folder.name}/{name}" for name in sorted(call.secrets)]
+        more: dict[str, object] = {"secret": secret, **({"platforms": [call.platform]} if call.platform else {})}
         document = {
             "group": {"default": {"targets": sorted(call.targets)}},
-            "target": {name: {**target, "secret": secret} for name, target in call.targets.items()},
+            "target": {name: {**target, **more} for name, target in call.targets.items()},
         }
         (call.work / BAKE_FILE).write_text(json.dumps(_literal(document), indent=1), encoding="utf-8")
         environment = {

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pyrlab.adapters import process
 from pyrlab.errors import EngineError
+from pyrlab.model import architectures
 
 if TYPE_CHECKING:
     import docker
@@ -20,21 +21,6 @@ OLDEST_ENGINE = 23
 _OLDEST_API = (1, 42)
 # The bake file has matrices, which came with buildx 0.11.
 OLDEST_BUILDX = (0, 11)
-# What Docker, which uses Go's words, and the kernel call an architecture; and Debian's word for it.
-# Source: wiki.debian.org/SupportedArchitectures, go.dev/doc/install/source#environment
-_ARCHITECTURES = {
-    "386": "i386",
-    "aarch64": "arm64",
-    "amd64": "amd64",
-    "arm": "armhf",
-    "arm64": "arm64",
-    "loong64": "loong64",
-    "mips64le": "mips64el",
-    "ppc64le": "ppc64el",
-    "riscv64": "riscv64",
-    "s390x": "s390x",
-    "x86_64": "amd64",
-}
 
 
 class UnfitEngineError(EngineError):
@@ -162,6 +148,16 @@ def find_buildx() -> str:
     return f"{version[0]}.{version[1]}" if version else "unknown"
 
 
+def platforms() -> frozenset[str]:
+    """Return what the builder can run programs for, as in ``linux/arm64``: its own, and what it emulates.
+
+    Raises CommandError.
+    """
+    shown = process.run(["docker", "buildx", "inspect"], timeout=30)
+    lines = re.findall(r"^Platforms:[ \t]*(\S.*)$", shown, re.MULTILINE)
+    return frozenset(word.strip(" *") for line in lines for word in line.split(","))
+
+
 def buildx_version(shown: str) -> tuple[int, int] | None:
     """Return the version out of what `docker buildx version` prints; None for a build without one.
 
@@ -176,12 +172,13 @@ def buildx_version(shown: str) -> tuple[int, int] | None:
 
 def debian_architecture(name: str) -> str:
     """Return Debian's name of an architecture. Raises UnfitEngineError for one that Debian does not know."""
-    if name not in _ARCHITECTURES:
+    found = architectures.debian(name)
+    if found is None:
         raise UnfitEngineError(
             f"the Docker engine's architecture is {name or 'not told'}, for which Debian has no packages",
-            remedy=f"use an engine on one of: {', '.join(sorted(set(_ARCHITECTURES.values())))}",
+            remedy=f"use an engine on one of: {', '.join(architectures.KNOWN)}",
         )
-    return _ARCHITECTURES[name]
+    return found
 
 
 def kind() -> Kind:

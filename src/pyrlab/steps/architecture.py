@@ -1,0 +1,32 @@
+"""Which architecture a run is about: the engine's own, or another one that it emulates; and where its locks lie."""
+
+from pyrlab.adapters import lock_files
+from pyrlab.adapters.docker import engine
+from pyrlab.adapters.docker.engine import Engine
+from pyrlab.errors import EngineError
+from pyrlab.model import architectures
+from pyrlab.model.graph import DEBS_LOCK
+from pyrlab.model.settings import Settings
+
+
+def chosen(settings: Settings, found: Engine, architecture: str = "") -> Settings:
+    """Return the settings for ``architecture``, else for what the settings name, else for the engine's own.
+
+    Raises EngineError where the engine runs no programs of that architecture.
+    """
+    wanted = architecture or settings.architecture or found.architecture
+    if wanted != found.architecture and architectures.platform(wanted) not in engine.platforms():
+        raise EngineError(
+            f"the engine runs {found.architecture}, and no programs for {wanted}",
+            remedy="install an emulator where the engine runs, on Debian and Ubuntu: sudo apt-get install "
+            "qemu-user-static; or use an engine on that architecture",
+        )
+    locked = lock_files.architecture_of(settings.project)
+    return settings.of_architecture(wanted, own=found.architecture, locked=locked)
+
+
+def all_locked(settings: Settings) -> list[Settings]:
+    """Return the settings for each architecture that the project has locks for: those in its own folder first."""
+    locked = lock_files.architecture_of(settings.project)
+    others = [name for name in architectures.KNOWN if name != locked and (settings.project / name / DEBS_LOCK).exists()]
+    return [settings, *(settings.of_architecture(name, own=name, locked=locked) for name in others)]

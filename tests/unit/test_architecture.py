@@ -1,0 +1,146 @@
+"""Architectures: which one a run is about, where its locks and images are, and that none touches another's."""
+
+from types import SimpleNamespace
+
+import pytest
+from machine import Machine, Project
+
+from pyrlab.adapters import lock_files
+from pyrlab.adapters.docker import engine
+from pyrlab.adapters.docker.engine import Engine
+from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.errors import EngineError, StaleLockError, UsageError
+from pyrlab.model import architectures
+from pyrlab.model.settings import Settings
+from pyrlab.model.wish import KINDS, Wish
+from pyrlab.steps import locking
+from pyrlab.steps.architecture import chosen
+from pyrlab.steps.images import Plan
+
+ALL = Wish(frozenset(KINDS))
+AMD64, ARM64 = Engine("26.1.5", "amd64"), Engine("26.1.5", "arm64")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("arm64", "arm64"),
+        ("linux/arm64", "arm64"),
+        ("linux/arm64/v8", "arm64"),
+        ("aarch64", "arm64"),
+        ("linux/amd64", "amd64"),
+        ("x86_64", "amd64"),
+        ("linux/arm/v7", "armhf"),
+        ("linux/arm", "armhf"),
+        ("linux/386", "i386"),
+        ("ppc64el", "ppc64el"),
+    ],
+)
+def test_platforms_and_architectures_have_one_name(text: str, name: str) -> None:
+    assert architectures.parse(text, "--platform") == name
+
+
+@pytest.mark.parametrize("text", ["", "linux/", "windows/amd64", "linux/arm/v6", "linux/arm64/v8/x", "sparc"])
+def test_what_debian_has_no_packages_for_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="Debian has no such architecture"):
+        architectures.parse(text, "--platform")
+
+
+@pytest.mark.parametrize("name", architectures.KNOWN)
+def test_law_each_architecture_is_found_again_by_its_platform(name: str) -> None:
+    assert architectures.parse(architectures.platform(name), "") == name
+
+
+def played(monkeypatch: pytest.MonkeyPatch, *platforms: str) -> None:
+    monkeypatch.setattr(engine, "platforms", lambda: frozenset(platforms))
+
+
+def test_the_engines_own_architecture_is_as_ever(own: Project) -> None:
+    settings = chosen(own.settings, AMD64)
+    assert settings.workspace == own.settings.workspace
+    assert settings.platform == ""
+
+
+def test_another_one_has_locks_images_labs_and_a_work_folder_of_its_own(
+    own: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    own.lock()
+    here, there = chosen(own.settings, AMD64), chosen(own.settings, AMD64, "arm64")
+    assert there.platform == "linux/arm64"
+    assert there.workspace.locks == own.folder / "arm64"
+    assert there.tag("pylab") == f"{here.tag('pylab')}-arm64"
+    assert there.workspace.key != here.workspace.key
+    assert there.workspace.work == here.workspace.work / "arm64"
+    assert there.of_variant("candidate").workspace.locks.is_relative_to(there.workspace.work)
+
+
+def test_dockers_own_variable_is_heard(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    settings = read_settings(own.folder, {"DOCKER_DEFAULT_PLATFORM": "linux/arm64/v8"})
+    assert chosen(settings, AMD64).platform == "linux/arm64"
+    assert chosen(settings, ARM64).platform == ""
+    assert chosen(settings, AMD64, "amd64").platform == ""
+
+
+def test_an_engine_that_does_not_emulate_says_so(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(monkeypatch, "linux/amd64", "linux/386")
+    with pytest.raises(EngineError, match="no programs for arm64") as error:
+        chosen(own.settings, AMD64, "arm64")
+    assert "qemu-user-static" in error.value.remedy
+
+
+@pytest.fixture
+def both(own: Project) -> Project:
+    """Return a project with locks for amd64, on an engine of arm64 since."""
+    own.write("requirements.in", "alpha")
+    own.write("base_debs.txt", "editor")
+    own.machine.add_wheel("alpha", "1.0")
+    own.machine.add_deb("editor", "1")
+    own.lock()
+    own.machine.architecture = "arm64"
+    own.machine.add_deb("editor", "1")
+    return own
+
+
+def on_arm(project: Project) -> Settings:
+    return chosen(project.settings, ARM64)
+
+
+def test_a_colleague_on_another_machine_locks_beside_and_overwrites_nothing(both: Project) -> None:
+    before = {path.name: path.read_bytes() for path in both.folder.glob("*.lock")}
+    both.machine.add_wheel("alpha", "2.0")
+    locking.lock(on_arm(both), ALL, say=both.said.append)
+    assert {path.name: path.read_bytes() for path in both.folder.glob("*.lock")} == before
+    assert {path.name for path in (both.folder / "arm64").iterdir()} == before.keys()
+    locks = lock_files.read_locks(on_arm(both))
+    assert locks.debs.architecture == "arm64"
+    assert [pin.version for pin in locks.python["pylab"].pins if pin.name == "alpha"] == ["1.0"]
+    assert Plan(on_arm(both), locks).materials.work == both.settings.workspace.work
+
+
+def test_the_locks_of_each_architecture_are_checked(both: Project) -> None:
+    locking.lock(on_arm(both), ALL, say=both.said.append)
+    locking.check(both.settings, KINDS)
+    both.write("requirements.in")
+    both.machine.architecture = "amd64"
+    both.lock()
+    with pytest.raises(StaleLockError):
+        locking.check(both.settings, KINDS)
+
+
+def test_what_the_engine_emulates_is_asked_for_in_each_build(
+    both: Project, monkeypatch: pytest.MonkeyPatch, machine: Machine
+) -> None:
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    machine.bakes.clear()
+    settings = chosen(both.settings, AMD64, "arm64")
+    locking.lock(settings, ALL, say=both.said.append)
+    Plan(settings, lock_files.read_locks(settings)).build(["pylab"], say=both.said.append)
+    assert {target["platforms"][0] for targets, _ in machine.bakes for target in targets.values()} == {"linux/arm64"}
+
+
+def test_builders_tell_what_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Name: default\nPlatforms:        linux/amd64*, linux/386, linux/arm64\nStatus: running\n"
+    monkeypatch.setattr(engine, "process", SimpleNamespace(run=lambda *_, **__: said))
+    assert engine.platforms() == {"linux/amd64", "linux/386", "linux/arm64"}
