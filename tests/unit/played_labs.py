@@ -202,7 +202,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Play an engine on this machine."""
     played = Engine()
     client = SimpleNamespace(containers=played, images=played, volumes=Volumes(played))
-    monkeypatch.setattr(engine, "find", lambda: None)
+    for name in ("find", "find_server"):
+        monkeypatch.setattr(engine, name, lambda: engine.Engine("26", "amd64"))
     monkeypatch.setattr(engine, "kind", engine.Kind)
     monkeypatch.setattr(engine, "address", lambda: "")
     monkeypatch.setattr(engine, "client", lambda: client)

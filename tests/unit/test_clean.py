@@ -67,7 +67,8 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Stored:
 def play(monkeypatch: pytest.MonkeyPatch) -> Stored:
     """Play an engine that only stores."""
     stored = Stored()
-    monkeypatch.setattr(engine, "find", lambda: None)
+    for name in ("find", "find_server"):
+        monkeypatch.setattr(engine, name, lambda: engine.Engine("26", "amd64"))
     monkeypatch.setattr(engine, "client", lambda: SimpleNamespace(df=stored.df, images=stored))
     return stored
 
@@ -166,7 +167,8 @@ def test_what_the_store_has_for_nobody_goes(settings: Settings, run: Callable[..
     """Not what was used today, what a work folder links to, or what the locks or a generation's name."""
     files = settings.cache / "files"
     names = {
-        name: f"{number:064x}" for number, name in enumerate(("old", "today", "linked", "pinned", "before", "left"))
+        name: f"{number:064x}"
+        for number, name in enumerate(("old", "today", "linked", "pinned", "other", "before", "left"))
     }
     for name, sha256 in names.items():
         put(files, sha256, days=0 if name == "today" else 2)
@@ -176,6 +178,8 @@ def test_what_the_store_has_for_nobody_goes(settings: Settings, run: Callable[..
     variant.mkdir(parents=True)
     (variant / "left.whl").hardlink_to(files / names["left"])
     (settings.project / "requirements.lock").write_text(f"x==1 --hash=sha256:{names['pinned']}\n", encoding="utf-8")
+    (settings.project / "arm64").mkdir()
+    (settings.project / "arm64/debs.lock").write_text(f"x 1 arm64 sha256:{names['other']}\n", encoding="utf-8")
     keep_generation(settings, 1, {}, f"x==0 --hash=sha256:{names['before']}\n")
 
     shown = run()
@@ -183,7 +187,7 @@ def test_what_the_store_has_for_nobody_goes(settings: Settings, run: Callable[..
     assert "folder .pyrlab/variants" in shown
     assert run("--yes").endswith("Removed: 200 B are free again.\n")
     left = {name for name, sha256 in names.items() if (files / sha256).exists()}
-    assert left == {"today", "linked", "pinned", "before"}
+    assert left == {"today", "linked", "pinned", "other", "before"}
 
 
 def test_what_builds_and_questions_left_goes_from_the_work_folder(settings: Settings, run: Callable[..., str]) -> None:

@@ -17,6 +17,7 @@ from pyrlab.errors import PyrlabError
 from pyrlab.model.cleaning import Stale, stale_images
 from pyrlab.model.settings import Settings
 from pyrlab.steps import brought, generations
+from pyrlab.steps.architecture import all_locked
 from pyrlab.steps.fetch import store_of
 from pyrlab.steps.images import Plan
 from pyrlab.steps.materials import ROOT, SECTIONS
@@ -65,8 +66,9 @@ def find(settings: Settings) -> Garbage:
 
 
 def _pinned(settings: Settings) -> set[str]:
-    """Return all hashes in the locks of the project, and in those of the generations that are kept."""
-    folders = [settings.project, *(one.folder for one in generations.all_of(settings))]
+    """Return all hashes in the locks of the project, of each architecture, and in those of the generations that are kept."""
+    folders = [one.workspace.locks for one in all_locked(settings)]
+    folders += [one.folder for one in generations.all_of(settings)]
     locks = [folder / name for folder in folders for name in settings.graph.locks]
     found = {
         sha256

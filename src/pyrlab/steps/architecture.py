@@ -29,4 +29,5 @@ def all_locked(settings: Settings) -> list[Settings]:
     """Return the settings for each architecture that the project has locks for: those in its own folder first."""
     locked = lock_files.architecture_of(settings.project)
     others = [name for name in architectures.KNOWN if name != locked and (settings.project / name / DEBS_LOCK).exists()]
-    return [settings, *(settings.of_architecture(name, own=name, locked=locked) for name in others)]
+    home = settings.of_architecture(locked, own=locked, locked=locked)
+    return [home, *(settings.of_architecture(name, own=name, locked=locked) for name in others)]
