@@ -66,7 +66,7 @@ def find(settings: Settings) -> Garbage:
 
 
 def _pinned(settings: Settings) -> set[str]:
-    """Return all hashes in the locks of the project, of each architecture, and in those of the generations that are kept."""
+    """Return all hashes in the project's locks, of each architecture, and in those of the generations that are kept."""
     folders = [one.workspace.locks for one in all_locked(settings)]
     folders += [one.folder for one in generations.all_of(settings)]
     locks = [folder / name for folder in folders for name in settings.graph.locks]

@@ -135,16 +135,16 @@ class Settings:
         """Return the settings of a variant of the project, such as ``candidate``; empty for the project itself."""
         return dataclasses.replace(self, variant=name)
 
-    def of_architecture(self, architecture: str, *, own: str, locked: str) -> Self:
+    def of_architecture(self, architecture: str, *, own: str, apart: bool) -> Self:
         """Return the settings for an architecture: the engine's ``own``, or another one, which it emulates.
 
-        ``locked`` is the one that the locks in the project's folder are for; empty where there are none.
+        ``apart`` tells that its locks lie in a folder of its name.
         """
         return dataclasses.replace(
             self,
             architecture=architecture,
             emulated=architecture if architecture != own else "",
-            locks_of=architecture if locked not in {"", architecture} else "",
+            locks_of=architecture if apart else "",
         )
 
     def tag(self, image: str) -> str:

@@ -21,13 +21,21 @@ def chosen(settings: Settings, found: Engine, architecture: str = "") -> Setting
             remedy="install an emulator where the engine runs, on Debian and Ubuntu: sudo apt-get install "
             "qemu-user-static; or use an engine on that architecture",
         )
-    locked = lock_files.architecture_of(settings.project)
-    return settings.of_architecture(wanted, own=found.architecture, locked=locked)
+    apart = wanted in _apart(settings, new=wanted)
+    return settings.of_architecture(wanted, own=found.architecture, apart=apart)
 
 
 def all_locked(settings: Settings) -> list[Settings]:
     """Return the settings for each architecture that the project has locks for: those in its own folder first."""
-    locked = lock_files.architecture_of(settings.project)
-    others = [name for name in architectures.KNOWN if name != locked and (settings.project / name / DEBS_LOCK).exists()]
-    home = settings.of_architecture(locked, own=locked, locked=locked)
-    return [home, *(settings.of_architecture(name, own=name, locked=locked) for name in others)]
+    home = lock_files.architecture_of(settings.project)
+    return [
+        settings.of_architecture(home, own=home, apart=False),
+        *(settings.of_architecture(name, own=name, apart=True) for name in _apart(settings)),
+    ]
+
+
+def _apart(settings: Settings, new: str = "") -> list[str]:
+    """Return the architectures whose locks lie in folders of their names; a new one's do where it is not the first."""
+    home = lock_files.architecture_of(settings.project)
+    others = [name for name in architectures.KNOWN if name != home]
+    return [name for name in others if (settings.project / name / DEBS_LOCK).exists() or (home and name == new)]
