@@ -66,7 +66,8 @@ def test_locks_of_two_architectures_lie_side_by_side_and_a_lab_of_each_answers(
         link = printed.split("pylab is ready: ")[1].split()[0]
         assert requests.get(link.replace("/lab?", "/api/status?"), timeout=60).ok
         lab = engine.client().containers.get(settings.workspace.container("pylab"))
-        assert lab.exec_run(["python", "-c", "import platform; print(platform.machine())"]).output.strip() == b"aarch64"
+        said = lab.exec_run(["python", "-c", "import platform; print(platform.machine())"]).output
+        assert said == b"aarch64\n"
         assert "pylab" in project.succeed("list", **EMULATED)
         assert "is stopped" in project.succeed("stop", "pylab", **EMULATED)
     finally:

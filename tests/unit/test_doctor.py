@@ -48,13 +48,15 @@ GB = 10**9
     ("check", "state", "found"),
     [
         pytest.param(
-            doctor.architecture("arm64", "amd64"),
+            doctor.architecture("arm64", ["amd64"]),
             State.ILL,
             "the engine is arm64, and the locks are for amd64",
             id="other-architecture",
         ),
-        pytest.param(doctor.architecture("arm64", "arm64"), State.WELL, "arm64, as the locks", id="same-architecture"),
-        pytest.param(doctor.architecture("arm64", ""), State.WELL, "arm64; no lock names another", id="no-lock"),
+        pytest.param(
+            doctor.architecture("arm64", ["amd64", "arm64"]), State.WELL, "arm64, as the locks", id="same-architecture"
+        ),
+        pytest.param(doctor.architecture("arm64", []), State.WELL, "arm64; no lock names another", id="no-lock"),
         pytest.param(
             doctor.disk("disk", "/x", 999_000_000, 3 * GB),
             State.ILL,

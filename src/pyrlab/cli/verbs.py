@@ -31,7 +31,7 @@ from pyrlab.commands import rollback as rolling
 from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import HeldError, NotWellError, UsageError
+from pyrlab.errors import EngineError, HeldError, NotWellError, UsageError
 from pyrlab.model import architectures, settings
 from pyrlab.model import doctor as findings
 from pyrlab.model.wish import KINDS, Wish
@@ -72,6 +72,8 @@ def doctor(as_json: bool, fix: bool) -> None:  # noqa: FBT001
     current = _settings()
     if fix:
         examining.fix(current, say=say)
+    with contextlib.suppress(EngineError):
+        current = architecture_of(current, docker.find_server())
     found = examining.examine(current, say=say)
     if as_json:
         out.print_json(json.dumps([check.table() for check in found.checks]))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pyrlab.adapters import host, lock_files, temporary
+from pyrlab.adapters import host, temporary
 from pyrlab.adapters.docker import containers, engine, engine_install
 from pyrlab.adapters.store import Store
 from pyrlab.errors import EngineError, PyrlabError, UsageError
@@ -18,6 +18,7 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS
 from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL
 from pyrlab.steps import added, fetch, lab_ports, labs, locking, notebooks, reaching
+from pyrlab.steps.architecture import all_locked
 from pyrlab.steps.side_by_side import Look, side_by_side
 
 Say = Callable[[str], None]
@@ -104,8 +105,8 @@ def _on_the_engine(settings: Settings) -> list[Look]:
 
 
 def _architecture(settings: Settings) -> Check:
-    debs = lock_files.read_earlier(settings, warn=lambda _: None).debs
-    return doctor.architecture(engine.find_server().architecture, debs.architecture if debs else "")
+    locked = [one.architecture for one in all_locked(settings) if one.architecture]
+    return doctor.architecture(engine.find_server().architecture, locked)
 
 
 def _is_here(info: Mapping[str, Any]) -> bool:

@@ -71,14 +71,14 @@ def not_well(checks: Iterable[Check]) -> list[str]:
     return list(dict.fromkeys(check.name for check in checks if check.state is State.ILL))
 
 
-def architecture(engine: str, locked: str) -> Check:
-    """Judge the engine's architecture beside that of debs.lock, which is empty where there is no lock."""
+def architecture(engine: str, locked: Sequence[str]) -> Check:
+    """Judge the engine's architecture beside those that there are locks for."""
     name = "architecture"
-    if locked and engine != locked:
+    if locked and engine not in locked:
         return ill(
             name,
-            f"the engine is {engine}, and the locks are for {locked}",
-            remedy=f"use an engine on {locked}, or lock for this one: nox -s lock",
+            f"the engine is {engine}, and the locks are for {' and '.join(locked)}",
+            remedy=f"lock for this one, beside the others: nox -s lock; or use an engine on {locked[0]}",
         )
     return well(name, f"{engine}, as the locks" if locked else f"{engine}; no lock names another")
 
