@@ -23,6 +23,7 @@ from pyrlab.model.python_tags import applies, environment
 from pyrlab.model.settings import FILE, Settings
 from pyrlab.model.upgrade import held
 from pyrlab.steps import fetch
+from pyrlab.steps.architecture import all_locked
 from pyrlab.steps.base import documents
 from pyrlab.steps.images import Plan
 
@@ -97,9 +98,10 @@ def _project(settings: Settings) -> Iterator[tuple[str, bytes]]:
     Raises UsageError for one that would give a password away, or has a name that no bundle may have.
     """
     project, own = settings.project, settings.graph
-    names = [FILE, held.FILE, graph.FILE, graph.DEBS_LOCK, *_FILES]
+    names = [FILE, held.FILE, graph.FILE, *_FILES]
     for image in own.images.values():
-        names += [*image.lists, *(graph.lock_of(name) for name in (image.python, image.r) if name)]
+        names += image.lists
+    names += [f"{one.locks_of}/{lock}".lstrip("/") for one in all_locked(settings) for lock in own.locks]
     named = [project / name for name in names if _is_there(project, name)]
     found = [path for folder in _FOLDERS for path in sorted((project / folder).rglob("*"))]
     for path in dict.fromkeys([*named, *(path for path in found if _is_taken(path, project))]):
