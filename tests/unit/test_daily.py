@@ -1,7 +1,9 @@
 """A lab's day at the command line, on an engine that is played."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import socket
 import stat
@@ -32,10 +34,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 @pytest.fixture
 def port() -> int:
-    """Return a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody has, nor the next one. The system gives neither to others by itself."""
+    for number in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as next_one:
+            one.bind(("127.0.0.1", number))
+            next_one.bind(("127.0.0.1", number + 1))
+            return number
+    pytest.fail("no port is free")
 
 
 @pytest.fixture
