@@ -1,7 +1,12 @@
 """Architectures: which one a run is about, where its locks and images are, and that none touches another's."""
 
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
+import lock_samples as samples
 import pytest
 from machine import Machine, Project
 
@@ -9,11 +14,12 @@ from pyrlab.adapters import lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.engine import Engine
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.commands.rollback import rollback
 from pyrlab.errors import EngineError, StaleLockError, UsageError
 from pyrlab.model import architectures
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
-from pyrlab.steps import locking
+from pyrlab.steps import generations, locking
 from pyrlab.steps.architecture import chosen
 from pyrlab.steps.images import Plan
 
@@ -144,3 +150,58 @@ def test_builders_tell_what_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "Name: default\nPlatforms:        linux/amd64*, linux/386, linux/arm64\nStatus: running\n"
     monkeypatch.setattr(engine, "process", SimpleNamespace(run=lambda *_, **__: said))
     assert engine.platforms() == {"linux/amd64", "linux/386", "linux/arm64"}
+
+
+# ---- What one architecture leaves of another's
+
+
+ARM_DEBS = replace(samples.DEBS, architecture="arm64")
+
+
+@pytest.fixture
+def samples_of_both(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Return the settings of a project with locks for amd64 in its own folder, and for arm64 beside them."""
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (project / "arm64").mkdir()
+    (project / "debs.lock").write_text(samples.DEBS.render(), encoding="utf-8")
+    (project / "arm64/debs.lock").write_text(ARM_DEBS.render(), encoding="utf-8")
+    return read_settings(project, dict(os.environ))
+
+
+def texts(settings: Settings) -> tuple[str, str]:
+    """Return debs.lock of the project's own folder, and that of arm64."""
+    one, other = (settings.project / name / "debs.lock" for name in ("", "arm64"))
+    return one.read_text(encoding="utf-8"), other.read_text(encoding="utf-8")
+
+
+def test_a_killed_change_is_finished_where_it_began_whichever_run_does_it(samples_of_both: Settings) -> None:
+    """Also one that asks no engine, and knows nothing of architectures."""
+    settings, own = samples_of_both, chosen(samples_of_both, ARM64)
+    amd64, arm64 = texts(settings)
+    change = generations.Change({"debs.lock": f"{arm64}\n"}, {"debs.lock": arm64})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generations, "_finish", lambda *_: [])
+        generations.apply(own, change)
+    assert generations.finish(settings)
+    assert texts(settings) == (amd64, f"{arm64}\n")
+
+
+def test_rollback_brings_nothing_back_of_another_architecture(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two engines may work in one folder: by a context of Docker's, or DOCKER_HOST."""
+    settings = samples_of_both
+    monkeypatch.setattr(engine, "find", lambda: ARM64)
+    before = texts(settings)
+    folder = settings.workspace.work / "generations/g1"
+    folder.mkdir(parents=True)
+    (folder / "generation.json").write_text(json.dumps({"replaced": 1.0, "summary": "", "images": {}}))
+    (folder / "debs.lock").write_text(before[0], encoding="utf-8")
+    with pytest.raises(UsageError, match="no generation"):
+        rollback(chosen(settings, ARM64), say=print)
+    assert texts(settings) == before
+    assert rollback(chosen(settings, AMD64), say=print).number == 1
+
+
+# ---- What is told
