@@ -14,9 +14,11 @@ from pyrlab.adapters import lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.engine import Engine
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.commands import unbundle
 from pyrlab.commands.rollback import rollback
 from pyrlab.errors import EngineError, StaleLockError, UsageError
 from pyrlab.model import architectures
+from pyrlab.model.base_image import local_name
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking
@@ -205,3 +207,13 @@ def test_rollback_brings_nothing_back_of_another_architecture(
 
 
 # ---- What is told
+
+
+def test_a_bundles_base_image_is_that_of_its_architecture(tmp_path: Path) -> None:
+    (tmp_path / "arm64").mkdir()
+    for folder, name in (("", "amd64"), ("arm64", "arm64")):
+        digest = f"sha256:{'1' if folder else '0'}{'a' * 63}"
+        text = f"# architecture: {name}\n# digest: {digest}\n"
+        (tmp_path / folder / "debs.lock").write_text(text, encoding="utf-8")
+    assert unbundle._base_name(tmp_path, "amd64") == local_name(f"sha256:0{'a' * 63}")  # noqa: SLF001 - one name
+    assert unbundle._base_name(tmp_path, "arm64") == local_name(f"sha256:1{'a' * 63}")  # noqa: SLF001 - as above
