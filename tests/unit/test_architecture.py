@@ -14,7 +14,8 @@ from pyrlab.adapters import lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.engine import Engine
 from pyrlab.adapters.settings_file import read as read_settings
-from pyrlab.commands import unbundle
+from pyrlab.commands import doctor, unbundle
+from pyrlab.commands.build import build
 from pyrlab.commands.rollback import rollback
 from pyrlab.errors import EngineError, StaleLockError, UsageError
 from pyrlab.model import architectures
@@ -207,6 +208,43 @@ def test_rollback_brings_nothing_back_of_another_architecture(
 
 
 # ---- What is told
+
+
+def test_a_stale_lock_is_told_with_its_architecture_and_what_mends_it(both: Project) -> None:
+    locking.lock(on_arm(both), ALL, say=both.said.append)
+    both.write("requirements.in")
+    both.machine.architecture = "amd64"
+    both.lock()
+    with pytest.raises(StaleLockError, match=r"^arm64: requirements\.lock") as error:
+        locking.check(both.settings, KINDS)
+    assert error.value.remedy == "nox -s lock -- --architecture arm64 python"
+
+
+def test_a_build_for_an_emulated_one_says_how_to_lock_for_it(both: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    with pytest.raises(StaleLockError, match=r"^arm64: ") as error:
+        build(chosen(both.settings, AMD64, "arm64"), [], locked=False, say=print, warn=print)
+    assert "nox -s lock -- --architecture arm64" in error.value.remedy
+
+
+def test_each_kind_starts_from_the_versions_that_are_locked(both: Project) -> None:
+    """Also where debs are locked first, by themselves."""
+    both.machine.add_wheel("alpha", "2.0")
+    locking.lock(on_arm(both), Wish(frozenset({"debs", "r"})), say=both.said.append)
+    assert not (both.folder / "arm64/requirements.lock").exists()
+    locking.lock(on_arm(both), Wish(frozenset({"python"})), say=both.said.append)
+    locks = lock_files.read_locks(on_arm(both))
+    assert [pin.version for pin in locks.python["pylab"].pins if pin.name == "alpha"] == ["1.0"]
+
+
+def test_the_doctor_tells_of_an_emulator_that_is_missing(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(monkeypatch, "linux/amd64")
+    monkeypatch.setattr(engine, "find_server", lambda: AMD64)
+    asked = replace(samples_of_both, architecture="arm64")
+    with pytest.raises(EngineError, match="no programs for arm64"):
+        doctor._architecture(asked)  # noqa: SLF001 - one of the lines
 
 
 def test_a_bundles_base_image_is_that_of_its_architecture(tmp_path: Path) -> None:
