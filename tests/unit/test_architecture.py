@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,9 @@ from pyrlab.adapters import lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.engine import Engine
 from pyrlab.adapters.settings_file import read as read_settings
-from pyrlab.commands import doctor, unbundle
+from pyrlab.commands import clean, doctor, unbundle, why
 from pyrlab.commands.build import build
+from pyrlab.commands.changes import changes
 from pyrlab.commands.rollback import rollback
 from pyrlab.errors import EngineError, StaleLockError, UsageError
 from pyrlab.model import architectures
@@ -23,7 +25,7 @@ from pyrlab.model.base_image import local_name
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking
-from pyrlab.steps.architecture import chosen
+from pyrlab.steps.architecture import chosen, named
 from pyrlab.steps.images import Plan
 
 ALL = Wish(frozenset(KINDS))
@@ -207,6 +209,26 @@ def test_rollback_brings_nothing_back_of_another_architecture(
     assert rollback(chosen(settings, AMD64), say=print).number == 1
 
 
+def test_clean_keeps_what_generations_of_an_emulated_one_pin(samples_of_both: Settings) -> None:
+    folder = samples_of_both.workspace.work / "arm64/generations/g1"
+    folder.mkdir(parents=True)
+    (folder / "generation.json").write_text(json.dumps({"replaced": 1.0, "summary": "", "images": {}}))
+    (folder / "requirements.lock").write_text(f"x==0 --hash=sha256:{'e' * 64}\n", encoding="utf-8")
+    assert "e" * 64 in clean._pinned(samples_of_both)  # noqa: SLF001 - what goes is what it does not name
+
+
+def test_clean_keeps_the_base_images_of_all(samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def note(one: Settings) -> set[str]:
+        asked.append(one.workspace.locks)
+        return set()
+
+    monkeypatch.setattr(clean, "_of_base", note)
+    clean._pinned(samples_of_both)  # noqa: SLF001 - as above
+    assert asked == [samples_of_both.project, samples_of_both.project / "arm64"]
+
+
 # ---- What is told
 
 
@@ -245,6 +267,82 @@ def test_the_doctor_tells_of_an_emulator_that_is_missing(
     asked = replace(samples_of_both, architecture="arm64")
     with pytest.raises(EngineError, match="no programs for arm64"):
         doctor._architecture(asked)  # noqa: SLF001 - one of the lines
+
+
+def test_changes_are_those_of_each_architecture(samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = samples_of_both
+    monkeypatch.setattr("pyrlab.adapters.git.is_commit", lambda *_: True)
+    then = {settings.project / "debs.lock": samples.DEBS.render()}
+    monkeypatch.setattr("pyrlab.adapters.git.text", lambda path, _: then.get(path))
+    found = changes(settings, "HEAD")
+    assert (found["debs.lock"], len(found["arm64/debs.lock"]) > 0) == ([], True)
+    assert "### arm64/debs.lock" in (settings.workspace.work / "changes.md").read_text(encoding="utf-8")
+
+
+def test_since_when_a_pin_is_there_is_asked_of_its_own_lock(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    pin = SimpleNamespace(pinned=SimpleNamespace(lock="debs.lock", mark=""))
+    for name in ("read_lists", "read_locks", "_index", "wants"):
+        monkeypatch.setattr(why, name, lambda *_, **__: None)
+    monkeypatch.setattr("pyrlab.model.why.answers", lambda *_: [pin])
+    monkeypatch.setattr("pyrlab.model.why.other_cases", lambda *_: [])
+    monkeypatch.setattr("pyrlab.adapters.git.since", lambda path, _: asked.append(path))
+    why.why(named(replace(samples_of_both, architecture="arm64")), "apt", say=print)
+    assert asked == [samples_of_both.project / "arm64/debs.lock"]
+
+
+@pytest.mark.parametrize("verb", ["why", "outdated"])
+def test_what_asks_no_engine_tells_of_the_architecture_that_docker_is_told(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., object], verb: str
+) -> None:
+    asked: list[Path] = []
+
+    def look(settings: Settings, *_: object, **__: object) -> list[object]:
+        asked.append(settings.workspace.locks)
+        raise StaleLockError("enough", remedy="")
+
+    monkeypatch.setattr(f"pyrlab.commands.{verb}.{verb}", look)
+    arguments = ["numpy"] if verb == "why" else []
+    command_line(verb, *arguments)
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    command_line(verb, *arguments)
+    assert asked == [samples_of_both.project, samples_of_both.project / "arm64"]
+
+
+@pytest.mark.parametrize(("verb", "key"), [("adopt", "-arm64"), ("history", "-arm64"), ("proxies", "")])
+def test_each_session_is_about_the_architecture_that_docker_is_told_and_proxies_serve_all(
+    samples_of_both: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    command_line: Callable[..., object],
+    verb: str,
+    key: str,
+) -> None:
+    asked: list[Settings] = []
+
+    def note(settings: Settings, *_: object, **__: object) -> None:
+        asked.append(settings)
+        raise StaleLockError("enough", remedy="")
+
+    function = {"adopt": "adopt.adopt", "history": "rollback.history", "proxies": "proxies.start"}[verb]
+    monkeypatch.setattr(f"pyrlab.commands.{function}", note)
+    monkeypatch.setattr(engine, "find", lambda: AMD64)
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    command_line(verb, *(["pylab"] if verb == "adopt" else []))
+    assert [one.workspace.key.removeprefix(samples_of_both.workspace.key) for one in asked] == [key]
+    assert asked[0].architecture == ("amd64" if verb == "proxies" else "arm64")
+
+
+def test_proxies_stand_on_the_root_of_the_engines_own(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., object]
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("pyrlab.commands.proxies.start", lambda one, **_: asked.append(one.workspace.locks))
+    monkeypatch.setattr(engine, "find", lambda: ARM64)
+    command_line("proxies")
+    assert asked == [samples_of_both.project / "arm64"]
 
 
 def test_a_bundles_base_image_is_that_of_its_architecture(tmp_path: Path) -> None:
