@@ -1,7 +1,13 @@
 """Architectures: which one a run is about, where its locks and images are, and that none touches another's."""
 
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
+import lock_samples as samples
 import pytest
 from machine import Machine, Project
 
@@ -9,12 +15,17 @@ from pyrlab.adapters import lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.engine import Engine
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.commands import clean, doctor, unbundle, why
+from pyrlab.commands.build import build
+from pyrlab.commands.changes import changes
+from pyrlab.commands.rollback import rollback
 from pyrlab.errors import EngineError, StaleLockError, UsageError
 from pyrlab.model import architectures
+from pyrlab.model.base_image import local_name
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
-from pyrlab.steps import locking
-from pyrlab.steps.architecture import chosen
+from pyrlab.steps import generations, locking
+from pyrlab.steps.architecture import chosen, named
 from pyrlab.steps.images import Plan
 
 ALL = Wish(frozenset(KINDS))
@@ -144,3 +155,201 @@ def test_builders_tell_what_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "Name: default\nPlatforms:        linux/amd64*, linux/386, linux/arm64\nStatus: running\n"
     monkeypatch.setattr(engine, "process", SimpleNamespace(run=lambda *_, **__: said))
     assert engine.platforms() == {"linux/amd64", "linux/386", "linux/arm64"}
+
+
+# ---- What one architecture leaves of another's
+
+
+ARM_DEBS = replace(samples.DEBS, architecture="arm64")
+
+
+@pytest.fixture
+def samples_of_both(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Return the settings of a project with locks for amd64 in its own folder, and for arm64 beside them."""
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (project / "arm64").mkdir()
+    (project / "debs.lock").write_text(samples.DEBS.render(), encoding="utf-8")
+    (project / "arm64/debs.lock").write_text(ARM_DEBS.render(), encoding="utf-8")
+    return read_settings(project, dict(os.environ))
+
+
+def texts(settings: Settings) -> tuple[str, str]:
+    """Return debs.lock of the project's own folder, and that of arm64."""
+    one, other = (settings.project / name / "debs.lock" for name in ("", "arm64"))
+    return one.read_text(encoding="utf-8"), other.read_text(encoding="utf-8")
+
+
+def test_a_killed_change_is_finished_where_it_began_whichever_run_does_it(samples_of_both: Settings) -> None:
+    """Also one that asks no engine, and knows nothing of architectures."""
+    settings, own = samples_of_both, chosen(samples_of_both, ARM64)
+    amd64, arm64 = texts(settings)
+    change = generations.Change({"debs.lock": f"{arm64}\n"}, {"debs.lock": arm64})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generations, "_finish", lambda *_: [])
+        generations.apply(own, change)
+    assert generations.finish(settings)
+    assert texts(settings) == (amd64, f"{arm64}\n")
+
+
+def test_rollback_brings_nothing_back_of_another_architecture(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two engines may work in one folder: by a context of Docker's, or DOCKER_HOST."""
+    settings = samples_of_both
+    monkeypatch.setattr(engine, "find", lambda: ARM64)
+    before = texts(settings)
+    folder = settings.workspace.work / "generations/g1"
+    folder.mkdir(parents=True)
+    (folder / "generation.json").write_text(json.dumps({"replaced": 1.0, "summary": "", "images": {}}))
+    (folder / "debs.lock").write_text(before[0], encoding="utf-8")
+    with pytest.raises(UsageError, match="no generation"):
+        rollback(chosen(settings, ARM64), say=print)
+    assert texts(settings) == before
+    assert rollback(chosen(settings, AMD64), say=print).number == 1
+
+
+def test_clean_keeps_what_generations_of_an_emulated_one_pin(samples_of_both: Settings) -> None:
+    folder = samples_of_both.workspace.work / "arm64/generations/g1"
+    folder.mkdir(parents=True)
+    (folder / "generation.json").write_text(json.dumps({"replaced": 1.0, "summary": "", "images": {}}))
+    (folder / "requirements.lock").write_text(f"x==0 --hash=sha256:{'e' * 64}\n", encoding="utf-8")
+    assert "e" * 64 in clean._pinned(samples_of_both)  # noqa: SLF001 - what goes is what it does not name
+
+
+def test_clean_keeps_the_base_images_of_all(samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def note(one: Settings) -> set[str]:
+        asked.append(one.workspace.locks)
+        return set()
+
+    monkeypatch.setattr(clean, "_of_base", note)
+    clean._pinned(samples_of_both)  # noqa: SLF001 - as above
+    assert asked == [samples_of_both.project, samples_of_both.project / "arm64"]
+
+
+# ---- What is told
+
+
+def test_a_stale_lock_is_told_with_its_architecture_and_what_mends_it(both: Project) -> None:
+    locking.lock(on_arm(both), ALL, say=both.said.append)
+    both.write("requirements.in")
+    both.machine.architecture = "amd64"
+    both.lock()
+    with pytest.raises(StaleLockError, match=r"^arm64: requirements\.lock") as error:
+        locking.check(both.settings, KINDS)
+    assert error.value.remedy == "nox -s lock -- --architecture arm64 python"
+
+
+def test_a_build_for_an_emulated_one_says_how_to_lock_for_it(both: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    with pytest.raises(StaleLockError, match=r"^arm64: ") as error:
+        build(chosen(both.settings, AMD64, "arm64"), [], locked=False, say=print, warn=print)
+    assert "nox -s lock -- --architecture arm64" in error.value.remedy
+
+
+def test_each_kind_starts_from_the_versions_that_are_locked(both: Project) -> None:
+    """Also where debs are locked first, by themselves."""
+    both.machine.add_wheel("alpha", "2.0")
+    locking.lock(on_arm(both), Wish(frozenset({"debs", "r"})), say=both.said.append)
+    assert not (both.folder / "arm64/requirements.lock").exists()
+    locking.lock(on_arm(both), Wish(frozenset({"python"})), say=both.said.append)
+    locks = lock_files.read_locks(on_arm(both))
+    assert [pin.version for pin in locks.python["pylab"].pins if pin.name == "alpha"] == ["1.0"]
+
+
+def test_the_doctor_tells_of_an_emulator_that_is_missing(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(monkeypatch, "linux/amd64")
+    monkeypatch.setattr(engine, "find_server", lambda: AMD64)
+    asked = replace(samples_of_both, architecture="arm64")
+    with pytest.raises(EngineError, match="no programs for arm64"):
+        doctor._architecture(asked)  # noqa: SLF001 - one of the lines
+
+
+def test_changes_are_those_of_each_architecture(samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = samples_of_both
+    monkeypatch.setattr("pyrlab.adapters.git.is_commit", lambda *_: True)
+    then = {settings.project / "debs.lock": samples.DEBS.render()}
+    monkeypatch.setattr("pyrlab.adapters.git.text", lambda path, _: then.get(path))
+    found = changes(settings, "HEAD")
+    assert (found["debs.lock"], len(found["arm64/debs.lock"]) > 0) == ([], True)
+    assert "### arm64/debs.lock" in (settings.workspace.work / "changes.md").read_text(encoding="utf-8")
+
+
+def test_since_when_a_pin_is_there_is_asked_of_its_own_lock(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    pin = SimpleNamespace(pinned=SimpleNamespace(lock="debs.lock", mark=""))
+    for name in ("read_lists", "read_locks", "_index", "wants"):
+        monkeypatch.setattr(why, name, lambda *_, **__: None)
+    monkeypatch.setattr("pyrlab.model.why.answers", lambda *_: [pin])
+    monkeypatch.setattr("pyrlab.model.why.other_cases", lambda *_: [])
+    monkeypatch.setattr("pyrlab.adapters.git.since", lambda path, _: asked.append(path))
+    why.why(named(replace(samples_of_both, architecture="arm64")), "apt", say=print)
+    assert asked == [samples_of_both.project / "arm64/debs.lock"]
+
+
+@pytest.mark.parametrize("verb", ["why", "outdated"])
+def test_what_asks_no_engine_tells_of_the_architecture_that_docker_is_told(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., object], verb: str
+) -> None:
+    asked: list[Path] = []
+
+    def look(settings: Settings, *_: object, **__: object) -> list[object]:
+        asked.append(settings.workspace.locks)
+        raise StaleLockError("enough", remedy="")
+
+    monkeypatch.setattr(f"pyrlab.commands.{verb}.{verb}", look)
+    arguments = ["numpy"] if verb == "why" else []
+    command_line(verb, *arguments)
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    command_line(verb, *arguments)
+    assert asked == [samples_of_both.project, samples_of_both.project / "arm64"]
+
+
+@pytest.mark.parametrize(("verb", "key"), [("adopt", "-arm64"), ("history", "-arm64"), ("proxies", "")])
+def test_each_session_is_about_the_architecture_that_docker_is_told_and_proxies_serve_all(
+    samples_of_both: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    command_line: Callable[..., object],
+    verb: str,
+    key: str,
+) -> None:
+    asked: list[Settings] = []
+
+    def note(settings: Settings, *_: object, **__: object) -> None:
+        asked.append(settings)
+        raise StaleLockError("enough", remedy="")
+
+    function = {"adopt": "adopt.adopt", "history": "rollback.history", "proxies": "proxies.start"}[verb]
+    monkeypatch.setattr(f"pyrlab.commands.{function}", note)
+    monkeypatch.setattr(engine, "find", lambda: AMD64)
+    played(monkeypatch, "linux/amd64", "linux/arm64")
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    command_line(verb, *(["pylab"] if verb == "adopt" else []))
+    assert [one.workspace.key.removeprefix(samples_of_both.workspace.key) for one in asked] == [key]
+    assert asked[0].architecture == ("amd64" if verb == "proxies" else "arm64")
+
+
+def test_proxies_stand_on_the_root_of_the_engines_own(
+    samples_of_both: Settings, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., object]
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("pyrlab.commands.proxies.start", lambda one, **_: asked.append(one.workspace.locks))
+    monkeypatch.setattr(engine, "find", lambda: ARM64)
+    command_line("proxies")
+    assert asked == [samples_of_both.project / "arm64"]
+
+
+def test_a_bundles_base_image_is_that_of_its_architecture(tmp_path: Path) -> None:
+    (tmp_path / "arm64").mkdir()
+    for folder, name in (("", "amd64"), ("arm64", "arm64")):
+        digest = f"sha256:{'1' if folder else '0'}{'a' * 63}"
+        text = f"# architecture: {name}\n# digest: {digest}\n"
+        (tmp_path / folder / "debs.lock").write_text(text, encoding="utf-8")
+    assert unbundle._base_name(tmp_path, "amd64") == local_name(f"sha256:0{'a' * 63}")  # noqa: SLF001 - one name
+    assert unbundle._base_name(tmp_path, "arm64") == local_name(f"sha256:1{'a' * 63}")  # noqa: SLF001 - as above

@@ -31,11 +31,12 @@ from pyrlab.commands import rollback as rolling
 from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
-from pyrlab.errors import EngineError, HeldError, NotWellError, UsageError
+from pyrlab.errors import HeldError, NotWellError, PyrlabError, UsageError
 from pyrlab.model import architectures, settings
 from pyrlab.model import doctor as findings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps.architecture import chosen as architecture_of
+from pyrlab.steps.architecture import named
 
 
 def _settings() -> settings.Settings:
@@ -72,7 +73,8 @@ def doctor(as_json: bool, fix: bool) -> None:  # noqa: FBT001
     current = _settings()
     if fix:
         examining.fix(current, say=say)
-    with contextlib.suppress(EngineError):
+    # Its lines say what is wrong with the engine, or with what it builds by.
+    with contextlib.suppress(PyrlabError):
         current = architecture_of(current, docker.find_server())
     found = examining.examine(current, say=say)
     if as_json:
@@ -100,6 +102,9 @@ def proxies(stop: bool) -> None:  # noqa: FBT001
         stopped = caching.stop(say=say)
         out.print(f"Stopped: {', '.join(stopped)}." if stopped else "None of them runs; nothing to do.")
         return
+    # They serve all architectures, and run on the engine's own.
+    found = docker.find()
+    current = architecture_of(current, found, found.architecture)
     with working(current, "proxies"):
         caching.start(current, say=say)
     out.print(report.proxies())
@@ -232,7 +237,9 @@ def rollback() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a generation.")
 def history(as_json: bool) -> None:  # noqa: FBT001
     """List the kept generations: what each upgrade replaced."""
-    kept = rolling.history(_settings())
+    current = _settings()
+    # What an engine emulates has generations of its own; all others are told without an engine.
+    kept = rolling.history(_engines() if current.architecture else current)
     if as_json:
         out.print_json(json.dumps([generation.table() for generation in kept]))
     else:
@@ -253,7 +260,7 @@ def import_file(file: Path) -> None:
 @click.argument("lab")
 def adopt(lab: str) -> None:
     """Write the packages that were added in LAB, which is stopped, into the lists; then LAB has them from its image."""
-    current = _settings()
+    current = _engines()
     with working(current, "adopt"):
         done = adopting.adopt(current, lab)
     out.print(report_labs.adopted(done))
@@ -264,7 +271,7 @@ def adopt(lab: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a name.")
 def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
     """Show which packages of the lists are newer than the locks, and what holds them. Changes nothing."""
-    rows = looking.outdated(_settings(), say=say)
+    rows = looking.outdated(named(_settings()), say=say)
     shown = rows if all_rows else [row for row in rows if row.behind or not (row.locked and row.newest)]
     if as_json:
         out.print_json(json.dumps([row.table() for row in shown]))
@@ -277,7 +284,7 @@ def outdated(all_rows: bool, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of tables, one a pin of that name.")
 def why(name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show which line of which list brings the package NAME, by which chain, into which images, and since when."""
-    found = explaining.why(_settings(), name, say=say)
+    found = explaining.why(named(_settings()), name, say=say)
     if as_json:
         out.print_json(json.dumps([reason.table() for reason in found.reasons]))
     else:

@@ -11,6 +11,7 @@ from pyrlab.model.changes import Change
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps import locking
+from pyrlab.steps.architecture import told
 from pyrlab.steps.images import Plan
 from pyrlab.steps.lookups import find_files
 
@@ -29,8 +30,9 @@ def build(
     wanted = [graph.find_image(name).name for name in names] or list(graph.images)
     for _ in range(3):
         lists = read_lists(settings.project, graph)
-        locks = read_locks(settings)
-        locks.check(lists, settings, architecture=settings.architecture or engine.find().architecture)
+        with told(settings.emulated):
+            locks = read_locks(settings)
+            locks.check(lists, settings, architecture=settings.architecture or engine.find().architecture)
         try:
             return _build(Plan(settings, locks), wanted, say)
         except GoneError as gone:

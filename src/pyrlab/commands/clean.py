@@ -17,7 +17,7 @@ from pyrlab.errors import PyrlabError
 from pyrlab.model.cleaning import Stale, stale_images
 from pyrlab.model.settings import Settings
 from pyrlab.steps import brought, generations
-from pyrlab.steps.architecture import all_locked
+from pyrlab.steps.architecture import all_locked, all_worked
 from pyrlab.steps.fetch import store_of
 from pyrlab.steps.images import Plan
 from pyrlab.steps.materials import ROOT, SECTIONS
@@ -68,7 +68,7 @@ def find(settings: Settings) -> Garbage:
 def _pinned(settings: Settings) -> set[str]:
     """Return all hashes in the project's locks, of each architecture, and in those of the generations that are kept."""
     folders = [one.workspace.locks for one in all_locked(settings)]
-    folders += [one.folder for one in generations.all_of(settings)]
+    folders += [kept.folder for one in all_worked(settings) for kept in generations.all_of(one)]
     locks = [folder / name for folder in folders for name in settings.graph.locks]
     found = {
         sha256
@@ -76,7 +76,7 @@ def _pinned(settings: Settings) -> set[str]:
         if lock.is_file()
         for sha256 in _SHA256.findall(lock.read_text(encoding="utf-8", errors="replace"))
     }
-    return found | _of_base(settings)
+    return found.union(*map(_of_base, all_locked(settings)))
 
 
 def _of_base(settings: Settings) -> set[str]:

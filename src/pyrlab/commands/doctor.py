@@ -18,7 +18,7 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS
 from pyrlab.model.workspace import LAB_LABEL, PROJECT_LABEL
 from pyrlab.steps import added, fetch, lab_ports, labs, locking, notebooks, reaching
-from pyrlab.steps.architecture import all_locked
+from pyrlab.steps.architecture import all_locked, chosen
 from pyrlab.steps.side_by_side import Look, side_by_side
 
 Say = Callable[[str], None]
@@ -106,7 +106,8 @@ def _on_the_engine(settings: Settings) -> list[Look]:
 
 def _architecture(settings: Settings) -> Check:
     locked = [one.architecture for one in all_locked(settings) if one.architecture]
-    return doctor.architecture(engine.find_server().architecture, locked)
+    # Where the engine does not emulate what is asked for, that is this line's error.
+    return doctor.architecture(chosen(settings, engine.find_server()).architecture, locked)
 
 
 def _is_here(info: Mapping[str, Any]) -> bool:

@@ -26,6 +26,7 @@ SETTINGS = "pyrlab.toml"
 # Where the session finds the packages that pyrlab itself runs with.
 TOOLKIT_FOLDER = f"{WORK}/{TOOLKIT}"
 # Of debs.lock: to read it whole takes packages that are not here.
+_ARCHITECTURE = re.compile(r"^# architecture: (\S+)$", re.MULTILINE)
 _DIGEST = re.compile(r"^# digest: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 _REMEDY = "mend it where it comes from, and bundle it again"
 
@@ -71,8 +72,9 @@ def unbundle(archive: Path, folder: Path | None, *, cache: Path, say: Say) -> Ou
             _write(bundle, manifest, half / "project")
             _keep_sources(bundle, manifest, Store(cache / "files"))
             workspace, own = _workspace(half / "project", target)
-            names = [image.name for image in manifest.images]
-            tags = {name: workspace.tag(name) if name != ROOT else _base_name(half / "project") for name in names}
+            tags = {image.name: workspace.tag(image.name) for image in manifest.images}
+            if ROOT in tags:
+                tags[ROOT] = _base_name(half / "project", manifest.architecture)
             say("loading the images")
             with bundle.layout(manifest) as layout:
                 ids = archives.load(layout, manifest.images)
@@ -125,11 +127,15 @@ def _keep_sources(bundle: BundleFile, manifest: Manifest, store: Store) -> None:
             store.add(bundle.chunks(member), sha256=sha256, size=member.size, name=sha256)
 
 
-def _base_name(project: Path) -> str:
+def _base_name(project: Path, architecture: str) -> str:
     """Return what build looks for where the registry of the base image cannot be asked. Raises UsageError."""
-    found = _DIGEST.search(_text(project, graph.DEBS_LOCK))
+    lock, apart = graph.DEBS_LOCK, f"{architecture}/{graph.DEBS_LOCK}"
+    own = _ARCHITECTURE.search(_text(project, lock)) if (project / lock).exists() else None
+    if (own is None or own[1] != architecture) and (project / apart).exists():
+        lock = apart
+    found = _DIGEST.search(_text(project, lock))
     if found is None:
-        raise UsageError(f"the bundle has a base image, and its {graph.DEBS_LOCK} pins none", remedy=_REMEDY)
+        raise UsageError(f"the bundle has a base image, and its {lock} pins none", remedy=_REMEDY)
     return local_name(found[1])
 
 

@@ -48,9 +48,8 @@ def why(settings: Settings, name: str, *, say: Say) -> Outcome:
     locks = read_locks(settings)
     found = wants(settings.graph, lists, locks, _index(settings, locks, name, say=say))
     answers = model.answers(name, found, settings.graph, lists)
-    reasons = [
-        Reason(answer, git.since(settings.project / answer.pinned.lock, answer.pinned.mark)) for answer in answers
-    ]
+    folder = settings.workspace.locks
+    reasons = [Reason(answer, git.since(folder / answer.pinned.lock, answer.pinned.mark)) for answer in answers]
     return Outcome(tuple(reasons), model.other_cases(name, found))
 
 

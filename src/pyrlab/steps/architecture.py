@@ -1,9 +1,14 @@
 """Which architecture a run is about: the engine's own, or another one that it emulates; and where its locks lie."""
 
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
 from pyrlab.adapters import lock_files
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.docker.engine import Engine
-from pyrlab.errors import EngineError
+from pyrlab.errors import EngineError, StaleLockError
 from pyrlab.model import architectures
 from pyrlab.model.graph import DEBS_LOCK
 from pyrlab.model.settings import Settings
@@ -32,6 +37,36 @@ def all_locked(settings: Settings) -> list[Settings]:
         settings.of_architecture(home, own=home, apart=False),
         *(settings.of_architecture(name, own=name, apart=True) for name in _apart(settings)),
     ]
+
+
+@contextlib.contextmanager
+def told(architecture: str) -> Iterator[None]:
+    """Let what is wrong with locks name their architecture, and its remedy make those, and not the engine's own.
+
+    Nothing is told of an empty one: there are no others.
+    """
+    try:
+        yield
+    except StaleLockError as error:
+        if not architecture:
+            raise
+        error.args = (f"{architecture}: {error}",)
+        error.remedy = re.sub(r"nox -s lock( --)?", f"nox -s lock -- --architecture {architecture}", error.remedy)
+        raise
+
+
+def all_worked(settings: Settings) -> list[Settings]:
+    """Return the settings for each work folder that there may be: the engine's own, and of what it emulates."""
+    return [replace(settings, emulated=name) for name in ("", *architectures.KNOWN)]
+
+
+def named(settings: Settings) -> Settings:
+    """Return the settings for the locks of the architecture that the settings name, else for the project's own.
+
+    For what asks no engine.
+    """
+    apart = settings.architecture in _apart(settings)
+    return replace(settings, locks_of=settings.architecture if apart else "")
 
 
 def _apart(settings: Settings, new: str = "") -> list[str]:

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -53,16 +53,18 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Files to write, or to remove where the text is None, by name below the project; and image ids by tag.
+    """Files to write, or to remove where the text is None, by name; and image ids by tag.
 
     ``before`` are the same files as they were: whoever has changed one since is not overwritten. ``forget`` is the
-    number of a generation that is gone afterwards, as it is the present again.
+    number of a generation that is gone afterwards, as it is the present again. ``locks_of`` is noted when it is
+    applied: whichever run finishes it, on whichever engine, the locks are those of the run that was killed.
     """
 
     files: Mapping[str, str | None]
     before: Mapping[str, str | None]
     tags: Mapping[str, str] = field(default_factory=dict)
     forget: int | None = None
+    locks_of: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -127,6 +129,7 @@ def apply(settings: Settings, change: Change) -> list[str]:
 
     Raises UsageError when somebody has changed one of the files meanwhile.
     """
+    change = replace(change, locks_of=settings.locks_of)
     _check(settings, change, remedy="run the same again: it starts from what is there now")
     settings.workspace.work.mkdir(parents=True, exist_ok=True)
     files.write({_note(settings): json.dumps(asdict(change))})
@@ -145,6 +148,7 @@ def finish(settings: Settings) -> bool:
         raise UsageError(
             f"{note} cannot be read: {error}", remedy=f"remove it, and look what git says of the locks: rm {note}"
         ) from error
+    settings = replace(settings, locks_of=change.locks_of)
     _check(settings, change, remedy=f"to keep what is there now: rm {note}; then nox -s build")
     _finish(settings, change)
     return True

@@ -13,7 +13,7 @@ from pyrlab.model.changes import Change
 from pyrlab.model.locks.lockset import Earlier, differences
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
-from pyrlab.steps.architecture import all_locked
+from pyrlab.steps.architecture import all_locked, told
 from pyrlab.steps.lock_debian import lock_debian
 from pyrlab.steps.lock_python import lock_python
 from pyrlab.steps.root import ensure_root
@@ -47,7 +47,7 @@ def lock(settings: Settings, wish: Wish, *, say: Say) -> dict[str, list[Change]]
 def _earlier(settings: Settings, say: Say) -> Earlier:
     """Return the locks as they are; a first one of another architecture starts from the versions that are locked."""
     earlier = lock_files.read_earlier(settings, warn=say)
-    if earlier.debs is None and settings.locks_of:
+    if not earlier.python and settings.locks_of:
         others = lock_files.read_earlier(replace(settings, locks_of=""), warn=say)
         return replace(earlier, python=others.python)
     return earlier
@@ -59,8 +59,10 @@ def check(settings: Settings, kinds: Collection[str]) -> None:
     Needs neither network nor engine.
     """
     lists = read_lists(settings.project, settings.graph)
-    for one in all_locked(settings):
-        lock_files.read_locks(one).check(lists, one, kinds=kinds, architecture=one.locks_of or None)
+    locked = all_locked(settings)
+    for one in locked:
+        with told(one.architecture if len(locked) > 1 else ""):
+            lock_files.read_locks(one).check(lists, one, kinds=kinds, architecture=one.locks_of or None)
 
 
 def _replace(settings: Settings, old: Earlier, new: Earlier) -> dict[str, list[Change]]:
