@@ -1,9 +1,3 @@
 FROM $below AS $image
-COPY --link --from=shared / /$parts
-# hadolint ignore=SC2086  # trust stands for more lines of this file, not for words of the shell
-RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/python \
-    --mount=type=bind,from=tools,source=/opt/tools,target=/dev/tools \
-    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
-    --mount=type=tmpfs,target=/home/notebook --mount=type=tmpfs,target=/opt/lab/added \
-    /dev/python/check-environment /dev/tools/bin/uv$trust
+COPY --link --from=shared / /$parts$gate$trust
 USER notebook

@@ -18,10 +18,4 @@ RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
 # one here, as others say that a file has other bytes.
 FROM $below AS $stage
 COPY --link --from=$image-library /usr/local/lib/R /usr/local/lib/R
-COPY --link --from=$image-library /usr/local/share/jupyter /usr/local/share/jupyter
-RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
-    --mount=type=bind,from=sections,source=$image.r,target=/dev/section \
-    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
-    --mount=type=tmpfs,target=/home/notebook --mount=type=tmpfs,target=/opt/lab/added \
-    HOME=/dev/shm/gate setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs \
-    Rscript --vanilla /dev/r/check-library /dev/section/library || exit 1
+COPY --link --from=$image-library /usr/local/share/jupyter /usr/local/share/jupyter$gate

@@ -9,10 +9,5 @@ RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial 
 RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
     --mount=type=bind,from=sections,source=$stage.python,target=/dev/section \
     /dev/trial/remove-distributions /dev/section
-COPY --link --from=python-$stage /out /$r
-RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/python \
-    --mount=type=bind,from=tools,source=/opt/tools,target=/dev/tools \
-    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/var/tmp --mount=type=tmpfs,target=/run/lock \
-    --mount=type=tmpfs,target=/home/notebook --mount=type=tmpfs,target=/opt/lab/added \
-    /dev/python/check-environment /dev/tools/bin/uv
+COPY --link --from=python-$stage /out /$r$gate
 USER notebook

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PREFIX, Project, images_of
-from index_server import served, source_distribution
+from index_server import served, source_distribution, wheel
 
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
@@ -48,30 +48,39 @@ setup(name="pyrlab-test-hostile", version="1.0", py_modules=["pyrlab_test_hostil
 """
 
 
+# A program that the last step of a build calls as root, if it takes the lab's own for that.
+SHADOW = "pyrlab-test-shadow"
+PROGRAM = '#!/bin/sh\ntouch /pyrlab-was-here\nexec /usr/bin/setpriv "$@"\n'
+
+
 @pytest.fixture
 def hostile(project: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
     """Return a project that wants a package whose code attacks whoever runs it, and the index that has it."""
     secret = tmp_path / "of-the-host"
     secret.write_text("of the host", encoding="utf-8")
     setup = textwrap.dedent(SETUP).format(host=str(secret))
-    project.write("requirements.in", f"tabulate==0.9.0\n{NAME}\n")
+    project.write("requirements.in", f"tabulate==0.9.0\n{NAME}\n{SHADOW}\n")
     project.write("pyrlab.toml", images_of("hostile-"))
-    with served({NAME: source_distribution(NAME, "1.0", {"setup.py": setup})}) as url:
+    packages = {
+        NAME: source_distribution(NAME, "1.0", {"setup.py": setup}),
+        SHADOW: wheel(SHADOW, "1.0", {"pyrlab_test_shadow-1.0.data/scripts/setpriv": PROGRAM}),
+    }
+    with served(packages) as url:
         yield project, url
 
 
 def test_a_hostile_python_package_reaches_nobody(hostile: tuple[Project, str]) -> None:
-    """Neither when its dependencies are asked for, nor when its wheel is built."""
+    """Neither when its dependencies are asked for, nor when its wheel is built, nor by a program that it brings."""
     project, url = hostile
     project.succeed("lock", "python", PIPPROXY=url)
     project.succeed("build", "pylab", PIPPROXY=url)
     printed = engine.client().containers.run(
         f"{PREFIX}hostile-pylab:latest",
-        ["-c", "import pyrlab_test_hostile; print(pyrlab_test_hostile.DONE)"],
+        ["-c", "import os, pyrlab_test_hostile as own; print(own.DONE, os.path.exists('/pyrlab-was-here'))"],
         entrypoint="/opt/lab/bin/python",
         remove=True,
     )
-    assert printed == b"[]\n"
+    assert printed == b"[] False\n"
 
 
 def test_a_source_distribution_that_needs_what_nobody_pins_is_refused_when_locking(untouched: Project) -> None:

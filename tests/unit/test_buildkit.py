@@ -156,7 +156,7 @@ def test_a_check_of_files_says_by_its_status_which_bytes_are_others(script: str,
 
 def test_package_code_cannot_choose_the_status_of_its_step() -> None:
     """At the gate it runs in R itself, and could end it so. Whoever builds a wheel looks only whether that worked."""
-    gate = (SOURCE / "docker/stages/r.Dockerfile").read_text(encoding="utf-8")
+    gate = (SOURCE / "docker/stages/gate-r.Dockerfile").read_text(encoding="utf-8")
     assert re.search(r"check-library \S+ \|\| exit 1$", gate, re.MULTILINE)
 
 

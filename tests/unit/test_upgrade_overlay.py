@@ -26,7 +26,7 @@ from pyrlab.model.locks.python import PythonFile, PythonLock, PythonPin
 from pyrlab.model.locks.r import RFile, RLock, RPin
 from pyrlab.model.sections import sections as sections_of_locks
 from pyrlab.model.settings import Settings
-from pyrlab.model.upgrade.overlay import Overlay, overlay, render, sections, with_library_of, with_r_of
+from pyrlab.model.upgrade.overlay import Overlay, between, render, sections, with_library_of, with_r_of
 from pyrlab.steps.overlays import TrialPlan
 
 PYTHON3 = DebPin("python3", "3.13.5-1", "amd64", "a" * 64, 1, "pool/python3.deb")
@@ -55,7 +55,7 @@ def locks(
 
 
 def made(old: Locks, new: Locks, image: str = "pylab") -> Overlay:
-    found = overlay(GRAPH, image, old, new)
+    found = between(GRAPH, image, old, new)
     assert found
     return found
 
@@ -106,7 +106,7 @@ def test_what_was_compiled_for_another_r_is_put_over_nothing_that_has_it() -> No
         return locks((deb("r-base-core", version),), (), packages)
 
     zoo = cran("zoo", "1")
-    assert overlay(GRAPH, "rlab", with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo)) is None
+    assert between(GRAPH, "rlab", with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo)) is None
     assert made(with_r("4.5.0-1", zoo), with_r("4.6.0-1", zoo), "pylab")
     assert made(with_r("4.5.0-1", zoo), with_r("4.5.2-1", zoo), "rlab")
     assert made(with_r("4.5.0-1"), with_r("4.6.0-1", zoo), "rlab")
@@ -168,16 +168,16 @@ def test_a_compiled_package_is_kept_under_the_debs_that_it_was_compiled_against(
     ids=["source distribution", "part of a base image"],
 )
 def test_what_only_a_build_can_make_is_put_over_nothing(old: Locks, new: Locks) -> None:
-    assert overlay(GRAPH, "pylab", old, new) is None
+    assert between(GRAPH, "pylab", old, new) is None
 
 
 def test_another_base_image_or_another_python_is_put_over_nothing() -> None:
     image = Base("python:3.13", "sha256:" + "a" * 64, "3.13.5")
     old, based = locks(), replace(locks(), debs=replace(locks().debs, base=image))
     other = replace(old, debs=replace(old.debs, sections={"root": (replace(PYTHON3, version="3.14.0-1"),)}))
-    assert overlay(GRAPH, "pylab", old, based) is None
-    assert overlay(GRAPH, "pylab", old, other) is None
-    assert overlay(GRAPH, "pylab", based, based)
+    assert between(GRAPH, "pylab", old, based) is None
+    assert between(GRAPH, "pylab", old, other) is None
+    assert between(GRAPH, "pylab", based, based)
 
 
 @given(st.data())
@@ -199,7 +199,7 @@ def test_law_an_image_with_its_overlay_is_that_of_the_new_locks(data: st.DataObj
     assert not python.keys() & {pin.name for pin in found.python}
     python |= {pin.name: pin.file_for("amd64") for pin in found.python}
     assert python == {pin.name: pin.file_for("amd64") for pin in after.python}
-    assert overlay(GRAPH, image, new, new) == replace(found, debs=(), gone_debs=(), python=(), gone_python=(), size=0)
+    assert between(GRAPH, image, new, new) == replace(found, debs=(), gone_debs=(), python=(), gone_python=(), size=0)
 
 
 def as_wheels(lock: PythonLock) -> PythonLock:

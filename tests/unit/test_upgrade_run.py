@@ -29,7 +29,7 @@ from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking, proof
 from pyrlab.steps.candidate import Candidate
 from pyrlab.steps.images import Plan
-from pyrlab.steps.overlays import Images
+from pyrlab.steps.overlays import BuiltImages
 from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
 
 Versions = Mapping[str, str]
@@ -649,7 +649,7 @@ def test_no_trial_is_put_over_an_image_that_is_gone(
     world.tests[PLOT] = newer(gamma="2.0")
     keep = Candidate.keep_newest
 
-    def keep_and_lose(candidate: Candidate, locks: Locks) -> Images:
+    def keep_and_lose(candidate: Candidate, locks: Locks) -> BuiltImages:
         kept = keep(candidate, locks)
         for name in gone:
             image, _, variant = name.partition("-")

@@ -25,7 +25,7 @@ from pyrlab.steps import evidence, generations
 from pyrlab.steps.candidate import Candidate, texts
 from pyrlab.steps.comparison import Comparison, Judged
 from pyrlab.steps.images import Plan
-from pyrlab.steps.overlays import Images
+from pyrlab.steps.overlays import BuiltImages
 from pyrlab.steps.proof import FAILED, Outcome, Proof
 from pyrlab.steps.trials import Trials
 
@@ -170,7 +170,7 @@ class _Work:
 
     def _remember_images(self) -> None:
         """Remember which images are there that trials are put over."""
-        self.trials.there.append(Images(self.settings, self.trials.current))
+        self.trials.there.append(BuiltImages(self.settings, self.trials.current))
         self.trials.there.append(self.trials.candidate.keep_newest(self.trials.newest))
 
     def _nothing_helps(self, red: Mapping[str, Outcome]) -> LabError:

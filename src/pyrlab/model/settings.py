@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pyrlab.errors import UsageError
 from pyrlab.model import architectures
 from pyrlab.model import proxies as proxying
+from pyrlab.model import user_folders
 from pyrlab.model.base_image import Reference
 from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
 from pyrlab.model.graph import RESERVED_PORT, Graph
@@ -18,6 +19,7 @@ from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, pars
 from pyrlab.model.r_repositories import RRepository, parse_github, parse_repositories
 from pyrlab.model.settings_tables import LONGEST_NUMBER, read, typed
 from pyrlab.model.urls import FILE
+from pyrlab.model.user_folders import expanded
 from pyrlab.model.workspace import WORK, Workspace, check_prefix, check_tag
 
 __all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
@@ -129,7 +131,7 @@ class Settings:
     @property
     def tokens(self) -> Path:
         """The folder of the labs' tokens. Raises UsageError where this user has no home folder."""
-        return _expanded(self.state, "XDG_STATE_HOME") / "tokens"
+        return expanded(self.state, "XDG_STATE_HOME") / "tokens"
 
     def of_variant(self, name: str) -> Self:
         """Return the settings of a variant of the project, such as ``candidate``; empty for the project itself."""
@@ -159,7 +161,7 @@ class Settings:
     def serving(self, lab: str, *, port: int | None, notebooks: Path | None) -> Self:
         """Return the settings with what the command line says of one lab. Raises UsageError for a bad port."""
         ports = {**self.ports, lab: check_port(port, "--port")} if port is not None else self.ports
-        folder = _expanded(notebooks or self.notebooks, "FILES").resolve()
+        folder = expanded(notebooks or self.notebooks, "FILES").resolve()
         return dataclasses.replace(self, ports=ports, notebooks=folder)
 
 
@@ -201,8 +203,8 @@ def parse(  # noqa: PLR0913 - all that settings are made of
     return Settings(
         project=project,
         graph=graph,
-        cache=_cache(environment),
-        state=_state(environment),
+        cache=user_folders.cache(environment),
+        state=user_folders.state(environment),
         base_image=_base_image(base["source"], base["image"]),
         suite=base["suite"],
         apt_sources=apt_sources,
@@ -212,7 +214,7 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         apt_proxy=network["apt_proxy"],
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
-        ca_file=_expanded(Path(network["ca_file"]), "SSL_CERT_FILE") if network["ca_file"] else None,
+        ca_file=expanded(Path(network["ca_file"]), "SSL_CERT_FILE") if network["ca_file"] else None,
         r_repositories=parse_repositories(values["r"], environment, suite=base["suite"]),
         github=parse_github(values["r"]["github"], environment),
         prefix=check_prefix(values["images"]["prefix"], f"{FILE}: images.prefix"),
@@ -267,30 +269,6 @@ def _base_image(source: str, image: str) -> str:
             remedy='write source = "registry" in [base], or delete the image',
         )
     return image
-
-
-def _cache(environment: Mapping[str, str]) -> Path:
-    """Return this user's cache folder. A relative one is no one: the XDG base directory specification ignores it."""
-    said = Path(environment.get("XDG_CACHE_HOME") or "")
-    return (said if said.is_absolute() else _expanded(Path("~/.cache"), "XDG_CACHE_HOME")) / "pyrlab"
-
-
-def _state(environment: Mapping[str, str]) -> Path:
-    """Return this user's folder for what outlives a cache. Only a lab needs it, so one without a home may stay."""
-    said = Path(environment.get("XDG_STATE_HOME") or "")
-    home = Path(os.path.expanduser("~/.local/state"))  # noqa: PTH111 - this one never fails
-    return (said if said.is_absolute() else home) / "pyrlab"
-
-
-def _expanded(path: Path, variable: str) -> Path:
-    """Return ``path`` with the home folder in the place of ~. ``variable`` could name another path instead."""
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise UsageError(
-            f"there is no home folder for {path}: this user has no entry in the user database, and HOME is not set",
-            remedy=f"export HOME=…, or {variable}=… with a full path",
-        ) from error
 
 
 def _check_urls(

@@ -56,10 +56,7 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
 
     ``cache`` is the id of the cache mount of compiled R packages.
     """
-
-    def fill(name: str, **values: str) -> str:
-        return Template(template(name)).substitute(values)
-
+    fill = filler(template)
     parts = [
         root_stages(sections[ROOT], template),
         template("tools"),
@@ -74,13 +71,24 @@ def render(graph: Graph, sections: Mapping[str, Section], template: Callable[[st
             for ancestor in graph.lineage(image.name)
             for name in _parts_of(ancestor, sections)
         )
-        trust = template("trust").strip() if CA in sections else ""
-        parts.append(
-            fill(
-                "image", image=image.name, below=f"{image.name}-debian", parts=copies, trust=f"\n{trust}" * bool(trust)
-            )
-        )
+        trust = more(template("trust")) if CA in sections else ""
+        gate, below = more(template("gate")), f"{image.name}-debian"
+        parts.append(fill("image", image=image.name, below=below, parts=copies, gate=gate, trust=trust))
     return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def filler(template: Callable[[str], str]) -> Callable[..., str]:
+    """Return what gives a template's text by its name, with values in the place of its variables."""
+
+    def fill(name: str, **values: str) -> str:
+        return Template(template(name)).substitute(values)
+
+    return fill
+
+
+def more(text: str) -> str:
+    """Return the steps of a file that is part of others, to follow a step there."""
+    return f"\n{text.strip()}"
 
 
 def root_stages(section: Section, template: Callable[[str], str]) -> str:
@@ -131,7 +139,8 @@ def _debian(image: Image, fill: Callable[..., str], cache: str) -> list[str]:
                 "debs", image=image.name, below=below, stage=f"{image.name}-system", section=f"{image.name}-system.debs"
             )
         )
-        found.append(fill("r", image=image.name, below=f"{image.name}-system", stage=stage, cache=cache))
+        gate = more(fill("gate-r", image=image.name))
+        found.append(fill("r", image=image.name, below=f"{image.name}-system", stage=stage, cache=cache, gate=gate))
         return found
     return [*found, f"FROM {below} AS {stage}\n"]
 

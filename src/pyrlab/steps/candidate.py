@@ -17,7 +17,7 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.wish import Wish
 from pyrlab.steps import locking, overlays, proof, workspace
 from pyrlab.steps.images import Plan
-from pyrlab.steps.overlays import Images
+from pyrlab.steps.overlays import BuiltImages
 from pyrlab.steps.proof import Outcome
 
 Say = Callable[[str], None]
@@ -86,7 +86,7 @@ class Candidate:
             return "\n".join(filter(None, (error.detail, str(error))))
         return ""
 
-    def put_over(self, locks: Locks, images: Collection[str], there: Iterable[Images]) -> bool:
+    def put_over(self, locks: Locks, images: Collection[str], there: Iterable[BuiltImages]) -> bool:
         """Put what these locks have otherwise over images that are ``there``, under the candidate's tags.
 
         Returns whether it could be done; where it could not, only a build tells why. Raises what ``build`` raises.
@@ -108,14 +108,14 @@ class Candidate:
             return False
         return True
 
-    def keep_newest(self, locks: Locks) -> Images:
+    def keep_newest(self, locks: Locks) -> BuiltImages:
         """Let the images of the newest locks keep tags of their own, as those of trials take the candidate's."""
         newest = self.settings.of_variant(NEWEST)
         for name in self.settings.graph.images:
             image = tags.image_of(self.own.tag(name))
             if image:
                 tags.give(image, newest.tag(name))
-        return Images(newest, locks)
+        return BuiltImages(newest, locks)
 
     def prove(self, tests: Collection[str], outputs: str, *, reruns: int = 0) -> proof.Proof:
         """Run tests, or all, against the candidate's images; ``outputs`` names the folder of executed notebooks."""

@@ -14,7 +14,7 @@ from pyrlab.steps.images import INPUTS, Plan
 
 
 @dataclass(frozen=True)
-class Images:
+class BuiltImages:
     """Images that were built from ``locks``, under the tags of ``settings``."""
 
     settings: Settings
@@ -76,13 +76,13 @@ class TrialPlan(Plan):
         return Plan(self.settings, self.trial).labels(name) | {INPUTS: super().labels(name)[INPUTS]}
 
 
-def plan(settings: Settings, trial: Locks, there: Iterable[Images], images: Collection[str]) -> TrialPlan | None:
+def plan(settings: Settings, trial: Locks, there: Iterable[BuiltImages], images: Collection[str]) -> TrialPlan | None:
     """Return how the images of a trial are made of those that are ``there``, with the least to install, if they can."""
     found: list[tuple[int, TrialPlan]] = []
     for base in there:
         if not base.are_there(images):
             continue
-        overlays = {name: overlay.overlay(settings.graph, name, base.locks, trial) for name in images}
+        overlays = {name: overlay.between(settings.graph, name, base.locks, trial) for name in images}
         fitting = {name: over for name, over in overlays.items() if over}
         if len(fitting) == len(overlays):
             locks = overlay.with_r_of(base.locks, trial)

@@ -69,8 +69,8 @@ def prove(settings: Settings, tests: Collection[str], outputs: Path, *, reruns: 
     """Run ``tests`` (by pytest's node ids; all when empty) against the images of this workspace.
 
     A test that does not apply to what the locks of this workspace hold has no outcome. ``outputs`` is where executed
-    notebooks are put. What fails runs ``reruns`` times more, in the lab that is there, if it still runs: what passes
-    then has passed. Raises LabError when pytest could not run.
+    notebooks are put. What fails runs ``reruns`` times more, in another lab: what passes then has passed.
+    Raises LabError when pytest could not run.
     """
     # What an earlier run left says nothing of this one.
     shutil.rmtree(outputs, ignore_errors=True)

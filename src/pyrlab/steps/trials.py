@@ -19,7 +19,7 @@ from pyrlab.steps import pinned_files, proof
 from pyrlab.steps.candidate import Candidate, content
 from pyrlab.steps.comparison import NUMBERS, Comparison
 from pyrlab.steps.images import Plan
-from pyrlab.steps.overlays import Images
+from pyrlab.steps.overlays import BuiltImages
 from pyrlab.steps.proof import FAILED, Outcome
 
 Say = Callable[[str], None]
@@ -37,7 +37,7 @@ class Trials:
     red: list[tuple[frozenset[str], Outcome]] = field(default_factory=list)
     # The images that trials are put over: the project's own, and the newest, once they are built. Without any, trials
     # build all images.
-    there: list[Images] = field(default_factory=list)
+    there: list[BuiltImages] = field(default_factory=list)
 
     @property
     def candidate(self) -> Candidate:
@@ -140,20 +140,25 @@ class Trials:
         """Return what a trial shows, from memory where these very locks were tried."""
         locks = self.locks(trial.take)
         key, verdicts = self._key(locks), self.candidate.verdicts
-        missing = [test for test in sorted(trial.tests) if verdicts.get(key, test) is None]
+        tests = sorted(trial.tests)
+        missing = [test for test in tests if verdicts.get(key, test) is None]
         installs = verdicts.get(key, INSTALLS)
-        if not (installs and installs.failed) and (missing or (installs is None and self._builds(trial))):
-            installs = self._make(locks, trial)
-            if installs:
-                verdicts.note(key, installs)
-            for outcome in self._run(missing) if missing and not (installs and installs.failed) else ():
-                verdicts.note(key, outcome)
-        known = (
-            [installs] if installs and installs.failed else [verdicts.get(key, test) for test in sorted(trial.tests)]
-        )
+        if not _is_red(installs) and (missing or (installs is None and self._builds(trial))):
+            installs = self._see(locks, trial, missing)
+        known = [installs] if _is_red(installs) else [verdicts.get(key, test) for test in tests]
         red = [one for one in known if one and one.failed]
         self.red.extend((trial.take, one) for one in red)
         return Verdict({one.test: self.suspects(one) for one in red})
+
+    def _see(self, locks: Locks, trial: Trial, tests: Sequence[str]) -> Outcome | None:
+        """Make the images of a trial, run ``tests`` in them, and remember it all; return what ``_make`` does."""
+        key, verdicts = self._key(locks), self.candidate.verdicts
+        installs = self._make(locks, trial)
+        if installs:
+            verdicts.note(key, installs)
+        for outcome in self._run(tests) if tests and not _is_red(installs) else ():
+            verdicts.note(key, outcome)
+        return installs
 
     def _make(self, locks: Locks, trial: Trial) -> Outcome | None:
         """Make the images of a trial; return whether all images can be built of its locks, where it shows that."""
@@ -198,6 +203,10 @@ class Trials:
         """Return the images that tests run in: the labs that their names begin with; all where none is told."""
         labs = [lab for lab in self.settings.graph.labs if any(f"[{lab}" in test for test in tests)]
         return labs or self.images
+
+
+def _is_red(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.failed
 
 
 def _words(tests: Collection[str]) -> str:

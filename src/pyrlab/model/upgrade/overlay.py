@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from string import Template
 
-from pyrlab.model import plan
+from pyrlab.model import plan, stages
 from pyrlab.model.graph import Graph
 from pyrlab.model.locks.debs import ROOT, DebPin
 from pyrlab.model.locks.lockset import Locks, python_of, r_of
@@ -30,7 +29,7 @@ class Overlay:
     size: int
 
 
-def overlay(graph: Graph, image: str, old: Locks, new: Locks) -> Overlay | None:
+def between(graph: Graph, image: str, old: Locks, new: Locks) -> Overlay | None:
     """Return what turns ``image`` as ``old`` locks have it into that of ``new`` ones; None where nothing can.
 
     Another base image or another Python changes all that stands on it, and another R what was compiled for it; what a
@@ -43,10 +42,9 @@ def overlay(graph: Graph, image: str, old: Locks, new: Locks) -> Overlay | None:
     if old_r and _minor(r_of(old.debs)) != _minor(r_of(new.debs)):
         return None
     old_debs, new_debs = ({pin.name: pin for pin in _debs(graph, image, locks)} for locks in (old, new))
-    debs = [pin for name, pin in new_debs.items() if _bytes_of(old_debs.get(name)) != _bytes_of(pin)]
+    debs = [pin for name, pin in new_debs.items() if name not in old_debs or old_debs[name].sha256 != pin.sha256]
     old_python, new_python = (_python(graph, image, locks, architecture) for locks in (old, new))
-    python = {name: one for name, one in new_python.items() if old_python.get(name, one)[1] != one[1]}
-    python |= {name: one for name, one in new_python.items() if name not in old_python}
+    python = {name: one for name, one in new_python.items() if name not in old_python or old_python[name][1] != one[1]}
     if not all(pin.has_file for pin in debs) or not all(file.is_wheel for _, file in python.values()):
         return None
     return Overlay(
@@ -98,17 +96,21 @@ def render(
     graph: Graph, overlays: Mapping[str, Overlay], tags: Mapping[str, str], template: Callable[[str], str]
 ) -> str:
     """Return the stages that make trials of images that are there under ``tags``, to follow those of all images."""
-
-    def fill(name: str, **values: str) -> str:
-        return Template(template(name)).substitute(values)
-
+    fill = stages.filler(template)
+    gate = stages.more(template("gate"))
     parts = []
     for image, over in overlays.items():
         stage = stage_of(image)
         parts.append(fill("python", stage=f"python-{stage}", section=f"{stage}.python"))
-        r = f"\n{fill('trial-r', image=graph.with_r.name).strip()}" if over.r and graph.with_r else ""
-        parts.append(fill("trial", image=image, base=tags[image], stage=stage, r=r))
+        r = _library(graph.with_r.name, fill) if over.r and graph.with_r else ""
+        parts.append(fill("trial", image=image, base=tags[image], stage=stage, r=r, gate=gate))
     return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+def _library(image: str, fill: Callable[..., str]) -> str:
+    """Return the steps that take the library of R packages that is compiled for ``image``."""
+    gate = stages.more(fill("gate-r", image=image))
+    return stages.more(fill("trial-r", image=image, gate=gate))
 
 
 def _debs(graph: Graph, image: str, locks: Locks) -> Iterable[DebPin]:
@@ -117,10 +119,6 @@ def _debs(graph: Graph, image: str, locks: Locks) -> Iterable[DebPin]:
     for ancestor in graph.lineage(image):
         yield from locks.debs.sections.get(ancestor.name, ())
         yield from locks.r.debs if ancestor.r and locks.r else ()
-
-
-def _bytes_of(pin: DebPin | None) -> object:
-    return pin and (pin.version, pin.sha256)
 
 
 def _python(graph: Graph, image: str, locks: Locks, architecture: str) -> dict[str, tuple[PythonPin, PythonFile]]:
