@@ -9,9 +9,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pyrlab.errors import UsageError
-from pyrlab.model import architectures
+from pyrlab.model import architectures, user_folders
 from pyrlab.model import proxies as proxying
-from pyrlab.model import user_folders
 from pyrlab.model.base_image import Reference
 from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
 from pyrlab.model.graph import RESERVED_PORT, Graph
