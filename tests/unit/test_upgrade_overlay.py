@@ -231,6 +231,9 @@ def test_the_stages_stand_on_what_is_there_and_install_without_a_network() -> No
         # The image is a lab already: packages' own programs come first there.
         assert not re.search(r"(?<![/\w-])(rm|setpriv) -", stage.text)
         assert ("rlab-library" in stage.stages) == r
+        # The gates of labs stand behind what is put over: of R where there is R of CRAN, of Python always.
+        assert ("/dev/r/check-library" in stage.text) == r
+        assert stage.text.index("/dev/python/check-environment") > stage.text.index("COPY --link")
         assert stage.sections >= {section.name for section in sections(image, made(old, new, image), "amd64")} - {
             f"trial-{image}.python"
         }

@@ -641,6 +641,15 @@ def test_killed_anywhere_all_is_old_or_all_is_new_and_the_next_run_comes_to_the_
         assert state(lab) == new, f"killed at step {at} of {last}"
 
 
+def test_a_trial_is_put_over_what_lacks_the_least(lab: Project, world: World) -> None:
+    """Of the newest versions' images and the project's own: of two packages or more, at most half are installed."""
+    world.tests[PLOT] = newer(gamma="2.0")
+    assert held(run(lab, "python")) == {"gamma": "2.0"}
+    sizes = [int(found[1]) for line in lab.said if (found := re.search(r"putting (\d+) packages? over pylab", line))]
+    assert sizes
+    assert max(sizes) <= len(NAMES) // 2, lab.said
+
+
 @pytest.mark.parametrize("gone", [["pylab"], ["pylab", "pylab-newest"]])
 def test_no_trial_is_put_over_an_image_that_is_gone(
     lab: Project, world: World, monkeypatch: pytest.MonkeyPatch, gone: list[str]
