@@ -10,6 +10,9 @@ import project
 import pytest
 from labs import Fleet, RunningLab, docker_client
 from project import Contents, Project, ProofNotebook
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from pyrlab.errors import PyrlabError
 from pyrlab.model.graph import Lab
@@ -21,7 +24,9 @@ MARKERS = {
 KINDS = ("debs", "python", "r")
 # Why tests do not run, in the words of the summary; filled while they are collected.
 NOT_RUN = pytest.StashKey[dict[str, None]]()
-# The file of --results, if there is one: a report does not know its configuration.
+# Seconds until labs answered.
+STARTS = pytest.StashKey[dict[str, float]]()
+# The file of --results, if there is one and this process writes it: a report does not know its configuration.
 RESULTS: list[Path] = []
 
 
@@ -36,8 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse labs that do not exist, before anything starts."""
-    config.stash[NOT_RUN] = {}
-    RESULTS[:] = filter(None, [config.getoption("--results", default=None)])
+    config.stash[NOT_RUN], config.stash[STARTS] = {}, {}
+    # What a worker of xdist tells, the process that has started it hears as well.
+    results = config.getoption("--results", default=None)
+    RESULTS[:] = [] if _is_worker(config) or results is None else [results]
     for marker, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     labs = _load().graph.labs
@@ -45,6 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown:
         message = f"there is no lab called {', '.join(unknown)}; choose from: {', '.join(labs)}"
         raise pytest.UsageError(message)
+    # What is wrong with the project is said here: a worker has nobody to say it to.
+    _contents(config)
+    _proof_notebooks()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Prove labs side by side, each by a worker of its own; one lab needs none."""
+    number = len(_chosen(config))
+    return number if number > 1 else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Let each lab be proved by one worker, which has the container that its tests share."""
+    return ByLab(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -73,12 +94,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop the tests of other labs, and those that need what the lab's locks do not hold; note the reasons."""
-    tested = _load()
-    try:
-        exempt = tested.exempt
-        contents = {lab: tested.contents(lab) for lab in config.getoption("--lab", default=None) or tested.graph.labs}
-    except PyrlabError as error:
-        raise _usage_error(error) from error
+    contents, exempt = _contents(config), _load().exempt
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
@@ -96,13 +112,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Say at once, and only once, which images are missing."""
-    if session.config.option.collectonly:
-        return
-    settings = _load().settings
-    tags = [settings.tag(lab) for lab in sorted(filter(None, map(_lab_of, session.items)))]
-    missing = [tag for tag in dict.fromkeys(tags) if not _exists(tag)]
-    if missing:
-        raise pytest.UsageError(*(f"there is no image {tag}: run nox -s build" for tag in missing))
+    if not (session.config.option.collectonly or _is_worker(session.config)):
+        _refuse_missing(map(_lab_of, session.items))
+
+
+def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
+    """Say the same where workers collect."""
+    _refuse_missing(map(_load().lab_of, ids))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Note how long labs took to start. A worker hands over what it knows: none of them prints a summary."""
+    not_run, starts = session.config.stash[NOT_RUN], session.config.stash[STARTS]
+    if _is_worker(session.config):
+        # pytest-xdist adds it to pytest's own.
+        session.config.workeroutput |= {"not run": list(not_run), "starts": starts}  # type: ignore[attr-defined]
+    _note(*({"lab": lab, "start": seconds} for lab, seconds in starts.items()))
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Take over what a worker knows, if it came to its end."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[NOT_RUN].update(dict.fromkeys(output.get("not run", ())))
+    node.config.stash[STARTS].update(output.get("starts", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -135,7 +168,7 @@ def outputs(pytestconfig: pytest.Config) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Fleet]:
     """Start and share the containers, and remove them all in the end."""
     ships = Fleet(_load(), tmp_path_factory.mktemp)
     with pytest.MonkeyPatch.context() as environment:
@@ -146,7 +179,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             yield ships
         finally:
             ships.close()
-            _note(*({"lab": lab, "start": seconds} for lab, seconds in ships.starts.items()))
+            pytestconfig.stash[STARTS].update(ships.starts)
 
 
 @pytest.fixture
@@ -161,6 +194,41 @@ def kernel(lab: RunningLab, kernel_name: str) -> Iterator[kernels.Kernel]:
     """Return a fresh kernel of the shared lab."""
     with kernels.start(lab, kernel_name) as started:
         yield started
+
+
+class ByLab(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives workers all tests of a lab at once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _load().lab_of(nodeid) or super()._split_scope(nodeid)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Tell whether this process is a worker of pytest-xdist."""
+    return hasattr(config, "workerinput")
+
+
+def _chosen(config: pytest.Config) -> list[str]:
+    """Return the labs under test: those of ``--lab``, or those of the tests that are named, or all."""
+    named = list(map(_load().lab_of, config.args))
+    return config.getoption("--lab") or (sorted(set(named)) if all(named) else list(_load().graph.labs))
+
+
+def _contents(config: pytest.Config) -> dict[str, Contents]:
+    try:
+        _ = _load().exempt
+        return {lab: _load().contents(lab) for lab in config.getoption("--lab") or _load().graph.labs}
+    except PyrlabError as error:
+        raise _usage_error(error) from error
+
+
+def _refuse_missing(labs: Iterable[str]) -> None:
+    """Raise UsageError for labs that have no image."""
+    settings = _load().settings
+    tags = [settings.tag(lab) for lab in sorted(set(labs)) if lab]
+    missing = [tag for tag in tags if not _exists(tag)]
+    if missing:
+        raise pytest.UsageError(*(f"there is no image {tag}: run nox -s build" for tag in missing))
 
 
 def _proof_notebooks() -> list[ProofNotebook]:

@@ -123,6 +123,12 @@ class Project:
             timeout=self.settings.proof.timeout,
         )
 
+    def lab_of(self, test: str) -> str:
+        """Return the lab of a test, by pytest's node id, as in ``…::test_starts[pylab]``; nothing if it has none."""
+        parameters = test.partition("[")[2].removesuffix("]")
+        named = [lab for lab in self.graph.labs if f"{parameters}-".startswith(f"{lab}-")]
+        return max(named, key=len, default="")
+
     def contents(self, lab: str) -> Contents:
         """Return what the locks say that a lab holds."""
         graph, locks = self.graph, self.locks

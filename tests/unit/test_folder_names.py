@@ -71,6 +71,7 @@ def test_smoke_tests_run_in_a_folder_of_any_name(project: Path, name: str) -> No
             "PYTHONPATH": str(SOURCE / "src"),
             # What else is installed has no say in this.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "xdist.plugin",
         },
         capture_output=True,
         text=True,

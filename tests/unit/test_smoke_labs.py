@@ -12,10 +12,15 @@ from graphs import SOURCE
 @pytest.fixture
 def labs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the smoke tests' module of that name."""
+    return of_the_smoke_tests("labs", monkeypatch)
+
+
+def of_the_smoke_tests(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import a module that only they can import by its name."""
     monkeypatch.syspath_prepend(str(SOURCE / "tests/smoke"))
-    found = importlib.import_module("labs")
-    for name in ("labs", "project"):
-        sys.modules.pop(name, None)
+    found = importlib.import_module(name)
+    for own in ("labs", "project"):
+        sys.modules.pop(own, None)
     return found
 
 
@@ -58,3 +63,21 @@ def test_a_test_that_runs_again_finds_nothing_of_its_first_run(
     assert first.container.removed
     assert fleet.shared("pylab") is second
     assert fleet.shared("pylab", again=True) is not second
+
+
+@pytest.mark.parametrize(
+    ("test", "lab"),
+    [
+        ("tests/smoke/test_a.py::test_starts[lab]", "lab"),
+        ("tests/smoke/test_a.py::test_starts[lab-python3]", "lab"),
+        ("tests/smoke/test_a.py::test_starts[lab-2-../[x]]", "lab-2"),
+        ("tests/smoke/test_a.py::test_starts[laboratory]", ""),
+        ("tests/smoke/test_a.py::test_starts", ""),
+        ("tests/smoke", ""),
+    ],
+)
+def test_a_test_is_of_the_lab_that_its_id_names(monkeypatch: pytest.MonkeyPatch, test: str, lab: str) -> None:
+    """Each lab is proved by a process of its own: both processes' tests together are all tests."""
+    project = of_the_smoke_tests("project", monkeypatch)
+    graph = SimpleNamespace(labs={"lab": None, "lab-2": None})
+    assert project.Project(SimpleNamespace(graph=graph), None).lab_of(test) == lab

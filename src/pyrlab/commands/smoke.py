@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from pyrlab.model.settings import Settings
+from pyrlab.steps.proof import SIDE_BY_SIDE
 
 
 def smoke(settings: Settings, arguments: Sequence[str]) -> int:
@@ -19,4 +20,5 @@ def smoke(settings: Settings, arguments: Sequence[str]) -> int:
         labs.append(settings.graph.find_lab(names.pop(0)).image)
     chosen = [option for lab in labs for option in ("--lab", lab)]
     # Relative, as pytest takes [ and :: for the names of tests, and a project's folder may be called so.
-    return int(pytest.main([os.path.relpath(settings.project / "tests/smoke"), *chosen, *names]))
+    tests = os.path.relpath(settings.project / "tests/smoke")
+    return int(pytest.main([tests, *SIDE_BY_SIDE, *chosen, *names]))

@@ -14,6 +14,8 @@ from pyrlab.errors import LabError
 from pyrlab.model.settings import VARIANT, Settings
 
 TESTS = "tests/smoke"
+# Workers of pytest-xdist: tests/smoke/conftest.py says how many.
+SIDE_BY_SIDE = ("-n", "auto")
 # As long as the smoke tests of two labs and many notebooks may take together.
 TIMEOUT = 4 * 3600.0
 PASSED, FAILED = "passed", "failed"
@@ -77,7 +79,7 @@ def prove(settings: Settings, tests: Collection[str], outputs: Path, *, reruns: 
     outputs.mkdir(parents=True)
     with temporary.folder(outputs.parent) as folder:
         results = folder / "results"
-        command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", *SIDE_BY_SIDE]
         command += [f"--results={results}", f"--outputs={outputs}", f"--reruns={reruns}"]
         command += sorted(tests) or [TESTS]
         environment = {**os.environ, VARIANT: settings.variant}
