@@ -2,7 +2,7 @@
 FROM $compilers AS $stage-wheel
 COPY --link --from=tools /opt/tools /opt/tools
 RUN --network=none --mount=type=bind,from=recipe,source=python,target=/dev/python \
-    --mount=type=bind,from=sections,source=$section,target=/dev/section \
+    --mount=type=bind,from=section.$section,target=/dev/section \
     /dev/python/build-wheel /dev/section /out
 
 FROM tools AS $stage

@@ -1,13 +1,13 @@
 # R packages from CRAN-like repositories: compiled beside $image, which gets what comes out, and no compiler.
 FROM $below AS $image-compilers
 RUN --network=none --mount=type=bind,from=recipe,source=debs,target=/dev/debs \
-    --mount=type=bind,from=sections,source=$image-build.debs,target=/dev/section \
+    --mount=type=bind,from=section.$image-build.debs,target=/dev/section \
     /dev/debs/install-debs /dev/section
 
 # The cache mount is root's, and its entries carry a seal: packages' own code writes none of it.
 FROM $image-compilers AS $image-library
 RUN --network=none --mount=type=bind,from=recipe,source=r,target=/dev/r \
-    --mount=type=bind,from=sections,source=$image.r,target=/dev/section \
+    --mount=type=bind,from=section.$image.r,target=/dev/section \
     --mount=type=secret,id=seal,mode=0400 --mount=type=secret,id=limits,mode=0400 \
     --mount=type=cache,id=$cache,target=/var/cache/pyrlab-r,mode=0700 \
     /dev/r/install-library /dev/section

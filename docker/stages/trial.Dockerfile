@@ -4,10 +4,10 @@ FROM $base AS $stage
 USER root
 RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
     --mount=type=bind,from=recipe,source=lab,target=/dev/lab \
-    --mount=type=bind,from=sections,source=$stage.debs,target=/dev/section \
+    --mount=type=bind,from=section.$stage.debs,target=/dev/section \
     /dev/trial/change-debs /dev/section /dev/lab
 RUN --network=none --mount=type=bind,from=recipe,source=trial,target=/dev/trial \
-    --mount=type=bind,from=sections,source=$stage.python,target=/dev/section \
+    --mount=type=bind,from=section.$stage.python,target=/dev/section \
     /dev/trial/remove-distributions /dev/section
 COPY --link --from=python-$stage /out /$r$gate
 USER notebook

@@ -71,7 +71,7 @@ def make_official_image(project: Project) -> None:
         "context": "root",
         "dockerfile": "../lock.Dockerfile",
         "target": "root",
-        "contexts": {name: name for name in ("recipe", "sections")},
+        "contexts": {"recipe": "recipe", "section.root": "sections/root"},
         "tags": [ROOT_TAG],
         "output": ["type=docker"],
     }

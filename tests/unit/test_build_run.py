@@ -88,6 +88,7 @@ def test_a_target_is_what_bake_needs(locked: Project) -> None:
     """Into the engine, whatever builder is in use; contexts relative to the work folder."""
     run(locked, "pylab")
     target = dict(locked.machine.bakes[0][0]["pylab"])
+    contexts = target.pop("contexts")
     target.pop("labels")
     target.pop("secret")
     arguments = target.pop("args")
@@ -98,10 +99,11 @@ def test_a_target_is_what_bake_needs(locked: Project) -> None:
         "context": "root",
         "dockerfile": "../Dockerfile",
         "target": "pylab",
-        "contexts": {"recipe": "recipe", "sections": "sections"},
         "tags": [locked.settings.tag("pylab")],
         "output": ["type=docker"],
     }
+    given = [path.name for path in (locked.settings.workspace.work / "sections").iterdir()]
+    assert contexts == {"recipe": "recipe", **{f"section.{name}": f"sections/{name}" for name in given}}
 
 
 def test_labels_tell_what_an_image_is_and_what_it_was_made_from(locked: Project) -> None:

@@ -97,11 +97,9 @@ def test_apt_does_not_read_no_proxy_by_itself(tmp_path: Path) -> None:
 def baked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, str]]:
     """Return a list that gets the secrets of each build, of which none is made."""
     given: list[Mapping[str, str]] = []
-    nothing = SimpleNamespace(
-        work=tmp_path, root=lambda *_: None, tools=lambda _: None, template=lambda _: "", contexts=dict
-    )
+    nothing = SimpleNamespace(work=tmp_path, root=lambda *_: None, tools=lambda _: None, template=lambda _: "")
     monkeypatch.setattr(question, "Materials", lambda _: nothing)
-    monkeypatch.setattr(question.Below, "_provide", lambda *_: None)
+    monkeypatch.setattr(question.Below, "_provide", lambda *_: {})
     monkeypatch.setattr(buildkit, "bake", lambda call, **_: given.append(call.secrets))
     return given
 

@@ -87,9 +87,9 @@ def test_a_distribution_that_is_called_as_another_section_is_a_part_too() -> Non
     found = made(locks_of(pin("light-07", size=HEAVY), pin("six"), pin("r", size=HEAVY), pin("debs", size=HEAVY)))
     own = {name: file.pin.name for name, section in found.items() for file in section.files if name[:6] == "pylab."}
     assert own == {
-        "pylab.debs_": "debs",
-        "pylab.light-07_": "light-07",
-        "pylab.r_": "r",
+        "pylab.only.debs": "debs",
+        "pylab.only.light-07": "light-07",
+        "pylab.only.r": "r",
         "pylab.light-07": "six",
     }
 

@@ -127,9 +127,9 @@ def python_parts(
 def _part(name: str) -> str:
     """Return what the part of one distribution is called: some are called as other sections of an image are.
 
-    No distribution's own name ends so.
+    No distribution's own name has a dot.
     """
-    return f"{name}_" if name in {"debs", "r"} or name.startswith("light-") else name
+    return f"only.{name}" if name in {"debs", "r"} or name.startswith("light-") else name
 
 
 def python_section(name: str, pins: Iterable[PythonPin], architecture: str) -> Section:

@@ -13,9 +13,10 @@ from pyrlab.model.sections import CA, IMAGE, SHARED, Section
 _FROM = re.compile(r"^FROM (?P<below>\S+) AS (?P<name>\S+)$", re.MULTILINE)
 _COPIED = re.compile(r"COPY (?:--link )?--from=(?P<where>\S+) (?P<paths>[^\n]+)")
 _MOUNTED = re.compile(r"--mount=type=bind,from=(?P<where>[^,\s]+),source=(?P<source>[^,\s]+)")
+_SECTION = re.compile(r"--mount=type=bind,from=section\.(?P<name>[^,\s]+),")
 _RUN = re.compile(r"^RUN (?:--\S+ (?:\\\n +)?)+", re.MULTILINE)
 _CACHE_ID = re.compile(r"(?<=--mount=type=cache,)id=[^,\s]+")
-RECIPE, SECTIONS = "recipe", "sections"
+RECIPE = "recipe"
 # What docker/stages/root.Dockerfile calls it.
 _ROOT_TAR = "root.tar"
 
@@ -45,8 +46,8 @@ class Stage:
         return cls(
             name=head["name"],
             text=text,
-            stages=frozenset(below | {where for where, _ in places if where not in {RECIPE, SECTIONS}}),
-            sections=frozenset(path for where, path in places if where == SECTIONS),
+            stages=frozenset(below | {where for where, _ in places if where != RECIPE}),
+            sections=frozenset(match["name"] for match in _SECTION.finditer(text)),
             recipe=frozenset(path for where, path in places if where == RECIPE),
         )
 
@@ -106,12 +107,22 @@ def stamped(dockerfile: str, sections: Mapping[str, Section], recipe: Mapping[st
     """
 
     def stamp(run: re.Match[str]) -> str:
-        digests = {SECTIONS: {name: section.digest for name, section in sections.items()}, RECIPE: recipe}
-        mounts = [match.group("where", "source") for match in _MOUNTED.finditer(run[0])]
-        names = [f"{source}@{digests[where][source][:16]}" for where, source in mounts if where in digests]
+        paths = [match["source"] for match in _MOUNTED.finditer(run[0]) if match["where"] == RECIPE]
+        digests = [(path, recipe[path]) for path in paths]
+        digests += [(match["name"], sections[match["name"]].digest) for match in _SECTION.finditer(run[0])]
+        names = [f"{name}@{digest[:16]}" for name, digest in digests]
         return f"{run[0]}: {' '.join(names)} && " if names else run[0]
 
     return _RUN.sub(stamp, dockerfile.replace(f"ADD {_ROOT_TAR} ", f"ADD {root_tar(sections[ROOT])} "))
+
+
+def section_context(name: str) -> str:
+    """Return what the Dockerfile calls the build context of a section: one for each.
+
+    BuildKit keeps what it was sent of a context, and is sent what differs. What several steps would take of one
+    context it is sent at once, and each into the copy that happens to be free: so nearly all of it each time.
+    """
+    return f"section.{name}"
 
 
 def root_tar(section: Section) -> str:

@@ -104,11 +104,11 @@ class Plan:
         needed = {ROOT} | {section for stage in wanted for section in self.stages[stage].sections}
         r = self.locks.r.r if self.locks.r else ""
         chosen = [section for name, section in self.sections.items() if name in needed]
-        self.materials.provide(chosen, r=r, architecture=self.architecture, say=say)
+        contexts = self.materials.provide(chosen, r=r, architecture=self.architecture, say=say)
         work = self.materials.work
         (work / DOCKERFILE).write_text(self._dockerfile_here(), encoding="utf-8")
         secrets = {"seal": seal(self.settings), "limits": self._limits()}
-        targets = {name: self._target(name) for name in names}
+        targets = {name: self._target(name, contexts) for name in names}
         buildkit.bake(buildkit.Bake(work, targets, secrets=secrets, platform=self.settings.platform), say=say)
 
     def _dockerfile_here(self) -> str:
@@ -121,12 +121,12 @@ class Plan:
             return self.dockerfile
         return self.dockerfile.replace(f"FROM {base.reference} ", f"FROM {base.here} ")
 
-    def _target(self, name: str) -> Mapping[str, object]:
+    def _target(self, name: str, contexts: Mapping[str, str]) -> Mapping[str, object]:
         return {
             "context": ROOT,
             "dockerfile": f"../{DOCKERFILE}",
             "target": self.stage_of(name),
-            "contexts": self.materials.contexts(),
+            "contexts": contexts,
             "tags": [self.settings.tag(name)],
             "labels": self.labels(name),
             "args": NO_PROXIES,

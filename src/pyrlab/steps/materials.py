@@ -15,11 +15,11 @@ from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.python import parse_pins
 from pyrlab.model.sections import CA, IMAGE, TOOLS, Section, python_section, root_section
 from pyrlab.model.settings import Settings
-from pyrlab.model.stages import root_tar
+from pyrlab.model.stages import RECIPE, root_tar, section_context
 from pyrlab.steps import fetch
 
 Say = Callable[[str], None]
-ROOT, RECIPE, SECTIONS = "root", "recipe", "sections"
+ROOT, SECTIONS = "root", "sections"
 TOOLS_LOCK = "python/tools.lock"
 
 
@@ -57,13 +57,10 @@ class Materials:
         """Return a template of the Dockerfile."""
         return recipe.stage_template(self.docker, name)
 
-    def contexts(self) -> dict[str, str]:
-        """Return bake's named contexts, relative to the work folder."""
-        return {RECIPE: RECIPE, SECTIONS: SECTIONS}
-
-    def provide(self, sections: Iterable[Section], *, r: str, architecture: str, say: Say) -> None:
+    def provide(self, sections: Iterable[Section], *, r: str, architecture: str, say: Say) -> dict[str, str]:
         """Fetch what these sections pin, and lay them out with the recipe and the root's tar.
 
+        Returns bake's named contexts, relative to the work folder.
         Sections of earlier builds stay, so that what did not change is not sent to the builder again.
         """
         sections = list(sections)
@@ -78,6 +75,7 @@ class Materials:
             )
             if section.name == ROOT:
                 self._make_root(section)
+        return {RECIPE: RECIPE, **{section_context(one.name): f"{SECTIONS}/{one.name}" for one in sections}}
 
     def _make_root(self, section: Section) -> None:
         """Make the root's tar, unless the one that is there, or one of the cache, is whole and of this very section.

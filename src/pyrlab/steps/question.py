@@ -47,15 +47,14 @@ class Below:
         sections = [self._root(materials), materials.tools(self.architecture)]
         lock = Template(materials.template("lock")).substitute(cache=cache_id(self.settings, self.architecture))
         stage = f"lock-{kind}"
-        self._provide(materials, sections, [materials.template("tools"), lock], say)
+        contexts = self._provide(materials, sections, [materials.template("tools"), lock], say)
         folder = materials.work / stage
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "request").mkdir(parents=True)
         for name, text in request.items():
             (folder / "request" / name).write_text(text, encoding="utf-8")
         target = {
-            **_target(materials, stage),
-            "contexts": {**materials.contexts(), "request": f"{stage}/request"},
+            **_target(stage, {**contexts, "request": f"{stage}/request"}),
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
@@ -68,17 +67,17 @@ class Below:
         Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        self._provide(materials, [self._root(materials)], [materials.template("describe")], say)
+        contexts = self._provide(materials, [self._root(materials)], [materials.template("describe")], say)
         shutil.rmtree(materials.work / "describe", ignore_errors=True)
-        self._bake(materials, "describe", _target(materials, "describe"), {}, say=say)
+        self._bake(materials, "describe", _target("describe", contexts), {}, say=say)
         return materials.work / "describe/answer"
 
     def make_proxies(self, tag: str, *, say: Say) -> None:
         """Make the image of the caching proxies, as ``tag``. Raises what ``buildkit.bake`` raises."""
         materials = Materials(self.settings)
         sections = [self._root(materials), materials.tools(self.architecture)]
-        self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
-        target = {**_target(materials, "proxies"), "tags": [tag], "output": ["type=docker"]}
+        contexts = self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
+        target = {**_target("proxies", contexts), "tags": [tag], "output": ["type=docker"]}
         self._bake(materials, "proxies", target, self._network(), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
@@ -87,8 +86,8 @@ class Below:
         ``timeout`` is in seconds. Raises what ``buildkit.bake`` raises.
         """
         materials = Materials(self.settings)
-        self._provide(materials, [self._root(materials)], [materials.template("probe")], say)
-        target = {**_target(materials, "probe"), "args": {"run": uuid.uuid4().hex}}
+        contexts = self._provide(materials, [self._root(materials)], [materials.template("probe")], say)
+        target = {**_target("probe", contexts), "args": {"run": uuid.uuid4().hex}}
         secrets = {"questions": questions, "ca": certificates(self.settings)}
         self._bake(materials, "probe", target, secrets, timeout=timeout, say=say)
         return (materials.work / "probe/answer/answers").read_text(encoding="utf-8")
@@ -111,12 +110,18 @@ class Below:
             return self.settings.apt_sources
         return tuple(f"{source}" for source in archive.default_sources(self.settings.suite))
 
-    def _provide(self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say) -> None:
-        """Lay out what a stage is made of, and its Dockerfile, upon the root's, whose section is the first."""
-        materials.provide(sections, r="", architecture=self.architecture, say=say)
+    def _provide(
+        self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say
+    ) -> dict[str, str]:
+        """Lay out what a stage is made of, and its Dockerfile, upon the root's, whose section is the first.
+
+        Returns bake's named contexts.
+        """
+        contexts = materials.provide(sections, r="", architecture=self.architecture, say=say)
         text = "\n".join([stages.root_stages(sections[0], materials.template), *templates])
         stamped = stages.stamped(text, {section.name: section for section in sections}, materials.recipe_digests)
         (materials.work / DOCKERFILE).write_text(stamped, encoding="utf-8")
+        return contexts
 
     def _bake(  # noqa: PLR0913 - all that a call of bake is made of
         self,
@@ -140,12 +145,12 @@ class Below:
         buildkit.bake(call, say=say)
 
 
-def _target(materials: Materials, stage: str) -> dict[str, object]:
+def _target(stage: str, contexts: Mapping[str, str]) -> dict[str, object]:
     return {
         "context": ROOT,
         "dockerfile": f"../{DOCKERFILE}",
         "target": stage,
-        "contexts": materials.contexts(),
+        "contexts": contexts,
         "output": [f"type=local,dest={stage}/answer"],
     }
 
