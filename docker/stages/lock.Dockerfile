@@ -3,8 +3,9 @@
 FROM root AS lock-debs-run
 ARG run
 RUN --mount=type=bind,from=recipe,source=lock,target=/run/lock --mount=type=bind,from=request,target=/run/request \
-    --mount=type=secret,id=apt --mount=type=secret,id=sources --mount=type=secret,id=proxy \
-    --mount=type=secret,id=ca,mode=0444 \
+    --mount=type=secret,id=apt --mount=type=secret,id=sources --mount=type=secret,id=r-sources \
+    --mount=type=secret,id=keys,target=/run/secrets/keys.asc,mode=0444 \
+    --mount=type=secret,id=proxy --mount=type=secret,id=ca,mode=0444 \
     --mount=type=cache,id=$cache-apt,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,id=$cache-lists,target=/var/lib/apt/lists,sharing=locked \
     : "$$run" && /run/lock/lock-debs /run/request /out

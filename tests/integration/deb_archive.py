@@ -1,10 +1,13 @@
-"""A Debian archive in a folder, of packages that tests make: small, unsigned, for apt's ``[trusted=yes]``."""
+"""Debian archives in a folder, of packages that tests make: unsigned, for apt's ``[trusted=yes]``, or signed."""
 
 import gzip
 import hashlib
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
+
+import pysequoia
 
 MTIME = 946684800
 
@@ -26,9 +29,32 @@ def deb(name: str, version: str, files: dict[str, tuple[str, int]]) -> bytes:
 
 def publish(folder: Path, suite: str, architecture: str, debs: dict[tuple[str, str], bytes]) -> None:
     """Write an archive of these debs, by name and version."""
+    packages = _packages(folder, "pool", debs)
+    index = f"main/binary-{architecture}/Packages"
+    _put(folder / "dists" / suite / index, packages)
+    fields = {"Codename": suite, "Components": "main", "Architectures": architecture}
+    _put(folder / "dists" / suite / "Release", _release(packages, index, fields))
+
+
+def publish_flat(
+    folder: Path, place: str, debs: dict[tuple[str, str], bytes], *, key: pysequoia.Tsk, **fields: str
+) -> None:
+    """Write an archive of these debs that lies in one folder, as the R project's does, signed by a key.
+
+    ``fields`` are more of its Release file, with ``_`` for ``-``.
+    """
+    packages = _packages(folder, place, debs)
+    _put(folder / place / "Packages", packages)
+    release = _release(packages, "Packages", {name.replace("_", "-"): value for name, value in fields.items()})
+    signed = pysequoia.sign(key.signer(), release, mode=pysequoia.SignatureMode.CLEAR)
+    _put(folder / place / "InRelease", bytes(signed))
+
+
+def _packages(folder: Path, pool: str, debs: dict[tuple[str, str], bytes]) -> bytes:
+    """Write debs below ``pool``, and return the text of their index."""
     stanzas = []
     for (name, version), content in sorted(debs.items()):
-        path = f"pool/{name}_{version}_all.deb"
+        path = f"{pool}/{name}_{version}_all.deb"
         _put(folder / path, content)
         fields = {
             "Package": name,
@@ -40,18 +66,17 @@ def publish(folder: Path, suite: str, architecture: str, debs: dict[tuple[str, s
             "Description": "for a test",
         }
         stanzas.append("".join(f"{key}: {value}\n" for key, value in fields.items()))
-    packages = "\n".join(stanzas).encode()
-    index = f"main/binary-{architecture}/Packages"
-    _put(folder / "dists" / suite / index, packages)
+    return "\n".join(stanzas).encode()
+
+
+def _release(packages: bytes, index: str, fields: Mapping[str, str]) -> bytes:
+    """Return the Release file of one index."""
     release = {
-        "Codename": suite,
-        "Components": "main",
-        "Architectures": architecture,
+        **fields,
         "Date": "Mon, 06 Jan 2020 00:00:00 UTC",
         "SHA256": f"\n {hashlib.sha256(packages).hexdigest()} {len(packages)} {index}",
     }
-    text = "".join(f"{key}: {value}\n" for key, value in release.items())
-    _put(folder / "dists" / suite / "Release", text.encode())
+    return "".join(f"{key}: {value}\n" for key, value in release.items()).encode()
 
 
 def _packed(files: dict[str, tuple[str, int]]) -> bytes:

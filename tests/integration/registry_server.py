@@ -7,8 +7,10 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -202,6 +204,39 @@ def registry(folder: Path, *, closed: bool = False, tls: tuple[Path, Path] | Non
         finally:
             server.terminate()
             server.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def busy(server: Registry, *, refusals: int) -> Iterator[tuple[str, list[int]]]:
+    """Stand before a registry, and answer so many requests by 429 and Retry-After: 1 before it is asked itself.
+
+    Yield the name that images have here, and the statuses of all answers.
+    """
+    statuses: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = 429, {"Retry-After": "1"}, b"{}"
+            if len(statuses) >= refusals:
+                accept = {"Accept": self.headers["Accept"] or "*/*"}
+                said = requests.get(f"{server.scheme}://{server.host}{self.path}", headers=accept, timeout=60)
+                status, headers, body = said.status_code, {"Content-Type": said.headers["Content-Type"]}, said.content
+            statuses.append(status)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as before:
+        threading.Thread(target=before.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{before.server_port}", statuses
+        finally:
+            before.shutdown()
 
 
 def program() -> str:

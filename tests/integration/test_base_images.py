@@ -1,11 +1,13 @@
 """A base image of a registry: Debian's docker-registry gives it, and the labs run on the image's own Python."""
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from registry_server import (
     ROOT_TAG,
     USER,
     Registry,
+    busy,
     docker,
     make_official_image,
     registry,
@@ -31,10 +34,17 @@ NAME, TAG = "team/python", "3.13-slim-trixie"
 OWN = "pyrlab-test/registry-"
 
 
-def resolve(server: Registry, cache: Path, *, architecture: str = "amd64", ca_file: Path | None = None) -> str:
+def resolve(
+    server: Registry,
+    cache: Path,
+    *,
+    architecture: str = "amd64",
+    ca_file: Path | None = None,
+    retries: int | None = 1,
+) -> str:
     """Return the digest that lock would pin."""
     reference = Reference.parse(f"{server.host}/{NAME}:{TAG}", where="base.image")
-    web = Web(cache, ca_file=ca_file, retries=1)
+    web = Web(cache, ca_file=ca_file, retries=retries)
     return adapter.Registry(web, reference, adapter.credentials(reference.host)).resolve(architecture)
 
 
@@ -102,6 +112,27 @@ def test_tls_is_trusted_by_the_ca_of_the_settings_alone(
             resolve(server, tmp_path / "cache")
         # The password never went over a line without TLS.
         assert "HTTP request to an HTTPS server" not in (tmp_path / "registry/log").read_text(encoding="utf-8")
+
+
+def test_a_registry_that_asks_for_patience_gets_it(tmp_path: Path, docker_config: Path) -> None:
+    """As the public ones do where many ask: 429, and the seconds to wait."""
+    assert not docker_config.exists()
+    with registry(tmp_path / "registry") as server, busy(server, refusals=2) as (host, statuses):
+        digest = server.put_image(NAME, TAG)
+        began = time.monotonic()
+        assert resolve(dataclasses.replace(server, host=host), tmp_path / "cache", retries=None) == digest
+        assert time.monotonic() - began >= 2
+    assert statuses == [429, 429, 200, 200]
+
+
+def test_a_registry_that_has_no_time_at_all_is_named(tmp_path: Path, docker_config: Path) -> None:
+    assert not docker_config.exists()
+    with registry(tmp_path / "registry") as server, busy(server, refusals=99) as (host, statuses):
+        project = make_project(tmp_path / "project")
+        project.write("pyrlab.toml", f'[base]\nsource = "registry"\nimage = "{host}/{NAME}:{TAG}"\n')
+        fails(project, "lock", status=6, says=f"{host}/v2/{NAME}/manifests/{TAG} answered 429", remedy="base.image")
+    assert statuses == [429] * 4
+    assert not (project.path / "debs.lock").exists()
 
 
 @pytest.fixture(scope="module")

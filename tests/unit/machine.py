@@ -360,7 +360,7 @@ class Machine:
         secrets = {}
         for target in targets.values():
             for line in target["secret"]:
-                name, path = re.findall(r"id=(\w+),src=(.*)", line)[0]
+                name, path = re.findall(r"id=([\w-]+),src=(.*)", line)[0]
                 secrets[name] = (work / path).read_text(encoding="utf-8")
         self.bakes.append((targets, secrets))
         for name, target in targets.items():
@@ -518,7 +518,7 @@ class Apt:
         self._write("dates", [f"Date: {self.machine.date}"] if self.machine.date else [])
         self._write("stanzas", ["".join(f"{key}: {value}\n" for key, value in one.items()) for one in taken])
         for line in self.request["images"].splitlines():
-            image, below = line.split()
+            image, below, _ = line.split()
             if not self._close(image, self._exact(below) + self.request[f"debs.{image}"].split()):
                 return
         if "r" in self.request:

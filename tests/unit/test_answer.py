@@ -237,3 +237,43 @@ def test_what_apt_would_install_is_known_by_image(ask: Ask) -> None:
     assert answer.closure("rlab-system") == {"r-cran-repr", "libc6"}
     assert answer.closure("rlab-build") == set()
     assert answer.r_debs() == ["r-cran-repr"]
+
+
+# ---- Sources of R's images
+
+EXTRA = """\
+curl 9.0 amd64 d1 10 extra/curl.deb
+curl 8.15.0-1 amd64 d2 10 extra/curl.deb
+own 1.0 all d3 10 ./extra/own.deb
+r-base-core 4.6.0-1 amd64 d4 10 extra/r.deb
+"""
+
+
+def test_rs_images_may_have_what_their_own_sources_have(ask: Ask) -> None:
+    files = {
+        "available-r": EXTRA,
+        "rlab-base.uris": "'u' own_1.0_all.deb 10\n'u' r-base-core_4.6.0-1_amd64.deb 10\n",
+        "rlab-system.uris": "'u' curl_9.0_amd64.deb 10\n",
+    }
+    answer = ask(files, r_debs="own\nr-base-core=4.6.0-1")
+    answer.check()
+    assert {pin.name: (pin.version, pin.path) for pin in answer.section("rlab-base", [], {"own"})} == {
+        "own": ("1.0", "extra/own.deb"),
+        "r-base-core": ("4.6.0-1", "extra/r.deb"),
+    }
+    assert [pin.sha256 for pin in answer.section("rlab-system", [], set())] == ["d1"]
+    assert answer.version("r-base-core") == "4.6.0-1"
+    assert "own" in answer.names
+
+
+def test_other_images_have_nothing_of_them(ask: Ask) -> None:
+    with pytest.raises(ListError, match=r"^base_debs\.txt:1: Debian has no package 'own'$"):
+        ask({"available-r": EXTRA}, base="own").check()
+    with pytest.raises(ListError, match=r"^base_debs\.txt:1: Debian has no curl 9\.0$"):
+        ask({"available-r": EXTRA}, base="curl=9.0").check()
+
+
+def test_of_two_files_of_one_version_debians_own_counts(ask: Ask) -> None:
+    """So another archive can slip nobody its own bytes under a version of Debian's."""
+    answer = ask({"available-r": EXTRA, "rlab-base.uris": "'u' curl_8.15.0-1_amd64.deb 10\n"})
+    assert [pin.sha256 for pin in answer.section("rlab-base", [], set())] == ["c2"]

@@ -184,7 +184,7 @@ def test_without_settings_no_secret_says_anything(load_settings: Load) -> None:
     """But for apt's date check, which is always decided."""
     written = {name: text.strip() for name, text in lock_secrets(load_settings(), "").items()}
     check = 'Acquire::Check-Valid-Until "true";'
-    assert written == {"apt": check, "sources": "", "uv": "", "ca": "", "proxy": ""}
+    assert written == {"apt": check, **dict.fromkeys(("sources", "r-sources", "keys", "uv", "ca", "proxy"), "")}
 
 
 def test_proxies_are_a_secret_that_a_shell_reads(load_settings: Load, tmp_path: Path) -> None:
@@ -400,3 +400,50 @@ def test_a_base_image_that_the_engine_cannot_bring(reason: str) -> None:
     assert "docker login 127.0.0.1:5000" in error.remedy
     step = f"#7 [root 2/3] RUN x\n#7 0.1 {said}\n#7 ERROR: process did not complete successfully: exit code: 1\n"
     assert type(buildkit.explain(step)) is BuildError
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        pytest.param(
+            "W: OpenPGP signature verification failed: http://me:hush@m.test/own r/ InRelease: Missing key B878\n"
+            "E: The repository 'http://me:hush@m.test/own r/ InRelease' is not signed.",
+            "http://m.test/own has no valid signature of the keys that count for it",
+            id="signature",
+        ),
+        pytest.param(
+            "W: An error occurred during the signature verification. The repository is not updated and the previous "
+            "index files will be used. OpenPGP signature verification failed: http://m.test/own r/ InRelease: No good "
+            "signature from required signer: E96B\n"
+            "E: Failed to fetch http://m.test/own/r/InRelease  No good signature from required signer: E96B",
+            "http://m.test/own has no valid signature of the keys that count for it",
+            id="signature-after-a-good-one",
+        ),
+        pytest.param(
+            "E: The repository 'http://m.test/own r/ InRelease' is not signed.",
+            "http://m.test/own has no valid signature of the keys that count for it",
+            id="not-signed",
+        ),
+        pytest.param(
+            "E: Failed to fetch http://me:hush@m.test/own/r/Packages  Hash Sum mismatch",
+            "http://m.test/own/r/Packages does not fit its Release file",
+            id="index",
+        ),
+        pytest.param(
+            "E: Failed to fetch http://m.test/own/r/Packages.gz  File has unexpected size (9 != 8). Mirror sync?",
+            "http://m.test/own/r/Packages.gz does not fit its Release file",
+            id="size",
+        ),
+        pytest.param(
+            "E: Release file for http://m.test/own/InRelease is expired (invalid since 2512d 16h)",
+            "the archive's Release file is past its Valid-Until date",
+            id="date",
+        ),
+    ],
+)
+def test_what_apt_does_not_believe_is_told(said: str, message: str) -> None:
+    """Whatever else it says; it ends with status 100."""
+    lines = "".join(f"#7 1.0 {line}\n" for line in said.splitlines())
+    error = buildkit.explain(f"{lines}#7 ERROR: exit code: 100\n")
+    assert (type(error), str(error)) == (BuildError, message)
+    assert "hush" not in f"{error} {error.remedy}"

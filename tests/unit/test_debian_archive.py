@@ -13,7 +13,8 @@ from debian_archives import URI, Mirror, keyring, packages, sign, stanza
 
 from pyrlab.adapters.debian import archive
 from pyrlab.errors import BuildError, NetworkError, PyrlabError, UsageError
-from pyrlab.model.debian import Source
+from pyrlab.model.debian_sources import Key, Source
+from pyrlab.model.settings import Settings
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 PAST, FUTURE = "Mon, 02 Nov 2026 08:00:00 UTC", "Mon, 30 Nov 2026 08:00:00 UTC"
@@ -26,7 +27,7 @@ PACKAGES = f"{FOLDER}/main/binary-amd64/Packages"
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
     """Return the source of an archive that signs with a key of the tests' own."""
-    return Source(URI, "trixie", ("main",), signed_by=str(keyring(tmp_path, "archive")))
+    return Source(URI, "trixie", ("main",), signed_by=(Key(str(keyring(tmp_path, "archive"))),))
 
 
 def read(source: Source, mirror: Mirror, *, check_valid_until: bool = True) -> archive.Archive:
@@ -302,10 +303,10 @@ def test_a_keyring_that_cannot_be_read_is_named(source: Source, tmp_path: Path) 
     mirror = Mirror()
     mirror.publish("trixie", TEXT)
     with pytest.raises(UsageError, match=r"nowhere.gpg cannot be read: No such file"):
-        read(dataclasses.replace(source, signed_by=str(tmp_path / "nowhere.gpg")), mirror)
+        read(dataclasses.replace(source, signed_by=(Key(str(tmp_path / "nowhere.gpg")),)), mirror)
     (tmp_path / "text.gpg").write_text("not a key", encoding="utf-8")
     with pytest.raises(UsageError, match=r"text.gpg is no keyring"):
-        read(dataclasses.replace(source, signed_by=str(tmp_path / "text.gpg")), mirror)
+        read(dataclasses.replace(source, signed_by=(Key(str(tmp_path / "text.gpg")),)), mirror)
 
 
 def test_the_keys_of_debian_are_public_and_name_its_own_mirrors() -> None:
@@ -329,8 +330,16 @@ def test_unstable_has_no_updates() -> None:
     assert [source.suite for source in archive.default_sources("sid")] == ["sid"]
 
 
-def test_pool_paths_are_looked_for_at_each_source_once() -> None:
+def test_pool_paths_are_looked_for_at_each_source_once(load_settings: Callable[..., Settings]) -> None:
     lines = ["deb http://m/d trixie main", "deb http://m/d trixie-updates main", "deb http://m/s trixie-security main"]
-    assert archive.bases("trixie", lines) == ("http://m/d", "http://m/s")
+    of_r = "[r]\napt_sources = ['deb http://m/d trixie main', 'deb http://m/r sid/']"
+    assert archive.bases(load_settings(f"[base]\napt_sources = {lines}")) == ("http://m/d", "http://m/s")
+    assert archive.bases(load_settings(f"[base]\napt_sources = {lines}\n{of_r}")) == (
+        "http://m/d",
+        "http://m/s",
+        "http://m/r",
+    )
+    *debians_own, last = archive.bases(load_settings(of_r))
+    assert (len(debians_own), last) == (3, "http://m/r")
     with pytest.raises(UsageError, match="has no line that begins with deb"):
-        archive.sources_of("trixie", ["# nothing"])
+        archive.base_sources(load_settings("[base]\napt_sources = ['# nothing']"))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyrlab.errors import BuildError, UsageError
-from pyrlab.model.debian import Index, Record, Relation, Source, closure, parse_sources
+from pyrlab.model.debian import Index, Record, Relation, closure
+from pyrlab.model.debian_sources import Key, Source, parse_sources
 
 
 def index_of(*stanzas: str) -> Index:
@@ -36,7 +37,7 @@ def versions(records: tuple[Record, ...]) -> dict[str, str]:
                 "https://m/d",
                 "sid",
                 ("main",),
-                signed_by="/k.asc",
+                signed_by=(Key("/k.asc"),),
                 architectures=("amd64", "arm64"),
                 check_valid_until=False,
             ),
@@ -54,7 +55,7 @@ def versions(records: tuple[Record, ...]) -> dict[str, str]:
         ),
         pytest.param(
             "deb [signed-by=/a=b.asc trusted=no lang=de] http://m/d sid main",
-            Source("http://m/d", "sid", ("main",), signed_by="/a=b.asc"),
+            Source("http://m/d", "sid", ("main",), signed_by=(Key("/a=b.asc"),)),
             "http://m/d/dists/sid",
             id="value-with-a-sign",
         ),
@@ -76,12 +77,12 @@ def test_a_source_is_read_from_its_line(line: str, source: Source, folder: str) 
         pytest.param("deb http://me:secret@m/debian trixie", "needs components", id="no-components"),
         pytest.param("deb http://me:secret@m/debian ./ main", "too many words", id="flat-with-components"),
         pytest.param("deb [trusted=maybe] http://me:secret@m/d trixie main", "neither yes nor no", id="neither"),
-        pytest.param("deb [signed-by=ring] http://me:secret@m/d trixie main", "no absolute path", id="relative"),
+        pytest.param("deb [signed-by=,] http://me:secret@m/d trixie main", "that names no key", id="no-key"),
         pytest.param("deb [snapshot=2026] http://me:secret@m/d trixie main", "does not know, snapshot", id="unknown"),
         pytest.param(
-            "deb [signed-by=ring] http://me:secret@m/d trixie main",
-            r"^base\.apt_sources: 'deb \[signed-by=ring\] http://m/d trixie main' has an option signed-by that is no "
-            "absolute path$",
+            "deb [signed-by=0xABCDEF12] http://me:secret@m/d trixie main",
+            r"^base\.apt_sources: 'deb \[signed-by=0xABCDEF12\] http://m/d trixie main' has an option signed-by that "
+            "is no whole fingerprint$",
             id="whole-message",
         ),
         pytest.param("deb m/debian//me:secret@x trixie main", "' has no URI$", id="no-scheme"),

@@ -639,3 +639,18 @@ def test_a_build_is_asked_what_lock_will_ask_there(own: Project) -> None:
         checks = list(reaching.in_a_build(settings))
     assert [question["url"] for question in json.loads(secrets["questions"])] == [f"{INDEX}/simple/pip/"]
     assert [(check.name, check.state) for check in checks] == [("network in a build", State.WELL)]
+
+
+def test_the_archives_of_rs_images_are_asked_too(load_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    """A folder of packages need not have a name: what vouches for files is what is looked for."""
+    body = b"Origin: R\nDate: Sun, 29 Nov 2026 12:00:00 UTC\nSHA256:\n"
+    with bad_server.serve(bad_server.answer("200 OK", body)) as server:
+        settings = load_settings(
+            f"[base]\napt_sources = ['deb {server.url}/debian trixie main']\n"
+            f"[r]\napt_sources = ['deb {server.url}/r trixie-cran40/']\n",
+            XDG_CACHE_HOME=str(tmp_path / "cache"),
+            PIPPROXY=f"{server.url}/simple",
+        )
+        checks = list(reaching.from_here(settings))
+    assert "GET /r/trixie-cran40/InRelease HTTP/1.1" in server.asked
+    assert [check.state for check in checks if "Debian archive trixie" in check.found] == [State.WELL] * 2

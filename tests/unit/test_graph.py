@@ -121,3 +121,7 @@ def test_an_unknown_lab_is_answered_with_all_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         Graph.parse(TEXT + FIFTH).find_lab("x")
     assert caught.value.remedy == "choose from: pylab, rlab, dashlab"
+
+
+def test_rs_images_are_what_r_packages_stand_on_and_they_themselves() -> None:
+    assert [image.name for image in FIVE.of_r] == ["rlab-base", "rlab"]

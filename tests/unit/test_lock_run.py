@@ -265,7 +265,7 @@ def test_apt_is_asked_for_each_image_with_a_list(own: Project) -> None:
     request = dict(question.request)
     preferences = request.pop("preferences")
     assert request == {
-        "images": "pyrlab-base -\nrlab-base pyrlab-base\n",
+        "images": "pyrlab-base - -\nrlab-base pyrlab-base r\n",
         "debs.pyrlab-base": "ca-certificates\nlibnss-extrausers\nlocales\ntini=1:0.19.0-2\n",
         "debs.rlab-base": "python3\nr-base-core\n",
         "r": "rlab rlab-base\n",

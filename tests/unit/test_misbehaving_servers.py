@@ -25,7 +25,7 @@ from pyrlab.adapters import http
 from pyrlab.adapters.cran import repository
 from pyrlab.adapters.debian import archive
 from pyrlab.errors import BuildError, HashMismatchError, PyrlabError
-from pyrlab.model.debian import parse_sources
+from pyrlab.model.debian_sources import parse_sources
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.sections import PinnedFile, Section, deb_section
@@ -41,7 +41,7 @@ RETRIES = 3
 
 
 def read_archive(settings: Settings) -> None:
-    archive.read_index(settings, architecture="amd64", web=steps.debian_web(settings))
+    archive.read_index(settings, archive.base_sources(settings), architecture="amd64", web=steps.debian_web(settings))
 
 
 def read_page(settings: Settings) -> None:

@@ -337,6 +337,7 @@ DEBIANS_OWN = archive.default_sources("sid")[0].uri.removesuffix("/debian").repl
     [
         pytest.param("", DEBIANS_OWN, id="debians-own-mirrors"),
         pytest.param('[base]\napt_sources = ["deb http://mirror.example/debian trixie main"]', "", id="other-mirrors"),
+        pytest.param('[r]\napt_sources = ["deb http://r.example sid/"]', DEBIANS_OWN, id="others-for-r-alone"),
         pytest.param('[debian]\nsnapshot = "https://keeps.example/"', "https://keeps.example", id="named"),
     ],
 )

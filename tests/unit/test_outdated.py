@@ -340,3 +340,25 @@ def test_without_a_lock_there_is_nothing_to_compare(project: Path, run: Run) -> 
     (project / "debs.lock").unlink()
     status, _, error = run("outdated")
     assert (status, error) == (4, "error: there is no debs.lock for trixie\n  try: nox -s lock\n")
+
+
+def test_debs_of_rs_images_are_looked_for_in_their_own_sources_too(
+    project: Path, served: IndexServer, run: Run
+) -> None:
+    """And those of the other images are not."""
+    (served.folder / "extra").mkdir()
+    (served.folder / "extra/Packages").write_text(packages(stanza("curl", "99"), stanza("less", "7")), "utf-8")
+    (project / "r_debs.txt").write_text("less\ncurl\n", encoding="utf-8")
+    (project / "base_debs.txt").write_text("curl\nless\n", encoding="utf-8")
+    text = (project / "pyrlab.toml").read_text(encoding="utf-8")
+    line = f'apt_sources = ["deb [trusted=yes] {served.url}/extra ./"]'
+    (project / "pyrlab.toml").write_text(f"{text}{line}\n", encoding="utf-8")
+    status, said, _ = run("outdated", "--all", "--json")
+    assert status == 0
+    rows = [(row["name"], row["newest"]) for row in json.loads(said) if row["ecosystem"] == "Debian"]
+    assert sorted(row for row in rows if row[0] in {"curl", "less"}) == [
+        ("curl", "8.0"),
+        ("curl", "99"),
+        ("less", ""),
+        ("less", "7"),
+    ]

@@ -67,7 +67,9 @@ class Reader:
     def read(self, server: IndexServer, **given: str) -> str:
         """Return the version of hello that the archive has."""
         settings = self.settings(server, **given)
-        index = archive.read_index(settings, architecture="amd64", web=debian_web(settings))
+        index = archive.read_index(
+            settings, archive.base_sources(settings), architecture="amd64", web=debian_web(settings)
+        )
         return index.versions("hello")[0].version
 
 

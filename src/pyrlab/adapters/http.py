@@ -23,6 +23,7 @@ from pyrlab.adapters.files import filling
 from pyrlab.adapters.http_errors import (
     AgainError,
     BadRequestError,
+    NoTlsError,
     NotThereError,
     Place,
     RefusedError,
@@ -43,6 +44,7 @@ __all__ = [
     "BadRequestError",
     "Download",
     "Look",
+    "NoTlsError",
     "NotThereError",
     "RefusedError",
     "Wanted",

@@ -39,6 +39,10 @@ class RefusedError(NetworkError):
     """The server wants another user."""
 
 
+class NoTlsError(NetworkError):
+    """The server does not speak TLS."""
+
+
 class AgainError(Exception):
     """What went wrong may go right a moment later: in ``wait`` seconds, if the server says when."""
 
@@ -170,7 +174,8 @@ def _untrusted(place: Place, error: BaseException, *, to: str = "") -> NetworkEr
         remedy = "look at this machine's clock: date; where it is right, tell whoever keeps the server"
     elif refused and refused.verify_code in _NAMES:
         remedy = f"look at the host's name in this URL: {place.kind.settings}"
-    return NetworkError(f"{place}: no trusted connection{to}: {why}", remedy=remedy)
+    kind = NetworkError if refused else NoTlsError
+    return kind(f"{place}: no trusted connection{to}: {why}", remedy=remedy)
 
 
 def _of_proxy(place: Place, error: BaseException) -> Exception:

@@ -3,10 +3,32 @@
 import re
 from urllib.parse import urlsplit
 
+from pyrlab.adapters.http_errors import public
 from pyrlab.errors import BuildError, NetworkError
 from pyrlab.model.proxies import USER_REMEDY
 
-_EXPIRED = re.compile(r"Release file for .* is expired")
+# What apt says of an archive that it does not believe, what that means for a URL, and what to do.
+_NOT_BELIEVED = (
+    (
+        r"Release file for (?P<url>\S+) is expired",
+        "the archive's Release file is past its Valid-Until date",
+        'for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
+    ),
+    (
+        # The first where an earlier copy of the indexes is kept, the other where there is none.
+        r"(?:signature verification failed: |The repository '(?=.*' is not signed\.))(?P<url>\S+)",
+        "{url} has no valid signature of the keys that count for it",
+        (
+            "do not trust it: use another mirror; or for an archive with its own key, [signed-by=FINGERPRINT] in its "
+            "line in pyrlab.toml, and the key's place in debian.keys"
+        ),
+    ),
+    (
+        r"Failed to fetch (?P<url>\S+) +(?:Hash Sum mismatch|File has unexpected size)",
+        "{url} does not fit its Release file",
+        "the mirror may be in the middle of an update: try again in some minutes, or name another one in pyrlab.toml",
+    ),
+)
 _CLOCK = "look at the clock of the engine's machine; if it is right, tell whoever runs this server or proxy"
 _SETTINGS = (
     "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or their keys "
@@ -55,12 +77,9 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
 
     Hand in what the failed step said, not all: another step may have overcome a broken connection.
     """
-    if _EXPIRED.search(said):
-        return BuildError(
-            "the archive's Release file is past its Valid-Until date",
-            remedy='for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
-            detail=detail,
-        )
+    for words, message, remedy in _NOT_BELIEVED:
+        if found := re.search(words, said):
+            return BuildError(message.format(url=public(found["url"])), remedy=remedy, detail=detail)
     for words, message, remedy in _TOLD:
         if found := re.search(words, said, re.MULTILINE):
             return NetworkError(message.format(host=_host(said, found)), remedy=remedy, detail=detail)

@@ -18,7 +18,7 @@ from docker import auth as docker_auth
 from docker.errors import DockerException
 from requests.auth import HTTPBasicAuth
 
-from pyrlab.adapters.http import NotThereError, RefusedError, Reply, Web
+from pyrlab.adapters.http import NoTlsError, NotThereError, RefusedError, Reply, Web
 from pyrlab.errors import NetworkError, UsageError
 from pyrlab.model.base_image import DIGEST, Platform, Reference, configuration_of, is_loopback, named, table_in
 
@@ -184,7 +184,8 @@ class Registry:
                 problems.append(error)
                 continue
             return reply
-        raise problems[0]
+        # Of a server without TLS, what it said without counts.
+        raise next((problem for problem in problems if not isinstance(problem, NoTlsError)), problems[0])
 
     def _converse(self, url: str, headers: Mapping[str, str], *, expected: tuple[int, ...]) -> Reply:
         return self.web.converse(url, agent=AGENT, headers=headers, auth=self._auth, expected=expected)

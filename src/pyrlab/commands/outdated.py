@@ -12,6 +12,7 @@ from pyrlab.adapters.http import THREADS, NotThereError
 from pyrlab.adapters.lists_files import read_lists
 from pyrlab.errors import StaleLockError
 from pyrlab.model.debian import Index
+from pyrlab.model.debian_sources import Source
 from pyrlab.model.lists import Lists
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.lockset import Earlier, glibc_of, names_of, python_of
@@ -38,8 +39,8 @@ def outdated(settings: Settings, *, say: Say) -> list[Row]:
         raise StaleLockError(f"there is no debs.lock for {settings.suite}", remedy="nox -s lock")
     rows = _base_image(settings, debs, say)
     say(f"reading the archive of Debian {settings.suite}")
-    index = _archive(settings, debs)
-    rows += debian_rows(lists.all_debs, debs, index)
+    of_debs, index = _debs(settings, lists, debs)
+    rows += of_debs
     rows += _python(settings, lists, locks, debs, say)
     return rows + _r(settings, lists, locks, debs, index, say)
 
@@ -57,15 +58,27 @@ def _base_image(settings: Settings, debs: DebsLock, say: Say) -> list[Row]:
     return [base_row(image, debs.base, newest)]
 
 
-def _archive(settings: Settings, debs: DebsLock) -> Index:
-    """Return what the archive has: its signature and its hashes are checked, as for locking."""
+def _debs(settings: Settings, lists: Lists, debs: DebsLock) -> tuple[list[Row], Index]:
+    """Return the rows of Debian's packages, and what there is for R's images.
+
+    What the archives have is checked by signature and hashes, as for locking.
+    """
     web = fetch.debian_web(settings)
-    return archive.read(
-        archive.sources_of(settings.suite, settings.apt_sources),
-        debs.architecture,
-        lambda url: web.get(url, agent=fetch.AGENT).path.read_bytes(),
-        check_valid_until=settings.check_valid_until == "true",
-    ).index
+
+    def index(sources: Sequence[Source]) -> Index:
+        return archive.read_index(settings, sources, architecture=debs.architecture, web=web)
+
+    for_all = index(archive.base_sources(settings))
+    if not settings.r_apt_sources:
+        return debian_rows(lists.all_debs, debs, for_all), for_all
+    for_r = index(archive.all_sources(settings))
+    of_r = {image.name for image in settings.graph.of_r}
+    rows = [
+        row
+        for name, requests in lists.debs.items()
+        for row in debian_rows(requests, debs, for_r if name in of_r else for_all)
+    ]
+    return rows, for_r
 
 
 def _python(settings: Settings, lists: Lists, locks: Earlier, debs: DebsLock, say: Say) -> list[Row]:

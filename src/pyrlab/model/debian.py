@@ -1,7 +1,6 @@
-"""Debian archives as values: sources, the packages that their indexes offer, and closures of these."""
+"""Debian archives as values: the packages that their indexes offer, and closures of these."""
 
 import re
-import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Self
 from debian import deb822
 from debian.debian_support import Version
 
-from pyrlab.errors import BuildError, UsageError
+from pyrlab.errors import BuildError
 
 # What one Debian archive holds counts alike; apt_preferences(5) gives these numbers to the others.
 PRIORITY, AUTOMATIC_UPGRADES, NOT_AUTOMATIC = 500, 100, 1
@@ -30,107 +29,11 @@ _FIELDS = [
     "Size",
     "SHA256",
 ]
-_REMEDY = "write base.apt_sources in pyrlab.toml as in sources.list(5): deb [options] URI suite component…"
-# Options that change nothing about which packages there are, or whether they are to be trusted.
-_HARMLESS_OPTIONS = frozenset({"lang", "target", "pdiffs"})
-_USER = re.compile(r"//[^/\s]*@")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\r]*\n)+")
 _NAME = re.compile(r"^Package:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
 _REQUIRED = re.compile(r"^(?:Essential:[ \t]*yes|Priority:[ \t]*required)\b", re.MULTILINE | re.IGNORECASE)
 _PROVIDES = re.compile(r"^Provides:(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
 _PROVIDED_NAME = re.compile(r"(?:^|,)\s*([^\s,:(]+)")
-
-
-def without_user(text: str) -> str:
-    """Return a line or a URI without the user and the password in it."""
-    return _USER.sub("//", text)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One ``deb`` line. ``uri`` has no slash at its end; a ``suite`` with one is the folder of a flat archive.
-
-    ``signed_by`` is the path of a keyring instead of Debian's own keys, and ``trusted`` wants no signature at all.
-    An ``optional`` source is left out where the archive does not have its suite.
-    """
-
-    uri: str
-    suite: str
-    components: tuple[str, ...] = ()
-    trusted: bool = False
-    signed_by: str = ""
-    architectures: tuple[str, ...] = ()
-    check_valid_until: bool = True
-    optional: bool = False
-
-    @classmethod
-    def parse(cls, line: str) -> Self:
-        """Parse a line as in sources.list(5). Raises UsageError that shows the line without its password."""
-        match = re.fullmatch(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<words>[^#]*)(?:#.*)?", line)
-        words = match["words"].split() if match else []
-        if match is None or len(words) < 2:  # noqa: PLR2004 - URI and suite
-            raise _bad_line(line, "is no source of Debian packages")
-        uri, suite, *components = words
-        if "://" not in uri and not uri.startswith("file:/"):
-            raise _bad_line(line, "has no URI")
-        if suite.endswith("/") == bool(components):
-            raise _bad_line(line, "needs components, as in: main" if not components else "has too many words")
-        options = _options(match["options"] or "", line)
-        return cls(
-            uri=uri.rstrip("/"),
-            suite=suite,
-            components=tuple(components),
-            trusted=options.get("trusted") == "yes",
-            signed_by=options.get("signed-by", ""),
-            architectures=tuple(filter(None, options.get("arch", "").split(","))),
-            check_valid_until=options.get("check-valid-until") != "no",
-        )
-
-    @property
-    def flat(self) -> bool:
-        """Whether all files lie in one folder, without suites and components."""
-        return self.suite.endswith("/")
-
-    @property
-    def folder(self) -> str:
-        """The URI of the folder that holds the Release file."""
-        if not self.flat:
-            return f"{self.uri}/dists/{self.suite}"
-        inner = self.suite.removeprefix("./").strip("/")
-        return f"{self.uri}/{inner}" if inner else self.uri
-
-    def __str__(self) -> str:
-        """Return the line as an image may hold it: without options."""
-        return " ".join(("deb", self.uri, self.suite, *self.components))
-
-
-def parse_sources(lines: Iterable[str]) -> tuple[Source, ...]:
-    """Parse lines as in sources.list(5); those of source packages, comments and blank lines are left out.
-
-    Raises UsageError.
-    """
-    texts = [line.strip() for line in lines]
-    return tuple(Source.parse(text) for text in texts if text and not re.match(r"#|deb-src\s", text))
-
-
-def _options(text: str, line: str) -> dict[str, str]:
-    options = {}
-    for option in shlex.split(text):
-        name, _, value = option.partition("=")
-        name = name.lower()
-        if name in {"trusted", "check-valid-until"} and value not in {"yes", "no"}:
-            raise _bad_line(line, f"has an option {name} that is neither yes nor no")
-        if name == "signed-by" and not value.startswith("/"):
-            raise _bad_line(line, "has an option signed-by that is no absolute path")
-        if name in {"trusted", "check-valid-until", "signed-by", "arch"}:
-            options[name] = value
-        elif name not in _HARMLESS_OPTIONS:
-            raise _bad_line(line, f"has an option that pyrlab does not know, {name}")
-    return options
-
-
-def _bad_line(line: str, reason: str) -> UsageError:
-    return UsageError(f"base.apt_sources: {without_user(line.strip())!r} {reason}", remedy=_REMEDY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,15 @@ class Graph:
         return next((image for image in self.images.values() if image.r), None)
 
     @property
+    def of_r(self) -> list[Image]:
+        """The image that has the list of R packages, and the nearest one below it that has a list of debs."""
+        if self.with_r is None:
+            return []
+        lineage = self.lineage(self.with_r.name)
+        first = max((place for place, image in enumerate(lineage[:-1]) if image.debs), default=len(lineage) - 1)
+        return lineage[first:]
+
+    @property
     def locks(self) -> list[str]:
         """The file names of all locks."""
         lists = [file for image in self.images.values() for file in (image.python, image.r) if file]

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 from pyrlab.model import servers
-from pyrlab.model.debian import Source
+from pyrlab.model.debian_sources import Source
 from pyrlab.model.doctor import Check, ill, well
 from pyrlab.model.proxies import NO_PROXY, USER_REMEDY, bypasses, proxy_for, shown
 from pyrlab.model.settings import Settings
@@ -18,7 +18,7 @@ from pyrlab.model.settings import Settings
 HEAD = 2**16
 DEBIAN, PYTHON, R = servers.DEBIAN.name, servers.PYTHON.name, servers.R.name
 # Each index says what it is in its first lines. A sign-in page of a network, with status 200, says something else.
-_MARKS = {DEBIAN: (b"Codename:", b"Suite:"), PYTHON: (b"pip-",), R: (b"Package:",)}
+_MARKS = {DEBIAN: (b"Codename:", b"Suite:", b"SHA256:"), PYTHON: (b"pip-",), R: (b"Package:",)}
 _PROXY_KEYS = {kind.name: kind.settings for kind in (servers.DEBIAN, servers.PYTHON, servers.R)}
 
 

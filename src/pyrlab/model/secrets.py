@@ -8,12 +8,17 @@ from urllib.parse import urlsplit
 from pyrlab.model.proxies import NO_PROXY, bypasses
 from pyrlab.model.settings import Settings
 
+# Where the steps find the keyring of the archives' own keys. apt takes a name without .asc for a binary keyring's.
+KEYRING = "/run/secrets/keys.asc"
 
-def lock_secrets(settings: Settings, certificates: str, archives: Iterable[str] = ()) -> dict[str, str]:
+
+def lock_secrets(
+    settings: Settings, certificates: str, archives: Iterable[str] = (), *, keyring: str = ""
+) -> dict[str, str]:
     """Return the text of each secret of the lock's steps, by id.
 
     ``certificates`` are whom the steps trust; none leaves each tool its own. ``archives`` are the URLs of Debian's
-    own, where the settings name none.
+    own, where the settings name none. ``keyring`` are the keys that the sources of the settings name, in ASCII.
     """
     apt = [f'Acquire::Check-Valid-Until "{settings.check_valid_until}";']
     if settings.apt_proxy:
@@ -36,6 +41,8 @@ def lock_secrets(settings: Settings, certificates: str, archives: Iterable[str] 
     return {
         "apt": "\n".join([*apt, ""]),
         "sources": "\n".join([*settings.apt_sources, ""]),
+        "r-sources": "\n".join([*settings.apt_sources, *settings.r_apt_sources, ""]) if settings.r_apt_sources else "",
+        "keys": keyring,
         "uv": "\n".join([*uv, ""]),
         "ca": certificates,
         "proxy": "".join(proxy),
@@ -52,7 +59,7 @@ def _direct(settings: Settings, archives: Iterable[str]) -> Iterator[tuple[str, 
     """
     if settings.apt_proxy:
         return
-    urls = {*archives, *(word for line in settings.apt_sources for word in line.split() if "://" in word)}
+    urls = {*archives, *settings.archives}
     for url in sorted(urls):
         host = urlsplit(url).hostname
         if host and bypasses(url, settings.proxies.get(NO_PROXY, "")):

@@ -17,6 +17,11 @@ DEBIAN = Kind(
     "APTPROXY, HTTP_PROXY and HTTPS_PROXY, or network.apt_proxy and base.apt_sources in pyrlab.toml",
     "put the user into ~/.netrc, or as ${VARIABLE} into the URL: base.apt_sources in pyrlab.toml",
 )
+KEY = Kind(
+    "key of an archive",
+    "HTTP_PROXY and HTTPS_PROXY, or debian.keys in pyrlab.toml",
+    "put the user into ~/.netrc, or as ${VARIABLE} into the URL: debian.keys in pyrlab.toml",
+)
 SNAPSHOT = Kind(
     "snapshot archive",
     "APTPROXY, HTTP_PROXY and HTTPS_PROXY, or network.apt_proxy and debian.snapshot in pyrlab.toml",

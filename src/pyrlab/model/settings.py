@@ -12,7 +12,8 @@ from pyrlab.errors import UsageError
 from pyrlab.model import architectures, user_folders
 from pyrlab.model import proxies as proxying
 from pyrlab.model.base_image import Reference
-from pyrlab.model.debian_places import parse_apt_sources, parse_snapshot
+from pyrlab.model.debian_places import parse_apt_sources, parse_keys, parse_snapshot
+from pyrlab.model.debian_sources import BASE, NO_KEYS, OF_R, KeyPlaces
 from pyrlab.model.graph import RESERVED_PORT, Graph
 from pyrlab.model.proof import ProofSettings, UpgradeSettings, parse_proof, parse_upgrade
 from pyrlab.model.r_repositories import RRepository, parse_github, parse_repositories
@@ -26,9 +27,15 @@ __all__ = ["FILE", "RRepository", "Settings", "check_port", "parse"]
 # Every key with its default, by section; the type of the default is the type of the key. Labs add their ports.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "base": {"source": "bootstrap", "image": "", "suite": "trixie", "apt_sources": [], "check_valid_until": "host"},
-    "debian": {"snapshot": ""},
+    # The keys of keys are fingerprints.
+    "debian": {"snapshot": "", "keys": {}},
     "network": {"apt_proxy": "", "python_index": "", "python_trusted_host": "", "ca_file": ""},
-    "r": {"repositories": ["debian"], "allow_moving": False, "github": "https://codeload.github.com"},
+    "r": {
+        "repositories": ["debian"],
+        "allow_moving": False,
+        "github": "https://codeload.github.com",
+        "apt_sources": [],
+    },
     "images": {"prefix": "", "tag": ""},
     "serve": {"notebooks": "~/notebooks"},
     "labs": {"trust_ca": False},
@@ -98,6 +105,9 @@ class Settings:
     smoke_exempt: Mapping[str, str] = field(default_factory=dict)
     proof: ProofSettings = field(default_factory=ProofSettings)
     upgrade: UpgradeSettings = field(default_factory=UpgradeSettings)
+    # What R's images may take debs from, beside the others' sources; these, too, may hold credentials.
+    r_apt_sources: tuple[str, ...] = field(default=(), repr=False)
+    keys: KeyPlaces = NO_KEYS
     trust_ca: bool = False
     # Debian's word for what the images are for; empty for what the engine runs.
     architecture: str = ""
@@ -109,8 +119,13 @@ class Settings:
     def uses_loopback(self) -> bool:
         """Whether a build must reach a server on this machine's own loopback (a proxy or a mirror beside it)."""
         urls = [self.apt_proxy, self.python_index, *(url for name, url in self.proxies.items() if name != "NO_PROXY")]
-        urls += [word for line in self.apt_sources for word in line.split() if "://" in word]
+        urls += self.archives
         return any(urlsplit(url if "://" in url else f"//{url}").hostname in LOOPBACK for url in urls)
+
+    @property
+    def archives(self) -> list[str]:
+        """The URLs of the archives that the settings name, which may hold credentials."""
+        return [word for line in (*self.apt_sources, *self.r_apt_sources) for word in line.split() if "://" in word]
 
     @property
     def workspace(self) -> Workspace:
@@ -196,9 +211,11 @@ def parse(  # noqa: PLR0913 - all that settings are made of
     if named := ",".join(filter(None, [direct, proxying.OF_THIS_MACHINE if proxies else ""])):
         proxies[proxying.NO_PROXY] = named
     network["apt_proxy"] = proxying.with_scheme(network["apt_proxy"])
-    apt_sources, users = parse_apt_sources(base["apt_sources"], environment)
-    _check_urls(environment, apt_sources, network, proxies)
-    snapshot, keys = parse_snapshot(values["debian"]["snapshot"], environment)
+    keys, of_keys = parse_keys(values["debian"]["keys"], project, environment)
+    apt_sources, users = parse_apt_sources(base["apt_sources"], environment, keys, setting=BASE)
+    r_apt_sources, r_users = parse_apt_sources(values["r"]["apt_sources"], environment, keys, setting=OF_R)
+    _check_urls(environment, {BASE: apt_sources, OF_R: r_apt_sources}, network, proxies)
+    snapshot, of_snapshot = parse_snapshot(values["debian"]["snapshot"], environment)
     return Settings(
         project=project,
         graph=graph,
@@ -207,9 +224,11 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         base_image=_base_image(base["source"], base["image"]),
         suite=base["suite"],
         apt_sources=apt_sources,
+        r_apt_sources=r_apt_sources,
+        keys=keys,
         check_valid_until="true" if checks else "false",
         snapshot=snapshot,
-        hidden=(*users, *keys),
+        hidden=(*users, *r_users, *of_keys, *of_snapshot),
         apt_proxy=network["apt_proxy"],
         python_index=network["python_index"],
         python_trusted_host=network["python_trusted_host"],
@@ -271,7 +290,10 @@ def _base_image(source: str, image: str) -> str:
 
 
 def _check_urls(
-    environment: Mapping[str, str], apt_sources: Sequence[str], network: Mapping[str, str], proxies: Mapping[str, str]
+    environment: Mapping[str, str],
+    apt_sources: Mapping[str, Sequence[str]],
+    network: Mapping[str, str],
+    proxies: Mapping[str, str],
 ) -> None:
     """Raise UsageError for a URL that cannot be read. Messages show where it was set, not the URL: it may be secret."""
     apt, index = (
@@ -279,7 +301,8 @@ def _check_urls(
     )
     asked = [apt, *((name, url) for name, url in proxies.items() if name != proxying.NO_PROXY)]
     urls = [*asked, index]
-    urls += [(f"{FILE}: base.apt_sources", word) for line in apt_sources for word in line.split() if "://" in word]
+    for setting, lines in apt_sources.items():
+        urls += [(f"{FILE}: {setting}", word) for line in lines for word in line.split() if "://" in word]
     for origin, url in urls:
         try:
             # The port is only read when it is asked for.

@@ -54,7 +54,7 @@ class Candidate:
         workspace.prepare(newest.workspace)
         # Only their hash is kept: a URL may hold a password.
         urls = [repository.url for repository in self.settings.r_repositories]
-        sources = repr((self.settings.apt_sources, self.settings.python_index, urls))
+        sources = repr((self.settings.apt_sources, self.settings.r_apt_sources, self.settings.python_index, urls))
         key = _digest([*current.bodies(self.settings.graph).values(), wish.words, sources])
         note = newest.workspace.work / "made.json"
         made = files.read_json(note)

@@ -130,17 +130,8 @@ def _of_debian(settings: Settings, changed: Sequence[Updates], architecture: str
     if not moves:
         return []
     web = fetch.debian_web(settings)
-    sources = [
-        source
-        for source in archive.sources_of(settings.suite, settings.apt_sources)
-        if source.suite.endswith(_SECURITY)
-    ]
-    index = archive.read(
-        sources,
-        architecture,
-        lambda url: web.get(url, agent=fetch.AGENT).path.read_bytes(),
-        check_valid_until=settings.check_valid_until == "true",
-    ).index
+    sources = [source for source in archive.base_sources(settings) if source.suite.endswith(_SECURITY)]
+    index = archive.read_index(settings, sources, architecture=architecture, web=web)
     return [
         Advisory(ECOSYSTEMS[DEBS], one.name, (SECURITY_UPDATE,), "Debian's security suite")
         for one in moves

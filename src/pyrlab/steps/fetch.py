@@ -88,7 +88,7 @@ def _amount(files: Sequence[PinnedFile]) -> str:
 
 def _fetch_debs(settings: Settings, files: Sequence[PinnedFile], *, snapshot: str, architecture: str) -> None:
     web = debian_web(settings)
-    places = archive.bases(settings.suite, settings.apt_sources)
+    places = archive.bases(settings)
     pins = [file.pin for file in files if isinstance(file.pin, DebPin)]
     wanted = {file_of(pin, [f"{base}/{pin.path}" for base in places]): pin for pin in pins}
     dropped = sorted(wanted[file] for file in web.fetch_all([*wanted], agent=AGENT))
@@ -116,7 +116,7 @@ def _fetch_dropped(settings: Settings, web: Web, pins: Sequence[DebPin], *, snap
 def _moves(settings: Settings, web: Web, pins: Sequence[DebPin], architecture: str) -> list[str]:
     """Return what locking anew would do with each of these packages; nothing where the archive does not say."""
     with suppress(PyrlabError):
-        index = archive.read_index(settings, architecture=architecture, web=web)
+        index = archive.read_index(settings, archive.all_sources(settings), architecture=architecture, web=web)
         newest = {pin.name: index.versions(pin.name)[:1] for pin in sorted(pins)}
         return [
             f"moves {name} to {found[0].version}" if found else f"has to do without {name}"

@@ -241,9 +241,14 @@ def _ask_apt(job: Job, asked: Asked, sources: str) -> Answer:
     """
     job.say("asking apt for the closures")
     graph, lists = job.settings.graph, job.lists
+    of_r = {image.name for image in graph.of_r}
+    images = [
+        f"{image.name} {below(graph, image.name) or '-'} {'r' if image.name in of_r else '-'}"
+        for image in graph.with_debs
+    ]
     request = {
         "preferences": preferences(job.preferred),
-        "images": "".join(f"{image.name} {below(graph, image.name) or '-'}\n" for image in graph.with_debs),
+        "images": _lines(images),
         **{f"debs.{name}": _lines(requests) for name, requests in lists.debs.items()},
         "names": _lines(sorted(asked.rlab)),
         "run": _lines(sorted(asked.run)),

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
+from pysequoia import Cert
+
 from pyrlab.adapters import host
-from pyrlab.adapters.debian import archive
+from pyrlab.adapters.debian import archive, keys
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.transport import with_user
 from pyrlab.errors import UsageError
 from pyrlab.model import stages
 from pyrlab.model.base_image import Base
+from pyrlab.model.debian_sources import Source
 from pyrlab.model.locks.debs import DebPin
-from pyrlab.model.secrets import lock_secrets
+from pyrlab.model.secrets import KEYRING, lock_secrets
 from pyrlab.model.sections import Section
 from pyrlab.model.settings import Settings
 from pyrlab.steps.materials import ROOT, Materials, cache_id
@@ -96,19 +99,37 @@ class Below:
         return materials.root(self.pins, self.base)
 
     def _network(self) -> dict[str, str]:
-        """Return the secrets by which apt and uv reach others. apt does not read this user's netrc."""
-        known = replace(self.settings, apt_sources=tuple(map(with_user, self._sources)))
-        return lock_secrets(known, certificates(known), archive.bases(known.suite, known.apt_sources))
+        """Return the secrets by which apt and uv reach others, and apt knows who may sign.
+
+        Raises UsageError, NetworkError and BuildError for a key that cannot be had, or counts no longer.
+        """
+        settings = self.settings
+        sources, of_r = self._sources, archive.r_sources(settings)
+        get_key = keys.reader(settings)
+        signers = {
+            source: keys.certificates(source.signed_by, get_key)
+            for source in (*sources, *of_r)
+            if source.signed_by and not source.trusted
+        }
+        known = replace(
+            settings,
+            apt_sources=tuple(_line(source, signers) for source in sources),
+            r_apt_sources=tuple(_line(source, signers) for source in of_r),
+        )
+        keyring = keys.armored(cert for certs in signers.values() for cert in certs)
+        return lock_secrets(known, certificates(known), archive.bases(settings), keyring=keyring)
 
     @property
-    def _sources(self) -> tuple[str, ...]:
+    def _sources(self) -> tuple[Source, ...]:
         """The sources that apt takes for a question; none where those of the root itself count.
 
-        What a base image brings may be another mirror, or none at all, and files are fetched from these.
+        What a base image brings may be another mirror, or none at all, and files are fetched from these. Beside
+        those of R's images, all are named.
         """
-        if self.settings.apt_sources or self.base is None:
-            return self.settings.apt_sources
-        return tuple(f"{source}" for source in archive.default_sources(self.settings.suite))
+        settings = self.settings
+        if settings.apt_sources or settings.r_apt_sources or self.base:
+            return archive.base_sources(settings)
+        return ()
 
     def _provide(
         self, materials: Materials, sections: Sequence[Section], templates: Sequence[str], say: Say
@@ -153,6 +174,12 @@ def _target(stage: str, contexts: Mapping[str, str]) -> dict[str, object]:
         "contexts": contexts,
         "output": [f"type=local,dest={stage}/answer"],
     }
+
+
+def _line(source: Source, signers: Mapping[Source, Sequence[Cert]]) -> str:
+    """Return a source's line for apt, which does not read this user's netrc, nor where the settings have keys."""
+    fingerprints = [cert.fingerprint.upper() for cert in signers.get(source, ())]
+    return with_user(source.line(",".join([KEYRING, *fingerprints]) if fingerprints else ""))
 
 
 def certificates(settings: Settings) -> str:

@@ -29,7 +29,7 @@ NETWORK, BUILD_NETWORK = "network", "network in a build"
 
 
 def _questions(settings: Settings) -> list[reach.Question]:
-    sources = archive.sources_of(settings.suite, settings.apt_sources)
+    sources = archive.all_sources(settings)
     return reach.questions(settings, sources, root_of(settings.python_index))
 
 

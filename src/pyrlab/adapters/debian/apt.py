@@ -31,13 +31,28 @@ class Answer:
 
     @cached_property
     def available(self) -> dict[Identity, DebPin]:
-        """All that the archive offers, by name, version and architecture, as pins that nobody requested."""
+        """All that the sources of all images offer, as pins that nobody requested."""
+        return self._available("available")
+
+    @cached_property
+    def available_for_r(self) -> dict[Identity, DebPin]:
+        """All that R's images may have. Of one version in two files, that of all images' sources counts."""
+        return {**self._available("available-r"), **self.available}
+
+    def _available(self, name: str) -> dict[Identity, DebPin]:
+        """Return what a file says is there, by name, version and architecture."""
         pins = {}
-        for line in self._read("available").splitlines():
+        for line in self._read(name).splitlines():
             name, version, architecture, sha256, size, path = line.split()
             path = path.removeprefix("./")
             pins[name, version, architecture] = DebPin(name, version, architecture, sha256, int(size), path)
         return pins
+
+    def _available_for(self, image: str) -> dict[Identity, DebPin]:
+        """Return what an image may have, or a closure of R packages that is named after one."""
+        names = {image.name for image in self.graph.of_r}
+        of_r = image in names or image.removesuffix("-system").removesuffix("-build") in names
+        return self.available_for_r if of_r else self.available
 
     @cached_property
     def snapshot(self) -> str:
@@ -46,13 +61,14 @@ class Answer:
 
     @cached_property
     def names(self) -> set[str]:
-        """All package names that the archive offers."""
-        return {name for name, _, _ in self.available}
+        """All package names that the archives offer."""
+        return {name for name, _, _ in self.available_for_r}
 
     def check(self) -> None:
         """Raise ListError for a package that Debian does not have, or when apt found no solution below R."""
-        for request in self.lists.all_debs:
-            self._check_deb(request)
+        for image, requests in self.lists.debs.items():
+            for request in requests:
+                self._check_deb(request, image)
         self._check_closures({image.name: image.debs for image in self.graph.with_debs})
 
     def check_r(self) -> None:
@@ -75,7 +91,8 @@ class Answer:
         """Return what ``image`` adds to the pins below it, sorted."""
         held = {(pin.name, pin.version) for pin in below}
         added = [found for found in parse_uris(self._read(f"{image}.uris")) if found[:2] not in held]
-        pins = [self.available[identity].requested_by(identity[0] in requested) for identity in added]
+        available = self._available_for(image)
+        pins = [available[identity].requested_by(identity[0] in requested) for identity in added]
         return tuple(sorted(pins))
 
     @cached_property
@@ -117,7 +134,7 @@ class Answer:
     def r_pins(self) -> list[DebPin]:
         """Return the debs in the closure of R packages that carry one."""
         found = parse_uris(self._read(f"{self.r_system}.uris"))
-        return [self.available[identity] for identity in found if debian.is_r_deb(identity[0])]
+        return [self.available_for_r[identity] for identity in found if debian.is_r_deb(identity[0])]
 
     def closure(self, image: str) -> set[str]:
         """Return the names of the debs that apt would have in an image, but for the root's."""
@@ -132,23 +149,28 @@ class Answer:
             for deb, names in depends.items()
         }
 
-    def _check_deb(self, request: DebRequest) -> None:
-        if request.name not in self.names:
-            raise ListError(f"{request.where}: Debian has no package {request.name!r}", remedy=self._near(request.name))
-        versions = sorted({version for name, version, _ in self.available if name == request.name})
+    def _check_deb(self, request: DebRequest, image: str) -> None:
+        available = self._available_for(image)
+        names = {name for name, _, _ in available}
+        if request.name not in names:
+            raise ListError(
+                f"{request.where}: Debian has no package {request.name!r}", remedy=_near(request.name, names)
+            )
+        versions = sorted({version for name, version, _ in available if name == request.name})
         if request.version and request.version not in versions:
             raise ListError(
                 f"{request.where}: Debian has no {request.name} {request.version}",
                 remedy=f"ask for one of: {', '.join(versions)}",
             )
 
-    def _near(self, name: str) -> str:
-        near = difflib.get_close_matches(name, sorted(self.names), n=3, cutoff=0.75)
-        return f"did you mean {' or '.join(near)}?" if near else "check its name: apt-cache search"
-
     def _read(self, name: str) -> str:
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _near(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.75)
+    return f"did you mean {' or '.join(near)}?" if near else "check its name: apt-cache search"
 
 
 def below(graph: Graph, name: str) -> str:

@@ -4,41 +4,37 @@ import gzip
 import hashlib
 import logging
 import lzma
-import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import pysequoia
 from debian import deb822
 
+from pyrlab.adapters.debian import keys
 from pyrlab.adapters.debian.indexes import Missed, Suite
+from pyrlab.adapters.debian.keys import Get
 from pyrlab.adapters.http import NotThereError, Web, is_web_page, public
 from pyrlab.errors import BuildError, NetworkError, UsageError
-from pyrlab.model.debian import PRIORITY, Index, Record, Source, closure, parse_sources
+from pyrlab.model.debian import PRIORITY, Index, Record, closure
 from pyrlab.model.debian_release import IndexFile, Release
+from pyrlab.model.debian_sources import OF_R, Source, parse_sources
 from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Gives the bytes of a URL. Raises NotThereError where the server has no such file, and NetworkError.
-Get = Callable[[str], bytes]
-
 AGENT = "pyrlab"
 THREADS = 4
-_ARCHIVE_KEY = re.compile(r"Archive Automatic Signing Key .*<[^@>]+@(?P<domain>[^>]+)>")
 _UNSTABLE = frozenset({"sid", "unstable", "experimental", "rc-buggy"})
 _SYNC_REMEDY = (
     "the mirror may be in the middle of an update: try again in some minutes, "
     "or name another mirror in base.apt_sources of pyrlab.toml"
 )
-_SOURCES_REMEDY = "check base.suite and base.apt_sources in pyrlab.toml"
+_SOURCES_REMEDY = "check base.suite, base.apt_sources and r.apt_sources in pyrlab.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +59,18 @@ def choose_root(settings: Settings, kept: Iterable[DebPin], *, architecture: str
     Raises UsageError, NetworkError and BuildError.
     """
     roots = settings.graph.root_debs
-    index = read_index(settings, architecture=architecture, web=web)
+    index = read_index(settings, base_sources(settings), architecture=architecture, web=web)
     records = closure(index, ["apt", *roots], keep=[(pin.name, pin.version) for pin in kept])
     return tuple(pin_of(record, requested=record.name in roots) for record in records)
 
 
-def read_index(settings: Settings, *, architecture: str, web: Web) -> Index:
-    """Return all packages of the settings' archives. Raises UsageError, NetworkError and BuildError."""
+def read_index(settings: Settings, sources: Sequence[Source], *, architecture: str, web: Web) -> Index:
+    """Return all packages of some of the settings' sources. Raises UsageError, NetworkError and BuildError."""
     archive = read(
-        sources_of(settings.suite, settings.apt_sources),
+        sources,
         architecture,
         lambda url: web.get(url, agent=AGENT).path.read_bytes(),
+        get_key=keys.reader(settings),
         check_valid_until=settings.check_valid_until == "true",
     )
     for source in archive.missing:
@@ -94,11 +91,11 @@ def pin_of(record: Record, *, requested: bool) -> DebPin:
     )
 
 
-def sources_of(suite: str, lines: Sequence[str]) -> tuple[Source, ...]:
-    """Return the sources that the settings name, or else Debian's own. Raises UsageError."""
-    if not lines:
-        return default_sources(suite)
-    sources = parse_sources(lines)
+def base_sources(settings: Settings) -> tuple[Source, ...]:
+    """Return the sources of all images: those that the settings name, or else Debian's own. Raises UsageError."""
+    if not settings.apt_sources:
+        return default_sources(settings.suite)
+    sources = parse_sources(settings.apt_sources, settings.keys)
     if not sources:
         raise UsageError(
             "base.apt_sources has no line that begins with deb",
@@ -107,9 +104,19 @@ def sources_of(suite: str, lines: Sequence[str]) -> tuple[Source, ...]:
     return sources
 
 
-def bases(suite: str, lines: Sequence[str]) -> tuple[str, ...]:
+def r_sources(settings: Settings) -> tuple[Source, ...]:
+    """Return the sources that only R's images have, beside those of all images. Raises UsageError."""
+    return parse_sources(settings.r_apt_sources, settings.keys, setting=OF_R)
+
+
+def all_sources(settings: Settings) -> tuple[Source, ...]:
+    """Return the sources of R's images: those of all images, and then R's own. Raises UsageError."""
+    return (*base_sources(settings), *r_sources(settings))
+
+
+def bases(settings: Settings) -> tuple[str, ...]:
     """Return the URIs that the paths of pins are relative to. Raises UsageError."""
-    return tuple(dict.fromkeys(source.uri for source in sources_of(suite, lines)))
+    return tuple(dict.fromkeys(source.uri for source in all_sources(settings)))
 
 
 def default_sources(suite: str) -> tuple[Source, ...]:
@@ -118,7 +125,7 @@ def default_sources(suite: str) -> tuple[Source, ...]:
     Debian's keys say where its archive is: they are the archive's at DOMAIN, in ``ftpmaster@DOMAIN``, and its mirrors
     are reached as ``deb.DOMAIN``. Unstable has no updates; what else lacks them lacks them on the mirror too.
     """
-    host = f"http://deb.{_domain()}"
+    host = f"http://deb.{keys.debian_domain()}"
     release = Source(f"{host}/debian", suite, ("main",))
     if suite in _UNSTABLE:
         return (release,)
@@ -136,7 +143,7 @@ def snapshots_of(settings: Settings) -> str:
     """
     if settings.snapshot or settings.apt_sources:
         return settings.snapshot
-    return f"http://snapshot.{_domain()}"
+    return f"http://snapshot.{keys.debian_domain()}"
 
 
 def unstable_source() -> Source:
@@ -144,15 +151,18 @@ def unstable_source() -> Source:
     return replace(default_sources("sid")[0], optional=True)
 
 
-def read(
+def read(  # noqa: PLR0913 - what is read, by whom it is brought, and what must hold of it
     sources: Sequence[Source],
     architecture: str,
     get: Get,
     *,
+    get_key: Get | None = None,
     check_valid_until: bool = True,
     now: datetime | None = None,
 ) -> Archive:
     """Read the indexes of all sources, each checked against a Release file with a valid signature.
+
+    ``get_key`` brings keys that are at a URL, where not ``get`` does.
 
     An archive without its security updates is no archive: what cannot be had or does not fit is an error, but for
     optional sources of which the archive does not even have the Release file.
@@ -163,7 +173,7 @@ def read(
 
     def read_source(source: Source) -> list[Listing] | None:
         checked = replace(source, check_valid_until=check_valid_until and source.check_valid_until)
-        return _Reader(checked, architecture, get, now).listings()
+        return _Reader(checked, architecture, get, get_key or get, now).listings()
 
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(read_source, ours))
@@ -182,7 +192,7 @@ def suites(settings: Settings, *, architecture: str, web: Web) -> tuple[list[Sui
     """
     found: list[Suite] = []
     missed: list[Missed] = []
-    for source in sources_of(settings.suite, settings.apt_sources):
+    for source in all_sources(settings):
         if source.flat or (source.architectures and architecture not in source.architectures):
             continue
         checked = replace(source, check_valid_until=source.check_valid_until and settings.check_valid_until == "true")
@@ -191,7 +201,11 @@ def suites(settings: Settings, *, architecture: str, web: Web) -> tuple[list[Sui
             return web.get(f"{folder}/{path}", agent=AGENT).path
 
         reader = _Reader(
-            checked, architecture, lambda url: web.get(url, agent=AGENT).path.read_bytes(), datetime.now(UTC)
+            checked,
+            architecture,
+            lambda url: web.get(url, agent=AGENT).path.read_bytes(),
+            keys.reader(settings),
+            datetime.now(UTC),
         )
         shown = public(source.folder)
         try:
@@ -213,6 +227,7 @@ class _Reader:
     source: Source
     architecture: str
     get: Get
+    get_key: Get
     now: datetime
 
     def listings(self) -> list[Listing] | None:
@@ -250,7 +265,7 @@ class _Reader:
         return None if text is None else text.decode("utf-8", errors="replace")
 
     def _signed(self) -> bytes:
-        certs = _keys(self.source.signed_by)
+        certs = keys.certificates(self.source.signed_by, self.get_key, self.now)
         try:
             signed = self._get("InRelease")
         except NotThereError:
@@ -280,11 +295,11 @@ class _Reader:
         return text
 
     def _bad_signature(self, reason: str) -> BuildError:
-        keys = self.source.signed_by or "Debian's own keys"
+        signers = ", ".join(map(str, self.source.signed_by)) or "Debian's own keys"
         return BuildError(
-            f"{self._shown('the Release file')} has no valid signature of {keys}",
+            f"{self._shown('the Release file')} has no valid signature of {signers}",
             remedy="do not trust it: use another mirror; or for an archive with its own key, "
-            "[signed-by=/path/of/its/keyring] in base.apt_sources of pyrlab.toml",
+            "[signed-by=FINGERPRINT] in its line in pyrlab.toml, and the key's place in debian.keys",
             detail=reason,
         )
 
@@ -408,30 +423,3 @@ class _Reader:
         if " " in path:
             return f"{path} in {public(self.source.folder)}"
         return public(f"{self.source.folder}/{path}")
-
-
-def _keys(path: str) -> list[pysequoia.Cert]:
-    """Return the keys of a keyring, or Debian's own. Raises UsageError."""
-    if not path:
-        return _debian_keys()
-    try:
-        return pysequoia.Cert.split_bytes(Path(path).read_bytes())
-    except OSError as error:
-        raise UsageError(f"the keyring {path} cannot be read: {error.strerror}", remedy=_SOURCES_REMEDY) from error
-    except Exception as error:
-        raise UsageError(f"{path} is no keyring", remedy=_SOURCES_REMEDY) from error
-
-
-@cache
-def _debian_keys() -> list[pysequoia.Cert]:
-    """Return the keys that sign Debian's archives; tools/archive_keys.py brings newer ones."""
-    file = resources.files("pyrlab") / "data" / "debian-archive-keys.asc"
-    return pysequoia.Cert.split_bytes(file.read_bytes())
-
-
-@cache
-def _domain() -> str:
-    """Return the domain of Debian's archive, as its keys say it."""
-    names = [str(user_id) for cert in _debian_keys() for user_id in cert.user_ids]
-    (domain,) = {match["domain"] for name in names if (match := _ARCHIVE_KEY.search(name))}
-    return domain
