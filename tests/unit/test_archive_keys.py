@@ -243,11 +243,9 @@ def ask(load_settings: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     """Return what gives the secrets of a lock step of such settings. No step is run."""
     monkeypatch.setenv("NETRC", "/dev/null")
     given: list[Mapping[str, str]] = []
-    nothing = SimpleNamespace(
-        work=tmp_path, root=lambda *_: None, tools=lambda _: None, template=lambda _: "", contexts=dict
-    )
+    nothing = SimpleNamespace(work=tmp_path, root=lambda *_: None, tools=lambda _: None, template=lambda _: "")
     monkeypatch.setattr(question, "Materials", lambda _: nothing)
-    monkeypatch.setattr(Below, "_provide", lambda *_: None)
+    monkeypatch.setattr(Below, "_provide", lambda *_: {})
     monkeypatch.setattr(buildkit, "bake", lambda call, **_: given.append(call.secrets))
 
     def secrets(toml: str) -> Mapping[str, str]:
