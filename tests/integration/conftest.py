@@ -58,6 +58,7 @@ class Project:
 
     path: Path
     environment: dict[str, str]
+    timeout: float = TIMEOUT
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
         """Run ``pyrlab arguments`` in the project and return how it ended."""
@@ -68,7 +69,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=TIMEOUT,
+            timeout=self.timeout,
             check=False,
         )
         return Outcome(done.returncode, done.stdout)

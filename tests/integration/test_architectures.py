@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from pyrlab.steps.architecture import chosen
 
 pytestmark = pytest.mark.nightly
 EMULATED = {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}
+# Python starts in seconds there, and compiles all of JupyterLab: seconds for one command.
+SLOWLY = 3600.0
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 
@@ -46,7 +49,7 @@ def test_locks_of_two_architectures_lie_side_by_side_and_a_lab_of_each_answers(
     built_project: Project, tmp_path: Path, free_port: int
 ) -> None:
     """A colleague's lock overwrites nothing, and what is emulated has images and labs of its own."""
-    project = built_project.copy(tmp_path / "both")
+    project = replace(built_project.copy(tmp_path / "both"), timeout=SLOWLY)
     before = {path.name: path.read_bytes() for path in project.path.glob("*.lock")}
     project.succeed("lock", "--architecture", "arm64")
     assert {path.name: path.read_bytes() for path in project.path.glob("*.lock")} == before

@@ -2,6 +2,7 @@
 
 import tomllib
 
+import pytest
 from conftest import LOCKS, Project, images_of
 
 from pyrlab.model.locks.debs import DebsLock
@@ -62,6 +63,7 @@ def test_a_deb_that_is_dropped_leaves_with_what_only_it_needed(project: Project)
     assert "ed (pyrlab-base)" in printed
 
 
+@pytest.mark.nightly
 def test_the_other_release_is_one_line_away(project: Project) -> None:
     project.write("pyrlab.toml", '[base]\nsuite = "forky"\n' + images_of())
     stale = project.run("build")

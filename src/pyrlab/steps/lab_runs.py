@@ -22,6 +22,8 @@ from pyrlab.steps.labs import Running
 from pyrlab.steps.notebooks import Folder, open_folder
 
 START_TIMEOUT = 90.0
+# An emulator is so many times slower, at most.
+EMULATED = 10
 STOP_TIMEOUT = 10
 # Seconds in which an engine that was interrupted in making a container may still finish it.
 CREATE_REST = 2.0
@@ -160,7 +162,7 @@ def wait(settings: Settings, lab: Running) -> None:
     """
     token = labs.token_of(settings, lab)
     elsewhere = engine.other_machine(engine.address())
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + START_TIMEOUT * (EMULATED if settings.emulated else 1)
     while time.monotonic() < deadline:
         status, _ = labs.ask(lab, "status", token)
         if status == requests.codes.ok:
