@@ -149,7 +149,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note how a test ended, for those who read it by machine: when it ran, or why it could not."""
     if report.when == "call" or report.failed:
         said: dict[str, object] = dict(report.user_properties)
-        said |= {"outcome": report.outcome, "seconds": report.duration, "text": report.longreprtext}
+        # Its longreprtext begins with the worker of xdist, which is no evidence.
+        text = str(report.longrepr) if report.longrepr else ""
+        said |= {"outcome": report.outcome, "seconds": report.duration, "text": text}
         _note({"test": report.nodeid, **said})
 
 
