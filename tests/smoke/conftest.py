@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Prove labs side by side, each by a worker of its own; one lab needs none."""
-    number = len(_chosen(config))
+    number = len(_labs(config))
     return number if number > 1 else 0
 
 
@@ -210,16 +210,15 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def _chosen(config: pytest.Config) -> list[str]:
-    """Return the labs under test: those of ``--lab``, or those of the tests that are named, or all."""
-    named = list(map(_load().lab_of, config.args))
-    return config.getoption("--lab") or (sorted(set(named)) if all(named) else list(_load().graph.labs))
+def _labs(config: pytest.Config) -> list[str]:
+    """Return the labs under test: those of ``--lab``, or all."""
+    return config.getoption("--lab") or list(_load().graph.labs)
 
 
 def _contents(config: pytest.Config) -> dict[str, Contents]:
     try:
         _ = _load().exempt
-        return {lab: _load().contents(lab) for lab in config.getoption("--lab") or _load().graph.labs}
+        return {lab: _load().contents(lab) for lab in _labs(config)}
     except PyrlabError as error:
         raise _usage_error(error) from error
 

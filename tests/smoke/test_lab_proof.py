@@ -1,4 +1,4 @@
-"""The user's own notebooks, [proof] in pyrlab.toml: each runs to its end in its lab, within its time."""
+"""What `upgrade` tells of labs: how long one takes to answer, and that the user's own notebooks, [proof], run."""
 
 import json
 import os
@@ -15,6 +15,11 @@ from pyrlab.model.proof import inject
 
 # What no notebook reads, and may be large.
 LEFT_OUT = shutil.ignore_patterns(".pyrlab", ".git", ".nox", ".ipynb_checkpoints", "__pycache__")
+
+
+def test_answers(lab: RunningLab) -> None:
+    """It does, with the token: `upgrade` asks how long that takes."""
+    assert lab.get("/api/status").ok
 
 
 def test_own_notebook(

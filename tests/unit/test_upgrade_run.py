@@ -34,7 +34,7 @@ from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
 
 Versions = Mapping[str, str]
 Fails = Callable[[Versions], str]
-OWN = f"{proof.TESTS}/test_lab_proof.py"
+OWN = proof.OWN_NOTEBOOKS
 BOOK = f"{OWN}::test_own_notebook[pylab-book.ipynb]"
 PLOT, MODEL, TABLE = (
     "tests/smoke/t.py::test_plot[pylab]",
@@ -71,6 +71,9 @@ class World:
     def prove(self, settings: Settings, tests: Collection[str], outputs: Path, *, reruns: int = 0) -> Proof:
         """Take the place of ``proof.prove``: the images must be there, and those of the locks of the workspace."""
         del reruns
+        if any("::test_answers[" in test for test in tests):
+            seconds = 3.0 if settings.variant else 2.0
+            return Proof({}, outputs, {re.findall(r"\[(\w+)", test)[0]: seconds for test in tests})
         self.runs.append((settings.variant, tuple(sorted(tests))))
         locks = read_locks(settings)
         versions = versions_in(locks)
@@ -207,6 +210,9 @@ def test_what_is_green_replaces_locks_and_images_together(lab: Project, world: W
     assert all(plan.is_current(name) for name in lab.settings.graph.images)
     assert not [tag for tag in lab.machine.images if tag.endswith("-candidate")]
     assert world.trials == 0
+    assert done.report
+    starts = {one.name: (one.old_start, one.new_start) for one in done.report.images if one.new_start}
+    assert starts == dict.fromkeys(lab.settings.graph.labs, (2.0, 3.0))
 
 
 def test_an_upgraded_project_has_nothing_to_build_or_to_upgrade(lab: Project, world: World) -> None:

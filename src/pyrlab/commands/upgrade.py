@@ -211,7 +211,7 @@ class _Work:
             held=evidence.held_back(kept, final),
             advisories=repaired,
             unreachable=unreachable,
-            images=evidence.images(settings, self.trials.candidate.own, self.trials.comparison.starts(shown)),
+            images=evidence.images(settings, self.trials.candidate.own, self.trials.comparison.starts()),
             notebooks=evidence.runs(
                 self.trials.comparison.differences(shown), {test: one.output for test, one in shown.outcomes.items()}
             ),

@@ -1,9 +1,10 @@
 """What a candidate shows beside the old images: which tests are red by the upgrade alone, and which outputs differ."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pyrlab.adapters.docker import tags
 from pyrlab.adapters.files import read_json
 from pyrlab.model.proof import MUST_NOT
 from pyrlab.model.settings import Settings
@@ -89,12 +90,16 @@ class Comparison:
         folder = self.candidate.folder / outputs
         if not self.settings.proof.notebooks:
             return Proof({}, folder)
-        return proof.prove(self.settings, [f"{proof.TESTS}/test_lab_proof.py"], folder)
+        return proof.prove(self.settings, [proof.OWN_NOTEBOOKS], folder)
 
-    def starts(self, shown: Proof) -> dict[str, tuple[float | None, float | None]]:
-        """Return how long the labs took to answer, before and after, in seconds; None where that was not seen."""
-        before, after = self.baseline.starts, shown.starts
+    def starts(self) -> dict[str, tuple[float | None, float | None]]:
+        """Return how long the labs take to answer, before and after, in seconds; None where there is no image."""
+        before, after = self._starts(self.settings), self._starts(self.candidate.own)
         return {lab: (before.get(lab), after.get(lab)) for lab in before.keys() | after.keys()}
+
+    def _starts(self, settings: Settings) -> Mapping[str, float]:
+        there = [lab for lab in settings.graph.labs if tags.image_of(settings.tag(lab))]
+        return proof.starts(settings, there, self.candidate.folder / "starts")
 
     def differences(self, shown: Proof) -> dict[str, tuple[Difference, ...]]:
         """Return, by test, what the user's notebooks show in another way than in the old images, but not by chance."""

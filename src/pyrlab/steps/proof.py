@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pyrlab.errors import LabError
 from pyrlab.model.settings import VARIANT, Settings
 
 TESTS = "tests/smoke"
+OWN_NOTEBOOKS = f"{TESTS}/test_lab_proof.py"
 # Workers of pytest-xdist: tests/smoke/conftest.py says how many.
 SIDE_BY_SIDE = ("-n", "auto")
 # As long as the smoke tests of two labs and many notebooks may take together.
@@ -79,9 +80,9 @@ def prove(settings: Settings, tests: Collection[str], outputs: Path, *, reruns: 
     outputs.mkdir(parents=True)
     with temporary.folder(outputs.parent) as folder:
         results = folder / "results"
-        command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", *SIDE_BY_SIDE]
+        command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider"]
         command += [f"--results={results}", f"--outputs={outputs}", f"--reruns={reruns}"]
-        command += sorted(tests) or [TESTS]
+        command += sorted(tests) or [TESTS, *SIDE_BY_SIDE]
         environment = {**os.environ, VARIANT: settings.variant}
         try:
             process.run(command, timeout=TIMEOUT, env=environment, cwd=settings.project)
@@ -91,6 +92,12 @@ def prove(settings: Settings, tests: Collection[str], outputs: Path, *, reruns: 
                     "the proof could not be run", remedy="its last lines say why", detail=process.tail(error.output, 20)
                 ) from error
         return _read(results, outputs)
+
+
+def starts(settings: Settings, labs: Iterable[str], folder: Path) -> Mapping[str, float]:
+    """Return the seconds that labs take until they answer, each with nothing beside it. Raises LabError."""
+    tests = [f"{OWN_NOTEBOOKS}::test_answers[{lab}]" for lab in labs]
+    return prove(settings, tests, folder).starts if tests else {}
 
 
 def _read(results: Path, outputs: Path) -> Proof:
