@@ -642,9 +642,10 @@ def test_killed_anywhere_all_is_old_or_all_is_new_and_the_next_run_comes_to_the_
 
 
 def test_a_trial_is_put_over_what_lacks_the_least(lab: Project, world: World) -> None:
-    """Of the newest versions' images and the project's own: of two packages or more, at most half are installed."""
+    """Of the newest versions' images and the project's own: no trial installs more than half, and no tag stays."""
     world.tests[PLOT] = newer(gamma="2.0")
     assert held(run(lab, "python")) == {"gamma": "2.0"}
+    assert not [tag for tag in lab.machine.images if tag.endswith(("-candidate", "-newest"))]
     sizes = [int(found[1]) for line in lab.said if (found := re.search(r"putting (\d+) packages? over pylab", line))]
     assert sizes
     assert max(sizes) <= len(NAMES) // 2, lab.said
