@@ -48,6 +48,12 @@ def both(*names: str) -> bytes:
     return keys.armored(map(certificate, names)).encode()
 
 
+def revoked(name: str) -> pysequoia.Cert:
+    """Return a key that its owner has taken back."""
+    cert = certificate(name)
+    return pysequoia.Cert.from_bytes(bytes(cert) + bytes(cert.revoke(key(name).certifier())))
+
+
 def expired(name: str, until: datetime) -> pysequoia.Cert:
     """Return a key that was good until then."""
     return certificate(name).set_expiration(until, key(name).certifier())
@@ -111,6 +117,12 @@ def test_a_source_names_its_keys(load_settings: Load) -> None:
             id="ftp",
         ),
         pytest.param(
+            f'{R_PROJECT} = "r.asc"\n{R_PROJECT.lower()} = "other.asc"',
+            f"debian.keys has {R_PROJECT} twice",
+            "leave one of them out",
+            id="twice",
+        ),
+        pytest.param(
             f'{R_PROJECT} = "https://${{NONE}}@k.example/r.asc"', "uses ${NONE}, which is not set", "export", id="unset"
         ),
     ],
@@ -140,6 +152,22 @@ def test_a_part_of_a_fingerprint_names_no_key(word: str) -> None:
     """Anybody can make a key whose fingerprint ends so."""
     with pytest.raises(UsageError, match="has an option signed-by that is no whole fingerprint"):
         parse_sources([f"deb [signed-by={word}] http://m sid/"])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        pytest.param("signed-by='/my keys/a.asc'", "has a space in the option signed-by", id="space"),
+        pytest.param("signed-by='/a.asc", "has a quote that is not closed", id="quote"),
+        pytest.param("signed-by=/a.asc\nhttp://x", "has a control character", id="newline"),
+        pytest.param("signed-by=https://me:hush@k.example/a.asc", "option signed-by is a URL", id="url"),
+    ],
+)
+def test_what_apt_would_read_otherwise_is_refused(options: str, reason: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_sources([f"deb [{options}] http://m sid/"])
+    assert reason in str(caught.value)
+    assert "hush" not in str(caught.value) + caught.value.remedy
 
 
 WORDS = st.sampled_from(["a", "main", "trixie", "x-y.z"])
@@ -202,6 +230,7 @@ def test_another_key_in_its_place_is_refused() -> None:
     [
         pytest.param(b"<!DOCTYPE html><html>sign in</html>", "is a web page, no keyring", id="page"),
         pytest.param(b"words", "is no keyring", id="words"),
+        pytest.param(b"", "has no key", id="empty"),
     ],
 )
 def test_what_is_no_keyring_is_told(content: bytes, reason: str) -> None:
@@ -214,9 +243,33 @@ def test_a_key_that_has_expired_signs_nothing() -> None:
     mirror = served(bytes(expired("archive", datetime.now(UTC) - timedelta(seconds=1))))
     mirror.publish("trixie", packages(stanza("apt")))
     source = Source(URI, "trixie", ("main",), signed_by=(Key(PLACE, of("archive")),))
-    with pytest.raises(BuildError, match=f"^the key of an archive has expired: {of('archive')} on 20") as caught:
+    says = f"^the key of an archive counts no longer: {of('archive')} has expired on 20"
+    with pytest.raises(BuildError, match=says) as caught:
         archive.read([source], "amd64", mirror.get)
     assert "debian.keys in pyrlab.toml" in caught.value.remedy
+
+
+def test_a_key_that_was_revoked_signs_nothing() -> None:
+    mirror = served(bytes(revoked("archive")))
+    mirror.publish("trixie", packages(stanza("apt")))
+    with pytest.raises(BuildError, match=f"counts no longer: {of('archive')} is revoked$"):
+        read(mirror, Key(PLACE, of("archive")))
+
+
+def test_a_key_that_cannot_be_believed_signs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that binds itself by SHA-1: Sequoia raises an error of no class of its own."""
+
+    class Weak:
+        fingerprint = of("archive").lower()
+        is_revoked = False
+
+        @property
+        def expiration(self) -> datetime:
+            raise RuntimeError("no binding signature at this time")
+
+    monkeypatch.setattr(pysequoia.Cert, "split_bytes", lambda _: [Weak()])
+    with pytest.raises(BuildError, match=r"cannot be believed \(no binding signature at this time\)$"):
+        keys.certificates([Key(PLACE, of("archive"))], served(b"").get, NOW)
 
 
 def test_an_expired_key_beside_a_living_one_is_left_out() -> None:
@@ -248,8 +301,8 @@ def ask(load_settings: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr(Below, "_provide", lambda *_: {})
     monkeypatch.setattr(buildkit, "bake", lambda call, **_: given.append(call.secrets))
 
-    def secrets(toml: str) -> Mapping[str, str]:
-        Below(load_settings(toml, XDG_CACHE_HOME=str(tmp_path)), (), "amd64").ask("debs", {}, say=lambda _: None)
+    def secrets(toml: str, kind: str = "debs") -> Mapping[str, str]:
+        Below(load_settings(toml, XDG_CACHE_HOME=str(tmp_path)), (), "amd64").ask(kind, {}, say=lambda _: None)
         return given.pop()
 
     return secrets
@@ -372,6 +425,11 @@ def test_a_key_that_cannot_be_had_stops_the_step(ask: Callable[..., Mapping[str,
             """
         )
     assert "debian.keys in pyrlab.toml" in caught.value.remedy
+
+
+def test_python_is_locked_without_the_keys_of_archives(ask: Callable[..., Mapping[str, str]]) -> None:
+    toml = '[base]\napt_sources = ["deb [signed-by=/nowhere.asc] http://m.example ./"]'
+    assert ask(toml, "python")["keys"] == ""
 
 
 @pytest.mark.parametrize("word", ["nowhere.asc", "/nowhere.asc"])

@@ -53,6 +53,11 @@ class KeyPlaces:
         """Return the key that a word of ``signed-by`` names. Raises UsageError for a fingerprint without a place."""
         wanted = fingerprint(word)
         if not wanted:
+            if "://" in word:
+                raise UsageError(
+                    f"{setting}: a source's option signed-by is a URL",
+                    remedy=f'write the fingerprint there, and the URL into {FILE}: [debian.keys] FINGERPRINT = "URL"',
+                )
             if _PART.fullmatch(word):
                 raise _bad_line(line, setting, "has an option signed-by that is no whole fingerprint")
             return Key(str(self.folder / word))
@@ -87,6 +92,8 @@ class Source:
     @classmethod
     def parse(cls, line: str, keys: KeyPlaces = NO_KEYS, *, setting: str = BASE) -> Self:
         """Parse a line as in sources.list(5). Raises UsageError that shows the line without its password."""
+        if not line.strip().replace("\t", " ").isprintable():
+            raise _bad_line(line, setting, "has a control character")
         match = re.fullmatch(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<words>[^#]*)(?:#.*)?", line)
         words = match["words"].split() if match else []
         if match is None or len(words) < 2:  # noqa: PLR2004 - URI and suite
@@ -153,9 +160,11 @@ def _listed(value: str) -> tuple[str, ...]:
 
 def _options(text: str, line: str, setting: str) -> dict[str, str]:
     options = {}
-    for option in shlex.split(text):
+    for option in _words(text, line, setting):
         name, _, value = option.partition("=")
         name = name.lower()
+        if re.search(r"\s", value):
+            raise _bad_line(line, setting, f"has a space in the option {name}")
         if name in {"trusted", "check-valid-until"} and value not in {"yes", "no"}:
             raise _bad_line(line, setting, f"has an option {name} that is neither yes nor no")
         if name in {"trusted", "check-valid-until", "signed-by", "arch"}:
@@ -165,6 +174,13 @@ def _options(text: str, line: str, setting: str) -> dict[str, str]:
     if "signed-by" in options and not _listed(options["signed-by"]):
         raise _bad_line(line, setting, "has an option signed-by that names no key")
     return options
+
+
+def _words(text: str, line: str, setting: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise _bad_line(line, setting, "has a quote that is not closed") from error
 
 
 def _bad_line(line: str, setting: str, reason: str) -> UsageError:
