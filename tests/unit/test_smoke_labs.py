@@ -19,7 +19,7 @@ def of_the_smoke_tests(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType
     """Import a module that only they can import by its name."""
     monkeypatch.syspath_prepend(str(SOURCE / "tests/smoke"))
     found = importlib.import_module(name)
-    for own in ("labs", "project"):
+    for own in ("labs", "project", "containers"):
         sys.modules.pop(own, None)
     return found
 
