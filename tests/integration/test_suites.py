@@ -39,6 +39,7 @@ def smoke(project: Project, *arguments: str) -> None:
     printed = project.succeed("smoke", *arguments)
     assert " passed" in printed
     assert " failed" not in printed
+    assert "not run: own notebook: [proof] in pyrlab.toml names no notebook" in printed
 
 
 def remove_images(project: Project) -> None:

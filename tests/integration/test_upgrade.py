@@ -118,7 +118,7 @@ def origin(shelf: Shelf, locked_project: Project, tmp_path_factory: pytest.TempP
     # The proof of a small project: that the labs start, and its own notebooks.
     smoke = made.path / "tests/smoke"
     smoke.mkdir(parents=True)
-    for name in ("conftest.py", "kernels.py", "labs.py", "project.py", "test_lab_proof.py"):
+    for name in ("conftest.py", "containers.py", "kernels.py", "labs.py", "project.py", "test_lab_proof.py"):
         shutil.copy(SOURCE / "tests/smoke" / name, smoke)
     made.write("tests/smoke/test_starts.py", "def test_starts(lab):\n    assert lab.get('/api/status').ok\n")
     made.succeed("lock")
@@ -220,6 +220,8 @@ def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(
         assert name in printed
     assert "red.ipynb" in printed
     assert "[1].ipynb" not in printed
+    for name in ("pylab", "rlab"):
+        assert re.search(rf"\b{name}\b.*, ready in [\d.]+ s → [\d.]+ s", lab.read(".pyrlab/upgrade/report.md"))
     trials = printed.partition("looking for what breaks it")[2].partition("proving all of it")[0]
     assert trials.count("trial ") == trials.count(" over "), "each was put over an image that was there"
     assert not re.search(r"(debs|debian|light-\d+|shared): ", trials), "nothing else was built"
