@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pyrlab.adapters import process, temporary
 from pyrlab.errors import LabError
-from pyrlab.model.settings import VARIANT, Settings
+from pyrlab.model.settings import Settings
+from pyrlab.model.settings_keys import VARIANT
 
 TESTS = "tests/smoke"
 OWN_NOTEBOOKS = f"{TESTS}/test_lab_proof.py"
