@@ -184,7 +184,25 @@ def test_the_probe_in_a_build_knows_the_proxy_that_a_redirect_may_need() -> None
             "the certificate of i.test is not trusted",
             id="uv-untrusted",
         ),
-        pytest.param("Err:1 http://m.test s\n  Could not connect to p:1", "m.test could not be reached", id="apt-down"),
+        pytest.param(
+            "Err:1 http://m.test:8 s\n  Could not connect to m.test:8", "m.test:8 could not be reached", id="apt-down"
+        ),
+        pytest.param(
+            "Err:1 http://m.test s\n  Could not connect to p.test:1 (127.0.0.1). - connect (111: Connection refused)",
+            "m.test could not be reached: p.test:1 is not there, or does not answer",
+            id="apt-proxy-down",
+        ),
+        pytest.param(
+            "Err:1 http://m.test s\n  Temporary failure resolving 'p.test'",
+            "m.test could not be reached: p.test is not there, or does not answer",
+            id="apt-proxy-unknown",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://i.test/x/`\n  cause: error sending request for url\n  "
+            "cause: tunnel error: failed to create underlying connection\n  cause: tcp connect error",
+            "i.test could not be reached: the proxy before it is not there, or does not answer",
+            id="uv-proxy-down",
+        ),
         pytest.param("dns error", "a package index or archive could not be reached", id="nobody-is-named"),
     ],
 )

@@ -59,15 +59,24 @@ _TOLD = (
         "name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
     ),
     (
+        r"tunnel error: failed to create underlying connection",
+        "{host} could not be reached: the proxy before it is not there, or does not answer",
+        _SETTINGS,
+    ),
+    (
         (
             r"Temporary failure (?:resolving|in name resolution)|Could not (?:resolve|connect)|"
             r"Unable to connect|dns error|Connection (?:refused|reset|timed out)|Network is unreachable|"
             r"Failed to establish a new connection|error sending request|Max retries exceeded|"
             r"HTTP status server error|Request failed after \d+ retries"
         ),
-        "{host} could not be reached",
+        "{host} could not be reached{by_whom}",
         _SETTINGS,
     ),
+)
+# Whom apt could not reach or find: the host itself, or the proxy before it.
+_UNREACHED = re.compile(
+    r"(?:[Cc]ould not connect to|Unable to connect to|resolv(?:e|ing)) '?(?P<name>[^\s:']+)(?P<port>:\d+)?"
 )
 _URL = re.compile(r"https?://[^\s'\"`()<>,]+")
 
@@ -82,8 +91,18 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
             return BuildError(message.format(url=public(found["url"])), remedy=remedy, detail=detail)
     for words, message, remedy in _TOLD:
         if found := re.search(words, said, re.MULTILINE):
-            return NetworkError(message.format(host=_host(said, found)), remedy=remedy, detail=detail)
+            host = _host(said, found)
+            told = message.format(host=host, by_whom=_unreached(said, host))
+            return NetworkError(told, remedy=remedy, detail=detail)
     return None
+
+
+def _unreached(said: str, host: str) -> str:
+    """Return which server apt did not reach on the way to ``host``, as the end of a message; nothing for none."""
+    unreached = _UNREACHED.search(said)
+    if unreached is None or unreached["name"] == host.partition(":")[0]:
+        return ""
+    return f": {unreached['name']}{unreached['port'] or ''} is not there, or does not answer"
 
 
 def _host(said: str, found: re.Match[str]) -> str:
