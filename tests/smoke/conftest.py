@@ -17,6 +17,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
+from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.errors import PyrlabError
 from pyrlab.model.graph import Lab
 
@@ -60,11 +61,20 @@ def pytest_configure(config: pytest.Config) -> None:
     # What is wrong with the project is said here: a worker has nobody to say it to.
     _contents(config)
     _proof_notebooks()
-    if not (_is_worker(config) or config.option.collectonly):
-        # Whoever ends a run has its containers removed as by Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        containers.begin_run()
-        config.add_cleanup(containers.end_run)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let nothing of this run stay on the engine, however it ends; workers start after this."""
+    config = session.config
+    if _is_worker(config) or config.option.collectonly:
+        return
+    for number in INTERRUPTS:
+        # Whoever started us with nohup wants us to outlive the terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    containers.begin_run()
+    config.add_cleanup(containers.end_run)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,6 +1,7 @@
 """The keys of archives: by fingerprint, from a file or a URL, for this machine's reader and for apt."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,17 +156,25 @@ def test_a_part_of_a_fingerprint_names_no_key(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
+    ("line", "reason"),
     [
-        pytest.param("signed-by='/my keys/a.asc'", "has a space in the option signed-by", id="space"),
-        pytest.param("signed-by='/a.asc", "has a quote that is not closed", id="quote"),
-        pytest.param("signed-by=/a.asc\nhttp://x", "has a control character", id="newline"),
-        pytest.param("signed-by=https://me:hush@k.example/a.asc", "option signed-by is a URL", id="url"),
+        pytest.param(
+            "deb [signed-by='/my keys/a.asc'] http://m sid/", "has a space in the option signed-by", id="space"
+        ),
+        pytest.param("deb [signed-by='/a.asc] http://m sid/", "has a quote that is not closed", id="open-quote"),
+        pytest.param("deb [signed-by=https://me:hush@k/a.asc] http://m s/", "option signed-by is a URL", id="url"),
+        pytest.param("deb [signed-by=/a Signed-By=/b] http://m sid/", "has the option signed-by twice", id="twice"),
+        pytest.param("# mine\ndeb http://m sid main", "has a line break", id="two-lines"),
+        pytest.param("deb http://me:hu\nsh@m sid main", "has a line break", id="line-break"),
+        pytest.param("deb http://m\u00a0sid main", "has a line break, or another character", id="no-break-space"),
+        pytest.param('deb http://m/"a b" sid main', "has quotes, brackets or $(ARCH)", id="quote"),
+        pytest.param("deb http://m/[a b] sid main", "has quotes, brackets or $(ARCH)", id="brackets"),
+        pytest.param("deb http://m $(ARCH)/", "has quotes, brackets or $(ARCH)", id="variable"),
     ],
 )
-def test_what_apt_would_read_otherwise_is_refused(options: str, reason: str) -> None:
+def test_what_apt_would_read_otherwise_is_refused(line: str, reason: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_sources([f"deb [{options}] http://m sid/"])
+        parse_sources(["deb http://[2001:db8::1]:8/debian sid main", "deb http://me:x@[::1] sid main", line])
     assert reason in str(caught.value)
     assert "hush" not in str(caught.value) + caught.value.remedy
 
@@ -256,6 +265,24 @@ def test_a_key_that_was_revoked_signs_nothing() -> None:
         read(mirror, Key(PLACE, of("archive")))
 
 
+@pytest.mark.parametrize("newest", [0, 1], ids=["first", "last"])
+def test_of_copies_of_a_key_the_newest_word_counts(newest: int) -> None:
+    """Wherever it stands: a file may have older copies, and a line of sources several files."""
+    gone, plain = revoked("archive"), certificate("archive")
+    both_ways = b"".join(map(bytes, (gone, plain) if newest == 0 else (plain, gone)))
+    with pytest.raises(BuildError, match=r"is revoked$"):
+        keys.certificates([Key(PLACE, of("archive"))], served(both_ways).get, NOW)
+    now = datetime.now(UTC)
+    old = expired("archive", now + timedelta(days=1))
+    signed = int(time.time())
+    # Signatures know their second.
+    while int(time.time()) == signed:
+        time.sleep(0.01)
+    renewed = old.set_expiration(now + timedelta(days=9), key("archive").certifier())
+    content = b"".join(map(bytes, (renewed, old) if newest == 0 else (old, renewed)))
+    assert keys.certificates([Key(PLACE, of("archive"))], served(content).get, now + timedelta(days=2))
+
+
 def test_a_key_that_cannot_be_believed_signs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that binds itself by SHA-1: Sequoia raises an error of no class of its own."""
 
@@ -265,7 +292,7 @@ def test_a_key_that_cannot_be_believed_signs_nothing(monkeypatch: pytest.MonkeyP
 
         @property
         def expiration(self) -> datetime:
-            raise RuntimeError("no binding signature at this time")
+            raise RuntimeError("no binding signature at this time\n\nStack backtrace:\n   0: <anyhow::Error")
 
     monkeypatch.setattr(pysequoia.Cert, "split_bytes", lambda _: [Weak()])
     with pytest.raises(BuildError, match=r"cannot be believed \(no binding signature at this time\)$"):

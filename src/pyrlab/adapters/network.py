@@ -74,9 +74,11 @@ _TOLD = (
         _SETTINGS,
     ),
 )
-# Whom apt could not reach or find: the host itself, or the proxy before it.
+# Whom apt could not reach or find: the host itself, or the proxy before it. The name may be an address of IPv6.
 _UNREACHED = re.compile(
-    r"(?:[Cc]ould not connect to|Unable to connect to|resolv(?:e|ing)) '?(?P<name>[^\s:']+)(?P<port>:\d+)?"
+    r"(?:Temporary failure resolving|Could not resolve) '(?P<unknown>[^']+)'|"
+    r"(?:[Cc]ould not connect|Unable to connect|Cannot initiate the connection) to "
+    r"\[?(?P<name>[\w.:-]+)\]?:(?P<port>\w+)(?=[\s:]|$)"
 )
 _URL = re.compile(r"https?://[^\s'\"`()<>,]+")
 
@@ -92,17 +94,20 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
     for words, message, remedy in _TOLD:
         if found := re.search(words, said, re.MULTILINE):
             host = _host(said, found)
-            told = message.format(host=host, by_whom=_unreached(said, host))
+            line = said[said.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
+            told = message.format(host=host, by_whom=_unreached(line, host))
             return NetworkError(told, remedy=remedy, detail=detail)
     return None
 
 
-def _unreached(said: str, host: str) -> str:
+def _unreached(line: str, host: str) -> str:
     """Return which server apt did not reach on the way to ``host``, as the end of a message; nothing for none."""
-    unreached = _UNREACHED.search(said)
-    if unreached is None or unreached["name"] == host.partition(":")[0]:
+    found = _UNREACHED.search(line)
+    name = (found["unknown"] or found["name"]) if found else ""
+    if found is None or name == urlsplit(f"//{host}").hostname:
         return ""
-    return f": {unreached['name']}{unreached['port'] or ''} is not there, or does not answer"
+    shown = f"[{name}]" if ":" in name else name
+    return f": {shown}{':' + found['port'] if found['port'] else ''} is not there, or does not answer"
 
 
 def _host(said: str, found: re.Match[str]) -> str:

@@ -31,13 +31,16 @@ def reader(settings: Settings) -> Get:
 def certificates(keys: Sequence[Key], get: Get, now: datetime | None = None) -> list[pysequoia.Cert]:
     """Return the certificates that may sign: those of these keys, or Debian's own where there are none.
 
-    An expired one may sign nothing, nor a revoked one: Sequoia would believe its earlier signatures for ever.
+    One whose primary key has expired may sign nothing, nor a revoked one: Sequoia would believe its earlier signatures
+    for ever. Of several copies of one key the newest word of each counts.
     Raises UsageError, NetworkError, and BuildError where none counts any longer.
     """
     if not keys:
         return debian_keys()
     now = now or datetime.now(UTC)
-    found = {cert.fingerprint: cert for key in keys for cert in _certificates_of(key, get)}
+    found: dict[str, pysequoia.Cert] = {}
+    for cert in (cert for key in keys for cert in _certificates_of(key, get)):
+        found[cert.fingerprint] = found[cert.fingerprint].merge(cert) if cert.fingerprint in found else cert
     faults = {cert.fingerprint.upper(): _fault(cert, now) for cert in found.values()}
     sound = [cert for cert in found.values() if not faults[cert.fingerprint.upper()]]
     if not sound:
@@ -56,8 +59,9 @@ def _fault(cert: pysequoia.Cert, now: datetime) -> str:
     try:
         expiration = cert.expiration
     except RuntimeError as error:
-        # One that binds itself by a hash that Sequoia believes no more, as SHA-1.
-        return f"cannot be believed ({error})"
+        # One that binds itself by a hash that Sequoia believes no more, as SHA-1. The text ends in a stack of calls.
+        reason = str(error).partition("\n")[0]
+        return f"cannot be believed ({reason})"
     if expiration and expiration <= now:
         return f"has expired on {expiration:%Y-%m-%d}"
     return ""
