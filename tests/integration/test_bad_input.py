@@ -282,7 +282,15 @@ def test_no_engine(untouched: Project, verb: tuple[str, ...]) -> None:
 
 
 def test_no_network_for_debian(untouched: Project) -> None:
-    fails(untouched, "lock", "debs", status=6, says="could not be reached", remedy="network", APTPROXY=DEAD)
+    fails(
+        untouched,
+        "lock",
+        "debs",
+        status=6,
+        says="could not be reached: 127.0.0.1:9 is",
+        remedy="network",
+        APTPROXY=DEAD,
+    )
 
 
 def test_no_network_for_a_new_root(untouched: Project, tmp_path: Path) -> None:

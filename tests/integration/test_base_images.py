@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, Project, fails, make_project
+from conftest import SOURCE, Project, fails, make_project, tagged
 from registry_server import (
     OFFICIAL_TAG,
     ROOT_TAG,
@@ -161,8 +161,8 @@ def based(tmp_path: Path, official: None) -> Iterator[tuple[Project, Registry]]:
         )
         shutil.copy(SOURCE / "requirements.lock", project.path)
         yield project, server
-    for tag in {tag for image in engine.client().images.list() for tag in image.tags}:
-        if tag.startswith(OWN) and tag not in {ROOT_TAG, OFFICIAL_TAG}:
+    for tag in tagged(OWN):
+        if tag not in {ROOT_TAG, OFFICIAL_TAG}:
             engine.client().images.remove(tag, force=True)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PREFIX, SOURCE, Project, images_of
+from conftest import PREFIX, SOURCE, Project, images_of, remove_tags, tagged
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine
@@ -35,12 +35,8 @@ def clean(archive: Path) -> Iterator[None]:
     """Remove the tags that a test gives, and check that no name of a bundle's own is left."""
     del archive
     yield
-    client = engine.client()
-    tags = [tag for image in client.images.list() for tag in image.tags]
-    for tag in tags:
-        if tag.startswith(f"{PREFIX}offline-"):
-            client.images.remove(tag, force=True)
-    assert not [tag for tag in tags if tag.startswith("pyrlab-bundle/")]
+    remove_tags(f"{PREFIX}offline-")
+    assert not tagged("pyrlab-bundle/")
 
 
 def offline(folder: Path, *arguments: str, cache: Path, status: int = 0) -> str:
@@ -132,8 +128,7 @@ def test_a_flipped_bit_is_found_before_anything_is_loaded(archive: Path, tmp_pat
 
 def loaded() -> dict[str, str]:
     """Return the images that a bundle of this test could bring, by tag."""
-    tags = {tag: str(image.id) for image in engine.client().images.list() for tag in image.tags}
-    return {tag: image for tag, image in tags.items() if tag.startswith(("pyrlab-bundle/", PREFIX))}
+    return tagged("pyrlab-bundle/", PREFIX)
 
 
 def test_docker_itself_reads_it(archive: Path) -> None:

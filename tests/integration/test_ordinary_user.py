@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PREFIX, SOURCE, Project, images_of
-
-from pyrlab.adapters.docker import engine
+from conftest import PREFIX, SOURCE, Project, images_of, remove_tags
 
 # Nobody's: an ordinary user need not even have an entry in the user database.
 USER = 12345
@@ -91,8 +89,4 @@ def test_the_first_command_works_without_root_and_without_debians_tools(ordinary
         assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
         assert as_user(ordinary, "python3 -m nox -s stop -- pylab").count("pylab is stopped.") == 1
     finally:
-        client = engine.client()
-        for image in client.images.list():
-            for tag in image.tags:
-                if tag.startswith(f"{PREFIX}ordinary-"):
-                    client.images.remove(tag, force=True)
+        remove_tags(f"{PREFIX}ordinary-")

@@ -83,7 +83,7 @@ def test_stop_ends_the_lab_and_leaves_the_notebooks(
     assert stopped.succeed("stop", "pylab") == "pylab is stopped.\n"
     assert stopped.succeed("stop", "pylab") == "pylab was not running.\n"
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
-    assert name not in {container.name for container in engine.client().containers.list(all=True)}
+    assert name not in {container.name for container in engine.client().containers.list(all=True, ignore_removed=True)}
 
 
 def test_a_folder_of_roots_is_refused_with_what_to_do(stopped: Project, free_port: int, tmp_path: Path) -> None:

@@ -110,6 +110,11 @@ def expired_key(signed: Signed) -> None:
     signed.offer(signed.key.extract_certificate().set_expiration(until, signed.key.certifier()))
 
 
+def revoked_key(signed: Signed) -> None:
+    cert = signed.key.extract_certificate()
+    signed.offer(pysequoia.Cert.from_bytes(bytes(cert) + bytes(cert.revoke(signed.key.certifier()))))
+
+
 def past_its_date(signed: Signed) -> None:
     signed.publish(Valid_Until=PAST)
 
@@ -125,7 +130,8 @@ def tampered_index(signed: Signed) -> None:
 REFUSED = [
     pytest.param(wrong_key, 7, "no valid signature of", "do not trust it", id="wrong-key"),
     pytest.param(unknown_key, 2, "has no key", "ask whoever keeps the archive", id="unknown-fingerprint"),
-    pytest.param(expired_key, 7, "the key of an archive has expired: ", "get the newer one", id="expired-key"),
+    pytest.param(expired_key, 7, "has expired on ", "get the newer one", id="expired-key"),
+    pytest.param(revoked_key, 7, "is revoked", "get the newer one", id="revoked-key"),
     pytest.param(past_its_date, 7, "past its Valid-Until date", "check_valid_until", id="past-its-date"),
     pytest.param(tampered_release, 7, "no valid signature of", "do not trust it", id="tampered-InRelease"),
     pytest.param(tampered_index, 7, "does not fit its Release file", "try again", id="tampered-Packages"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PREFIX, SOURCE, Project, forget_labs, images_of, make_project
+from conftest import PREFIX, SOURCE, Project, forget_labs, images_of, make_project, remove_tags
 from docker.models.containers import Container
 
 from pyrlab.adapters.docker import engine
@@ -39,15 +39,13 @@ def smoke(project: Project, *arguments: str) -> None:
     printed = project.succeed("smoke", *arguments)
     assert " passed" in printed
     assert " failed" not in printed
+    assert "not run: own notebook: [proof] in pyrlab.toml names no notebook" in printed
 
 
 def remove_images(project: Project) -> None:
     """Remove the images of a project."""
     settings = read_settings(project.path, project.environment)
-    tags = {tag for image in engine.client().images.list() for tag in image.tags}
-    for name in settings.graph.images:
-        if settings.tag(name) in tags:
-            engine.client().images.remove(settings.tag(name), force=True)
+    remove_tags(*map(settings.tag, settings.graph.images))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import LISTS, PREFIX, SOURCE, Project, forget_labs, images_of, make_project
+from conftest import LISTS, PREFIX, SOURCE, Project, forget_labs, images_of, make_project, remove_tags, tagged
 from cran_server import CranServer, put, tarball
 from deb_archive import deb, publish
 from index_server import served, source_distribution, wheel
@@ -118,17 +118,13 @@ def origin(shelf: Shelf, locked_project: Project, tmp_path_factory: pytest.TempP
     # The proof of a small project: that the labs start, and its own notebooks.
     smoke = made.path / "tests/smoke"
     smoke.mkdir(parents=True)
-    for name in ("conftest.py", "kernels.py", "labs.py", "project.py", "test_lab_proof.py"):
+    for name in ("conftest.py", "containers.py", "kernels.py", "labs.py", "project.py", "test_lab_proof.py"):
         shutil.copy(SOURCE / "tests/smoke" / name, smoke)
     made.write("tests/smoke/test_starts.py", "def test_starts(lab):\n    assert lab.get('/api/status').ok\n")
     made.succeed("lock")
     made.succeed("build")
     yield made
-    client = engine.client()
-    for image in client.images.list():
-        for tag in image.tags:
-            if tag.startswith(UP):
-                client.images.remove(tag, force=True)
+    remove_tags(UP)
 
 
 @pytest.fixture
@@ -178,14 +174,15 @@ def versions(project: Project) -> dict[str, str]:
 def state(project: Project) -> dict[str, object]:
     """Return all that an upgrade replaces: locks, what is held, and the images."""
     files = [*project.path.glob("*.lock"), *project.path.glob("held.toml")]
-    tags = {tag: image.id for image in engine.client().images.list() for tag in image.tags}
-    images = {tag: image for tag, image in tags.items() if tag.startswith(UP) and tag.endswith(":latest")}
+    images = {tag: image for tag, image in tagged(UP).items() if tag.endswith(":latest")}
     return {**{path.name: path.read_text(encoding="utf-8") for path in files}, **images}
 
 
-def nameless() -> set[str | None]:
-    """Return the images that nothing names any more: they fill the disk until somebody prunes."""
-    return {image.id for image in engine.client().images.list(filters={"dangling": True})}
+def nameless(project: Project) -> set[str]:
+    """Return the project's images that nothing names any more: they fill the disk until somebody prunes."""
+    labels = read_settings(project.path, project.environment).workspace.labels
+    own = [f"{name}={value}" for name, value in labels.items()]
+    return {image["Id"] for image in engine.client().api.images(filters={"dangling": True, "label": own})}
 
 
 def break_all(shelf: Shelf) -> None:
@@ -199,7 +196,7 @@ def break_all(shelf: Shelf) -> None:
 def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(
     lab: Project, shelf: Shelf, served_lab: str, tmp_path: Path
 ) -> None:
-    before, lost = state(lab), nameless()
+    before, lost = state(lab), nameless(lab)
     break_all(shelf)
     mine = tmp_path / "mine.ipynb"
     mine.write_text(notebook("python3", "python", "print('mine')"), encoding="utf-8")
@@ -220,10 +217,12 @@ def test_a_culprit_in_each_ecosystem_is_held_back_and_the_rest_taken(
         assert name in printed
     assert "red.ipynb" in printed
     assert "[1].ipynb" not in printed
+    for name in ("pylab", "rlab"):
+        assert re.search(rf"\b{name}\b.*, ready in [\d.]+ s → [\d.]+ s", lab.read(".pyrlab/upgrade/report.md"))
     trials = printed.partition("looking for what breaks it")[2].partition("proving all of it")[0]
     assert trials.count("trial ") == trials.count(" over "), "each was put over an image that was there"
     assert not re.search(r"(debs|debian|light-\d+|shared): ", trials), "nothing else was built"
-    assert nameless() <= lost, "trials leave no images"
+    assert nameless(lab) <= lost, "trials leave no images"
     assert mine.read_text(encoding="utf-8") == source
     assert requests.get(served_lab, timeout=30).ok, "the lab that ran is not touched"
     lab.succeed("lock", "--check")

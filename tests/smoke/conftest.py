@@ -1,19 +1,23 @@
 """Which labs are tested, which tests apply to them, and the containers that they share."""
 
 import json
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import containers
 import docker
 import kernels
 import project
 import pytest
-from labs import Fleet, RunningLab, docker_client
+from containers import docker_client
+from labs import Fleet, RunningLab
 from project import Contents, Project, ProofNotebook
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
+from pyrlab.adapters.process import INTERRUPTS
 from pyrlab.errors import PyrlabError
 from pyrlab.model.graph import Lab
 
@@ -24,6 +28,8 @@ MARKERS = {
 KINDS = ("debs", "python", "r")
 # Why tests do not run, in the words of the summary; filled while they are collected.
 NOT_RUN = pytest.StashKey[dict[str, None]]()
+# Whether a worker was killed.
+LOST = pytest.StashKey[bool]()
 # Seconds until labs answered.
 STARTS = pytest.StashKey[dict[str, float]]()
 # The file of --results, if there is one and this process writes it: a report does not know its configuration.
@@ -41,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse labs that do not exist, before anything starts."""
-    config.stash[NOT_RUN], config.stash[STARTS] = {}, {}
+    config.stash[NOT_RUN], config.stash[STARTS], config.stash[LOST] = {}, {}, False
     # What a worker of xdist tells, the process that has started it hears as well.
     results = config.getoption("--results", default=None)
     RESULTS[:] = [] if _is_worker(config) or results is None else [results]
@@ -55,6 +61,20 @@ def pytest_configure(config: pytest.Config) -> None:
     # What is wrong with the project is said here: a worker has nobody to say it to.
     _contents(config)
     _proof_notebooks()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let nothing of this run stay on the engine, however it ends; workers start after this."""
+    config = session.config
+    if _is_worker(config) or config.option.collectonly:
+        return
+    for number in INTERRUPTS:
+        # Whoever started us with nohup wants us to outlive the terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    containers.begin_run()
+    config.add_cleanup(containers.end_run)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -124,6 +144,9 @@ def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Note how long labs took to start. A worker hands over what it knows: none of them prints a summary."""
+    if session.config.stash[LOST]:
+        # The tests that it ran have failed, and say nothing of a lab.
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
     not_run, starts = session.config.stash[NOT_RUN], session.config.stash[STARTS]
     if _is_worker(session.config):
         # pytest-xdist adds it to pytest's own.
@@ -131,8 +154,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     _note(*({"lab": lab, "start": seconds} for lab, seconds in starts.items()))
 
 
-def pytest_testnodedown(node: WorkerController) -> None:
+def pytest_testnodedown(node: WorkerController, error: object) -> None:
     """Take over what a worker knows, if it came to its end."""
+    node.config.stash[LOST] = node.config.stash[LOST] or bool(error)
     output = getattr(node, "workeroutput", {})
     node.config.stash[NOT_RUN].update(dict.fromkeys(output.get("not run", ())))
     node.config.stash[STARTS].update(output.get("starts", {}))
@@ -171,7 +195,7 @@ def outputs(pytestconfig: pytest.Config) -> Path | None:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Fleet]:
-    """Start and share the containers, and remove them all in the end."""
+    """Start and share the containers; those that are left are removed with the run."""
     ships = Fleet(_load(), tmp_path_factory.mktemp)
     with pytest.MonkeyPatch.context() as environment:
         # The kernel client knows no other way to pass by a proxy.
@@ -180,7 +204,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config)
         try:
             yield ships
         finally:
-            ships.close()
             pytestconfig.stash[STARTS].update(ships.starts)
 
 

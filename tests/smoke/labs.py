@@ -9,21 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
-import docker
 import pytest
 import requests
+from containers import docker_client, of_this_run
 from docker.models.containers import Container
 from docker.types import Mount
 from project import Contents, Project
-from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from pyrlab.model.graph import Lab
 
-# Its helper image cannot be had in a closed network. We clean up by label instead.
-testcontainers_config.ryuk_disabled = True
-
-LABEL = "io.pyrlab.smoke"
 START_TIMEOUT = 60.0
 POLL_INTERVAL = 0.1
 # Of whoever runs the tests, as people have it at home. Root's own id would prove nothing: labs refuse to run as root.
@@ -132,7 +127,6 @@ class Fleet:
     def __init__(self, project: Project, make_folder: Callable[[str], Path]) -> None:
         self.project = project
         self._make_folder = make_folder
-        self._session = secrets.token_hex(8)
         self.starts: dict[str, float] = {}  # seconds until the shared labs answered
         self._shared: dict[str, RunningLab] = {}
         self._failed: set[str] = set()
@@ -219,15 +213,6 @@ class Fleet:
         finally:
             container.remove(force=True, v=True)
 
-    def close(self) -> None:
-        """Remove every container of this session, also one whose start failed half-way."""
-        client = docker_client()
-        try:
-            for container in client.containers.list(all=True, filters={"label": f"{LABEL}={self._session}"}):
-                container.remove(force=True, v=True)
-        finally:
-            client.close()
-
     def _start(
         self, name: str, environment: Mapping[str, str], folder: Path | None, **options: Unpack[Options]
     ) -> Container:
@@ -241,7 +226,7 @@ class Fleet:
             container.with_command(list(command))
         for target in options.pop("tmpfs", ()):
             container.with_tmpfs_mount(target)
-        container.with_kwargs(labels={LABEL: self._session}, mounts=mounts, **options).with_envs(**environment)
+        container.with_kwargs(labels=of_this_run(), mounts=mounts, **options).with_envs(**environment)
         # A pair is what Docker's SDK takes for an address with a port that the engine chooses.
         cast("dict[str, Any]", container.ports)[_exposed_port(tag)] = ("127.0.0.1", None)
         return container.start().get_wrapped_container()
@@ -256,11 +241,6 @@ def wait_for(
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout:.0f} s for {what}\n{evidence()[-3000:]}", pytrace=False)
         time.sleep(POLL_INTERVAL)
-
-
-def docker_client() -> docker.DockerClient:
-    """Return a client of the engine that testcontainers uses. The caller closes it."""
-    return DockerContainer("none").get_docker_client().client
 
 
 def _answers(running: RunningLab) -> bool:

@@ -17,7 +17,8 @@ from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.locks.python import PythonPin
 from pyrlab.model.proof import language_of
-from pyrlab.model.settings import FILE, Settings
+from pyrlab.model.settings import Settings
+from pyrlab.model.urls import FILE
 from pyrlab.steps.architecture import chosen
 
 

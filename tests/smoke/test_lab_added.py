@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from containers import docker_client, of_this_run
 from docker.types import Mount
-from labs import LABEL, NOTEBOOKS, OWNER, Fleet, Options, RunningLab, docker_client
+from labs import NOTEBOOKS, OWNER, Fleet, Options, RunningLab
 from packages import r_repository, r_source, wheel
 
 ADDED = "/opt/lab/added"
@@ -23,7 +24,7 @@ def volume() -> Iterator[Mount]:
     """Return a mount of a new volume over the folder of added packages."""
     client = docker_client()
     try:
-        made = client.volumes.create(f"pyrlab-smoke-{uuid.uuid4().hex}", labels={LABEL: "added"})
+        made = client.volumes.create(f"pyrlab-smoke-{uuid.uuid4().hex}", labels=of_this_run())
         try:
             yield Mount(ADDED, made.name, type="volume")
         finally:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import websocket
+from containers import docker_client, of_this_run
 from docker.types import Mount
-from labs import LABEL, NOTEBOOKS, OWNER, Fleet, Options, RunningLab, docker_client, wait_for
+from labs import NOTEBOOKS, OWNER, Fleet, Options, RunningLab, wait_for
 from packages import r_source, wheel
 
 # Nobody's in any image, and nobody's on most machines.
@@ -253,7 +254,7 @@ def _child(parent: str, *, r: bool) -> Iterator[str]:
         # The engine reads the Dockerfile out of the context.
         context = _context({"Dockerfile": "\n".join(lines).encode()})
         client.images.build(
-            fileobj=context, custom_context=True, network_mode="none", tag=tag, rm=True, labels={LABEL: "child"}
+            fileobj=context, custom_context=True, network_mode="none", tag=tag, rm=True, labels=of_this_run()
         )
         yield tag
     finally:

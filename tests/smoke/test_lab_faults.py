@@ -39,7 +39,9 @@ def _run_out_of_memory(lab: RunningLab, kernel_name: str) -> None:
         for kernel in (witness, victim):
             kernel.execute(ASSIGN[kernel.language])
         assert KILLED in _last_words(victim, HOG[victim.language])
-        assert f"kernel {victim.client.id}: {KILLED}" in lab.log()
+        # The engine takes what a lab logs a moment later.
+        logged = f"kernel {victim.client.id}: {KILLED}"
+        wait_for("the log to say why", lambda: logged in lab.log(), timeout=30, evidence=lab.log)
         assert _knows(witness)
         wait_for("the kernel to start again", victim.answers, timeout=60, evidence=lab.log)
         assert not _knows(victim)

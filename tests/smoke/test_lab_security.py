@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 import requests
+from containers import docker_client, of_this_run
 from docker.types import Mount
-from labs import LABEL, OWNER, Fleet, Options, RunningLab, docker_client, wait_for
+from labs import OWNER, Fleet, Options, RunningLab, wait_for
 
 STRANGE = "https://elsewhere.example"
 GUESSES = 300
@@ -256,7 +257,7 @@ def test_calls_nobody_at_its_start(hardened: Callable[[str], RunningLab], lab_na
 def _home() -> Iterator[Mount]:
     """Return a mount of a new volume as home folder, which the engine fills from the image."""
     client = docker_client()
-    volume = client.volumes.create(labels={LABEL: "home"})
+    volume = client.volumes.create(labels=of_this_run())
     try:
         yield Mount("/home/notebook", volume.name, type="volume")
     finally:

@@ -16,9 +16,9 @@ from pyrlab.adapters import lists_files, process
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import main as cli
 from pyrlab.cli import terminal
-from pyrlab.model import settings
 from pyrlab.model.lists import BASE_DEBS, PYTHON, R_DEBS, Lists, R
 from pyrlab.model.settings import Settings
+from pyrlab.model.urls import FILE
 
 # Everyday: the same examples each time, and no tracing of failures: the suite stays quick, and a red test stays red.
 hypothesis.settings.register_profile(
@@ -129,7 +129,7 @@ def load_settings(project: Path, no_programs: None) -> Callable[..., Settings]:
     del no_programs
 
     def load(toml: str = "", **environment: str) -> Settings:
-        (project / settings.FILE).write_text(toml, encoding="utf-8")
+        (project / FILE).write_text(toml, encoding="utf-8")
         return read_settings(project, environment)
 
     return load

@@ -1,6 +1,7 @@
 """The keys of archives: by fingerprint, from a file or a URL, for this machine's reader and for apt."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,12 @@ def served(content: bytes) -> Mirror:
 def both(*names: str) -> bytes:
     """Return a keyring of several keys."""
     return keys.armored(map(certificate, names)).encode()
+
+
+def revoked(name: str) -> pysequoia.Cert:
+    """Return a key that its owner has taken back."""
+    cert = certificate(name)
+    return pysequoia.Cert.from_bytes(bytes(cert) + bytes(cert.revoke(key(name).certifier())))
 
 
 def expired(name: str, until: datetime) -> pysequoia.Cert:
@@ -111,6 +118,12 @@ def test_a_source_names_its_keys(load_settings: Load) -> None:
             id="ftp",
         ),
         pytest.param(
+            f'{R_PROJECT} = "r.asc"\n{R_PROJECT.lower()} = "other.asc"',
+            f"debian.keys has {R_PROJECT} twice",
+            "leave one of them out",
+            id="twice",
+        ),
+        pytest.param(
             f'{R_PROJECT} = "https://${{NONE}}@k.example/r.asc"', "uses ${NONE}, which is not set", "export", id="unset"
         ),
     ],
@@ -140,6 +153,30 @@ def test_a_part_of_a_fingerprint_names_no_key(word: str) -> None:
     """Anybody can make a key whose fingerprint ends so."""
     with pytest.raises(UsageError, match="has an option signed-by that is no whole fingerprint"):
         parse_sources([f"deb [signed-by={word}] http://m sid/"])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param(
+            "deb [signed-by='/my keys/a.asc'] http://m sid/", "has a space in the option signed-by", id="space"
+        ),
+        pytest.param("deb [signed-by='/a.asc] http://m sid/", "has a quote that is not closed", id="open-quote"),
+        pytest.param("deb [signed-by=https://me:hush@k/a.asc] http://m s/", "option signed-by is a URL", id="url"),
+        pytest.param("deb [signed-by=/a Signed-By=/b] http://m sid/", "has the option signed-by twice", id="twice"),
+        pytest.param("# mine\ndeb http://m sid main", "has a line break", id="two-lines"),
+        pytest.param("deb http://me:hu\nsh@m sid main", "has a line break", id="line-break"),
+        pytest.param("deb http://m\u00a0sid main", "has a line break, or another character", id="no-break-space"),
+        pytest.param('deb http://m/"a b" sid main', "has quotes, brackets or $(ARCH)", id="quote"),
+        pytest.param("deb http://m/[a b] sid main", "has quotes, brackets or $(ARCH)", id="brackets"),
+        pytest.param("deb http://m $(ARCH)/", "has quotes, brackets or $(ARCH)", id="variable"),
+    ],
+)
+def test_what_apt_would_read_otherwise_is_refused(line: str, reason: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_sources(["deb http://[2001:db8::1]:8/debian sid main", "deb http://me:x@[::1] sid main", line])
+    assert reason in str(caught.value)
+    assert "hush" not in str(caught.value) + caught.value.remedy
 
 
 WORDS = st.sampled_from(["a", "main", "trixie", "x-y.z"])
@@ -202,6 +239,7 @@ def test_another_key_in_its_place_is_refused() -> None:
     [
         pytest.param(b"<!DOCTYPE html><html>sign in</html>", "is a web page, no keyring", id="page"),
         pytest.param(b"words", "is no keyring", id="words"),
+        pytest.param(b"", "has no key", id="empty"),
     ],
 )
 def test_what_is_no_keyring_is_told(content: bytes, reason: str) -> None:
@@ -214,9 +252,51 @@ def test_a_key_that_has_expired_signs_nothing() -> None:
     mirror = served(bytes(expired("archive", datetime.now(UTC) - timedelta(seconds=1))))
     mirror.publish("trixie", packages(stanza("apt")))
     source = Source(URI, "trixie", ("main",), signed_by=(Key(PLACE, of("archive")),))
-    with pytest.raises(BuildError, match=f"^the key of an archive has expired: {of('archive')} on 20") as caught:
+    says = f"^the key of an archive counts no longer: {of('archive')} has expired on 20"
+    with pytest.raises(BuildError, match=says) as caught:
         archive.read([source], "amd64", mirror.get)
     assert "debian.keys in pyrlab.toml" in caught.value.remedy
+
+
+def test_a_key_that_was_revoked_signs_nothing() -> None:
+    mirror = served(bytes(revoked("archive")))
+    mirror.publish("trixie", packages(stanza("apt")))
+    with pytest.raises(BuildError, match=f"counts no longer: {of('archive')} is revoked$"):
+        read(mirror, Key(PLACE, of("archive")))
+
+
+@pytest.mark.parametrize("newest", [0, 1], ids=["first", "last"])
+def test_of_copies_of_a_key_the_newest_word_counts(newest: int) -> None:
+    """Wherever it stands: a file may have older copies, and a line of sources several files."""
+    gone, plain = revoked("archive"), certificate("archive")
+    both_ways = b"".join(map(bytes, (gone, plain) if newest == 0 else (plain, gone)))
+    with pytest.raises(BuildError, match=r"is revoked$"):
+        keys.certificates([Key(PLACE, of("archive"))], served(both_ways).get, NOW)
+    now = datetime.now(UTC)
+    old = expired("archive", now + timedelta(days=1))
+    signed = int(time.time())
+    # Signatures know their second.
+    while int(time.time()) == signed:
+        time.sleep(0.01)
+    renewed = old.set_expiration(now + timedelta(days=9), key("archive").certifier())
+    content = b"".join(map(bytes, (renewed, old) if newest == 0 else (old, renewed)))
+    assert keys.certificates([Key(PLACE, of("archive"))], served(content).get, now + timedelta(days=2))
+
+
+def test_a_key_that_cannot_be_believed_signs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that binds itself by SHA-1: Sequoia raises an error of no class of its own."""
+
+    class Weak:
+        fingerprint = of("archive").lower()
+        is_revoked = False
+
+        @property
+        def expiration(self) -> datetime:
+            raise RuntimeError("no binding signature at this time\n\nStack backtrace:\n   0: <anyhow::Error")
+
+    monkeypatch.setattr(pysequoia.Cert, "split_bytes", lambda _: [Weak()])
+    with pytest.raises(BuildError, match=r"cannot be believed \(no binding signature at this time\)$"):
+        keys.certificates([Key(PLACE, of("archive"))], served(b"").get, NOW)
 
 
 def test_an_expired_key_beside_a_living_one_is_left_out() -> None:
@@ -248,8 +328,8 @@ def ask(load_settings: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr(Below, "_provide", lambda *_: {})
     monkeypatch.setattr(buildkit, "bake", lambda call, **_: given.append(call.secrets))
 
-    def secrets(toml: str) -> Mapping[str, str]:
-        Below(load_settings(toml, XDG_CACHE_HOME=str(tmp_path)), (), "amd64").ask("debs", {}, say=lambda _: None)
+    def secrets(toml: str, kind: str = "debs") -> Mapping[str, str]:
+        Below(load_settings(toml, XDG_CACHE_HOME=str(tmp_path)), (), "amd64").ask(kind, {}, say=lambda _: None)
         return given.pop()
 
     return secrets
@@ -372,6 +452,11 @@ def test_a_key_that_cannot_be_had_stops_the_step(ask: Callable[..., Mapping[str,
             """
         )
     assert "debian.keys in pyrlab.toml" in caught.value.remedy
+
+
+def test_python_is_locked_without_the_keys_of_archives(ask: Callable[..., Mapping[str, str]]) -> None:
+    toml = '[base]\napt_sources = ["deb [signed-by=/nowhere.asc] http://m.example ./"]'
+    assert ask(toml, "python")["keys"] == ""
 
 
 @pytest.mark.parametrize("word", ["nowhere.asc", "/nowhere.asc"])

@@ -35,6 +35,8 @@ def test_parents_come_before_their_children() -> None:
         pytest.param('python = "requirements.in"', 'r = "x.txt"', "two images have a list of R packages", id="two-r"),
         pytest.param('debs = "base_debs.txt"\n', "", "needs a list of Debian packages", id="no-debs"),
         pytest.param("[shared]", "[shred]", "'shared'", id="no-shared"),
+        pytest.param("[image.pylab]", "[image.'Py lab']", "cannot be called 'Py lab'", id="name"),
+        pytest.param("[image.pylab]", "[image.shared]", "cannot be called 'shared'", id="taken"),
         pytest.param("[root]", "[root", "cannot be read", id="no-toml"),
         pytest.param('parent = "pyrlab-base"\ndebs', "debs", "exactly one image stands on the root", id="two-roots"),
     ],

@@ -19,7 +19,7 @@ from pyrlab.model.cran.base import BASE_PACKAGES
 from pyrlab.model.imports.found import Found
 from pyrlab.model.imports.merge import merge
 from pyrlab.model.lists import R, RRequest
-from pyrlab.model.settings import FILE as SETTINGS
+from pyrlab.model.urls import FILE as SETTINGS
 
 MOVES = (
     "cran moves, and keeps old versions in its Archive; a snapshot of 2024-02-29, when the file was last changed, "

@@ -184,7 +184,50 @@ def test_the_probe_in_a_build_knows_the_proxy_that_a_redirect_may_need() -> None
             "the certificate of i.test is not trusted",
             id="uv-untrusted",
         ),
-        pytest.param("Err:1 http://m.test s\n  Could not connect to p:1", "m.test could not be reached", id="apt-down"),
+        pytest.param(
+            "Err:1 http://m.test:8 s\n  Could not connect to m.test:8", "m.test:8 could not be reached", id="apt-down"
+        ),
+        pytest.param(
+            "Err:1 http://m.test s\n  Could not connect to p.test:1 (127.0.0.1). - connect (111: Connection refused)",
+            "m.test could not be reached: p.test:1 is not there, or does not answer",
+            id="apt-proxy-down",
+        ),
+        pytest.param(
+            "Err:1 http://[2001:db8::1]/d s\n  Could not connect to 2001:db8::1:80 (2001:db8::1). - connect (111)",
+            "[2001:db8::1] could not be reached",
+            id="apt-ipv6-down",
+        ),
+        pytest.param(
+            "Err:1 http://m.test s\n  Could not connect to ::1:3142 (::1). - connect (111: Connection refused)",
+            "m.test could not be reached: [::1]:3142 is not there, or does not answer",
+            id="apt-ipv6-proxy-down",
+        ),
+        pytest.param(
+            "Err:1 http://m.test s\n  Unable to connect to p.test:http:",
+            "m.test could not be reached: p.test:http is not there, or does not answer",
+            id="apt-proxy-down-in-short",
+        ),
+        pytest.param(
+            "Err:1 http://a.test s\n  Connection timed out\nErr:2 http://b.test s\n  Could not connect to b.test:80",
+            "a.test could not be reached",
+            id="apt-two-down",
+        ),
+        pytest.param(
+            "No solution found when resolving dependencies\nerror sending request for url (https://i.test/x/)",
+            "i.test could not be reached",
+            id="uv-resolving",
+        ),
+        pytest.param(
+            "Err:1 http://m.test s\n  Temporary failure resolving 'p.test'",
+            "m.test could not be reached: p.test is not there, or does not answer",
+            id="apt-proxy-unknown",
+        ),
+        pytest.param(
+            "error: Failed to fetch: `https://i.test/x/`\n  cause: error sending request for url\n  "
+            "cause: tunnel error: failed to create underlying connection\n  cause: tcp connect error",
+            "i.test could not be reached: the proxy before it is not there, or does not answer",
+            id="uv-proxy-down",
+        ),
         pytest.param("dns error", "a package index or archive could not be reached", id="nobody-is-named"),
     ],
 )

@@ -9,10 +9,11 @@ from graphs import GRAPH
 
 from pyrlab.adapters import process
 from pyrlab.adapters.settings_file import read as read_settings
-from pyrlab.model import settings
 from pyrlab.model.proxies import proxy_for
+from pyrlab.model.r_repositories import RRepository
 from pyrlab.model.secrets import lock_secrets
-from pyrlab.model.settings import RRepository, Settings
+from pyrlab.model.settings import Settings
+from pyrlab.model.urls import FILE
 
 Load = Callable[..., Settings]
 
@@ -33,7 +34,7 @@ def test_every_setting_has_a_default(load_settings: Load, project: Path) -> None
 def test_a_project_without_the_file_has_the_defaults(load_settings: Load, project: Path) -> None:
     """pyrlab.toml may be deleted."""
     loaded = load_settings()
-    (project / settings.FILE).unlink()
+    (project / FILE).unlink()
     assert read_settings(project, {}) == loaded
 
 

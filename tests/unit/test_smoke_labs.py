@@ -1,11 +1,16 @@
 """The labs that smoke tests share, where a test runs again."""
 
 import importlib
+import os
+import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import requests
+from docker.errors import APIError, DockerException, NotFound
 from graphs import SOURCE
 
 
@@ -19,7 +24,7 @@ def of_the_smoke_tests(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType
     """Import a module that only they can import by its name."""
     monkeypatch.syspath_prepend(str(SOURCE / "tests/smoke"))
     found = importlib.import_module(name)
-    for own in ("labs", "project"):
+    for own in ("labs", "project", "containers"):
         sys.modules.pop(own, None)
     return found
 
@@ -81,3 +86,63 @@ def test_a_test_is_of_the_lab_that_its_id_names(monkeypatch: pytest.MonkeyPatch,
     project = of_the_smoke_tests("project", monkeypatch)
     graph = SimpleNamespace(labs={"lab": None, "lab-2": None})
     assert project.Project(SimpleNamespace(graph=graph), None).lab_of(test) == lab
+
+
+def test_what_a_dead_run_of_this_machine_has_left_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    containers = of_the_smoke_tests("containers", monkeypatch)
+    monkeypatch.setattr(containers, "_remove", lambda *_: None)
+    monkeypatch.setenv(containers.VARIABLE, "")
+    containers.begin_run()
+    [run] = containers.of_this_run().values()
+    place, pid, _ = run.split("-")
+    assert int(pid) == os.getpid()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert not containers.is_left(run)
+    assert containers.is_left(f"{place}-{ended.pid}-0123abcd")
+    assert not containers.is_left(f"0123456789ab-{ended.pid}-0123abcd"), "it may live there"
+    for other in ("", "home", "0123456789abcdef", f"{place}-{ended.pid}"):
+        assert not containers.is_left(other)
+
+
+def test_cleaning_up_passes_over_what_others_remove_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    containers = of_the_smoke_tests("containers", monkeypatch)
+    removed: list[str] = []
+
+    def thing(name: str, status: int) -> SimpleNamespace:
+        def remove(**_: bool) -> None:
+            removed.append(name)
+            if status:
+                answer = requests.Response()
+                answer.status_code = status
+                raise (NotFound if status == HTTPStatus.NOT_FOUND else APIError)(name, response=answer)
+
+        return SimpleNamespace(
+            labels={containers.LABEL: "run"}, attrs={"Labels": {containers.LABEL: "run"}}, remove=remove
+        )
+
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=lambda **_: [thing("gone", 404), thing("going", 409), thing("lab", 0)]),
+        volumes=SimpleNamespace(list=lambda **_: [thing("in-use", 409), thing("volume", 0)]),
+        api=SimpleNamespace(images=lambda **_: [{"Id": "image", "Labels": {containers.LABEL: "run"}}]),
+        images=SimpleNamespace(remove=lambda name, **_: removed.append(name)),
+        close=lambda: removed.append("closed"),
+    )
+    monkeypatch.setattr(containers, "docker_client", lambda: client)
+    monkeypatch.setenv(containers.VARIABLE, "run")
+    containers.end_run()
+    assert removed == ["gone", "going", "lab", "in-use", "volume", "image", "closed"]
+
+
+def test_an_engine_that_went_away_is_told_and_no_failure_of_the_tests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    containers = of_the_smoke_tests("containers", monkeypatch)
+
+    def gone() -> None:
+        raise DockerException("no engine")
+
+    monkeypatch.setattr(containers, "docker_client", gone)
+    monkeypatch.setenv(containers.VARIABLE, "run")
+    containers.end_run()
+    assert capsys.readouterr().err == "labs under test may still be there; the next run removes them: no engine\n"

@@ -4,8 +4,9 @@ import json
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from pyrlab.commands.build import build
 from pyrlab.commands.rollback import history, rollback
 from pyrlab.commands.upgrade import Upgrade, upgrade
 from pyrlab.errors import LabError, NoRoomError, UsageError
+from pyrlab.model.debian_sources import parse_sources
+from pyrlab.model.locks.debs import ROOT
 from pyrlab.model.locks.lockset import Locks
 from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
@@ -444,6 +447,43 @@ def test_what_a_killed_run_found_out_holds_for_the_same_tests_only(lab: Project,
     old.restore(lab)
     own.write_text("second", encoding="utf-8")
     assert trials() > same
+
+
+def test_the_newest_locks_of_a_killed_run_count_for_the_same_start_alone(
+    lab: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks, everything = lab.locks, Wish(upgrade=True)
+    asked: list[str] = []
+    monkeypatch.setattr(locking, "lock", lambda settings, _, *, say: asked.append(say or settings.variant))
+
+    def asks(settings: Settings, *, current: Locks = locks, wish: Wish = everything) -> bool:
+        asked.clear()
+        Candidate(settings, lab.said.append).relock(current, wish)
+        return bool(asked)
+
+    own = lab.settings
+    assert asks(own)
+    assert not asks(own)
+    [source] = parse_sources(["deb http://m.example/debian trixie main"])
+    [repository, *_] = own.r_repositories
+    for other in (
+        replace(own, python_index="https://m.example/simple/"),
+        replace(own, apt_sources=(str(source),)),
+        replace(own, r_apt_sources=(str(source),)),
+        replace(own, r_repositories=(replace(repository, url="https://m.example/cran"),)),
+    ):
+        assert asks(other)
+        assert not asks(other)
+        assert asks(own)
+    assert asks(own, wish=Wish(frozenset({"python"}), upgrade=True))
+    assert asks(own, wish=replace(everything, min_age=timedelta(days=3)))
+    assert asks(own)
+    moved = replace(locks, debs=replace(locks.debs, sections={ROOT: locks.debs.sections[ROOT]}))
+    assert asks(own, current=moved)
+    assert asks(own)
+    hours = time.time() + 6 * 3600
+    monkeypatch.setattr(time, "time", lambda: hours)
+    assert asks(own)
 
 
 def test_other_files_of_the_same_version_can_be_the_culprit(lab: Project, world: World) -> None:

@@ -59,15 +59,26 @@ _TOLD = (
         "name your own certificates: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
     ),
     (
+        r"tunnel error: failed to create underlying connection",
+        "{host} could not be reached: the proxy before it is not there, or does not answer",
+        _SETTINGS,
+    ),
+    (
         (
             r"Temporary failure (?:resolving|in name resolution)|Could not (?:resolve|connect)|"
             r"Unable to connect|dns error|Connection (?:refused|reset|timed out)|Network is unreachable|"
             r"Failed to establish a new connection|error sending request|Max retries exceeded|"
             r"HTTP status server error|Request failed after \d+ retries"
         ),
-        "{host} could not be reached",
+        "{host} could not be reached{by_whom}",
         _SETTINGS,
     ),
+)
+# Whom apt could not reach or find: the host itself, or the proxy before it. The name may be an address of IPv6.
+_UNREACHED = re.compile(
+    r"(?:Temporary failure resolving|Could not resolve) '(?P<unknown>[^']+)'|"
+    r"(?:[Cc]ould not connect|Unable to connect|Cannot initiate the connection) to "
+    r"\[?(?P<name>[\w.:-]+)\]?:(?P<port>\w+)(?=[\s:]|$)"
 )
 _URL = re.compile(r"https?://[^\s'\"`()<>,]+")
 
@@ -82,8 +93,21 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
             return BuildError(message.format(url=public(found["url"])), remedy=remedy, detail=detail)
     for words, message, remedy in _TOLD:
         if found := re.search(words, said, re.MULTILINE):
-            return NetworkError(message.format(host=_host(said, found)), remedy=remedy, detail=detail)
+            host = _host(said, found)
+            line = said[said.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
+            told = message.format(host=host, by_whom=_unreached(line, host))
+            return NetworkError(told, remedy=remedy, detail=detail)
     return None
+
+
+def _unreached(line: str, host: str) -> str:
+    """Return which server apt did not reach on the way to ``host``, as the end of a message; nothing for none."""
+    found = _UNREACHED.search(line)
+    name = (found["unknown"] or found["name"]) if found else ""
+    if found is None or name == urlsplit(f"//{host}").hostname:
+        return ""
+    shown = f"[{name}]" if ":" in name else name
+    return f": {shown}{':' + found['port'] if found['port'] else ''} is not there, or does not answer"
 
 
 def _host(said: str, found: re.Match[str]) -> str:

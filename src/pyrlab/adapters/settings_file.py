@@ -7,7 +7,9 @@ from pathlib import Path
 from pyrlab.adapters import files, process
 from pyrlab.adapters.lists_files import read_graph
 from pyrlab.errors import UsageError
-from pyrlab.model.settings import FILE, Settings, parse
+from pyrlab.model.settings import Settings
+from pyrlab.model.settings_keys import parse
+from pyrlab.model.urls import FILE
 
 
 def read(project: Path, environment: Mapping[str, str]) -> Settings:

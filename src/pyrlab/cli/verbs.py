@@ -32,18 +32,19 @@ from pyrlab.commands import upgrade as upgrading
 from pyrlab.commands import why as explaining
 from pyrlab.commands.build import build as build_images
 from pyrlab.errors import HeldError, NotWellError, PyrlabError, UsageError
-from pyrlab.model import architectures, settings
+from pyrlab.model import architectures
 from pyrlab.model import doctor as findings
+from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps.architecture import chosen as architecture_of
 from pyrlab.steps.architecture import named
 
 
-def _settings() -> settings.Settings:
+def _settings() -> Settings:
     return read_settings(Path.cwd(), os.environ)
 
 
-def _engines(architecture: str = "") -> settings.Settings:
+def _engines(architecture: str = "") -> Settings:
     """Return the settings for what the engine is to run: an architecture as Debian calls it, else its own."""
     return architecture_of(_settings(), docker.find(), architecture)
 

@@ -20,8 +20,9 @@ from pyrlab.model.locks.python import PythonPin, parse_pins
 from pyrlab.model.oci import Image
 from pyrlab.model.passwords import keys_with_users
 from pyrlab.model.python_tags import applies, environment
-from pyrlab.model.settings import FILE, Settings
+from pyrlab.model.settings import Settings
 from pyrlab.model.upgrade import held
+from pyrlab.model.urls import FILE
 from pyrlab.steps import fetch
 from pyrlab.steps.architecture import all_locked
 from pyrlab.steps.base import documents

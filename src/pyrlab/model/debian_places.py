@@ -39,6 +39,8 @@ def parse_keys(
                 f"{FILE}: debian.keys has {name!r}, which is no fingerprint",
                 remedy="write all 40 or 64 digits of it: gpg --show-keys FILE shows them",
             )
+        if wanted in places:
+            raise UsageError(f"{FILE}: debian.keys has {wanted} twice", remedy="leave one of them out")
         places[wanted], secrets = _place(value, f"debian.keys.{wanted}", folder, environment)
         hidden += secrets
     return KeyPlaces(folder, places), tuple(hidden)

@@ -13,7 +13,12 @@ from pyrlab.model.urls import FILE
 BASE, OF_R = "base.apt_sources", "r.apt_sources"
 # Options that change nothing about which packages there are, or whether they are to be trusted.
 _HARMLESS_OPTIONS = frozenset({"lang", "target", "pdiffs"})
-_USER = re.compile(r"//[^/\s]*@")
+_USER = re.compile(r"//[^/]*?@")
+# What sources.list(5) has beside plain words. An address of IPv6 has brackets, too.
+_OTHERWISE = re.compile(r"[\"\[\]]|\$\(")
+_HOST = re.compile(r"//(?:[^/]*@)?\[[0-9A-Fa-f:.]+\](?=[:/]|$)")
+# Python takes more for spaces than apt does, and a second line would be a source of its own.
+_ODD = re.compile(r"[^\S \t]|[\x00-\x08\x0e-\x1f\x7f]")
 # Of OpenPGP's versions 4 and 6. What else is all digits is a part of one, which anybody can make another key for.
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
 _PART = re.compile(r"(?:0x)?[0-9A-Fa-f]{8,}!?")
@@ -53,6 +58,11 @@ class KeyPlaces:
         """Return the key that a word of ``signed-by`` names. Raises UsageError for a fingerprint without a place."""
         wanted = fingerprint(word)
         if not wanted:
+            if "://" in word:
+                raise UsageError(
+                    f"{setting}: a source's option signed-by is a URL",
+                    remedy=f'write the fingerprint there, and the URL into {FILE}: [debian.keys] FINGERPRINT = "URL"',
+                )
             if _PART.fullmatch(word):
                 raise _bad_line(line, setting, "has an option signed-by that is no whole fingerprint")
             return Key(str(self.folder / word))
@@ -94,6 +104,8 @@ class Source:
         uri, suite, *components = words
         if "://" not in uri and not uri.startswith("file:/"):
             raise _bad_line(line, setting, "has no URI")
+        if any(map(_OTHERWISE.search, (_HOST.sub("//", uri), suite, *components))):
+            raise _bad_line(line, setting, "has quotes, brackets or $(ARCH), which only apt itself reads")
         if suite.endswith("/") == bool(components):
             reason = "needs components, as in: main" if not components else "has too many words"
             raise _bad_line(line, setting, reason)
@@ -143,6 +155,8 @@ def parse_sources(lines: Iterable[str], keys: KeyPlaces = NO_KEYS, *, setting: s
     ``setting`` is where they stand, for messages. Raises UsageError.
     """
     texts = [line.strip() for line in lines]
+    for text in filter(_ODD.search, texts):
+        raise _bad_line(text, setting, "has a line break, or another character that apt reads otherwise")
     wanted = [text for text in texts if text and not re.match(r"#|deb-src\s", text)]
     return tuple(Source.parse(text, keys, setting=setting) for text in wanted)
 
@@ -153,11 +167,15 @@ def _listed(value: str) -> tuple[str, ...]:
 
 def _options(text: str, line: str, setting: str) -> dict[str, str]:
     options = {}
-    for option in shlex.split(text):
+    for option in _words(text, line, setting):
         name, _, value = option.partition("=")
         name = name.lower()
+        if re.search(r"\s", value):
+            raise _bad_line(line, setting, f"has a space in the option {name}")
         if name in {"trusted", "check-valid-until"} and value not in {"yes", "no"}:
             raise _bad_line(line, setting, f"has an option {name} that is neither yes nor no")
+        if name in options:
+            raise _bad_line(line, setting, f"has the option {name} twice")
         if name in {"trusted", "check-valid-until", "signed-by", "arch"}:
             options[name] = value
         elif name not in _HARMLESS_OPTIONS:
@@ -165,6 +183,13 @@ def _options(text: str, line: str, setting: str) -> dict[str, str]:
     if "signed-by" in options and not _listed(options["signed-by"]):
         raise _bad_line(line, setting, "has an option signed-by that names no key")
     return options
+
+
+def _words(text: str, line: str, setting: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise _bad_line(line, setting, "has a quote that is not closed") from error
 
 
 def _bad_line(line: str, setting: str, reason: str) -> UsageError:

@@ -1,5 +1,6 @@
 """The image graph: which images there are, what each stands on and installs, and which of them are labs."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ FILE = "docker/images.toml"
 DEBS_LOCK = "debs.lock"
 # TensorBoard's default: a lab on it would hide TensorBoard behind the lab's proxy, or the other way round.
 RESERVED_PORT = 6006
+# What is a Docker repository, a stage of a Dockerfile and a target of bake alike.
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+# Stages and build contexts that are there already; `scratch` is BuildKit's.
+_TAKEN = frozenset({"recipe", "root", "scratch", "shared", "tools"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,14 @@ class Image:
 
     @classmethod
     def parse(cls, name: str, table: Mapping[str, Any]) -> Self:
-        """Parse one ``[image.NAME]``. Raises TypeError for a key that an image does not have."""
+        """Parse one ``[image.NAME]``. Raises TypeError for a key that an image does not have, ValueError for a name."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"an image cannot be called {name!r}: a small letter first, then small letters and digits, with single "
+                "hyphens or underscores between them"
+            )
+        if name in _TAKEN:
+            raise ValueError(f"an image cannot be called {name!r}: a step of the builds is")
         fields = dict(table)
         lab = fields.pop("lab", None)
         for key in ("debs_needed", "r_needed"):

@@ -9,7 +9,8 @@ from pyrlab.adapters.http import Web
 from pyrlab.errors import BuildError, NoRoomError, UsageError
 from pyrlab.model import servers
 from pyrlab.model.base_image import Base, Reference
-from pyrlab.model.settings import FILE, Settings
+from pyrlab.model.settings import Settings
+from pyrlab.model.urls import FILE
 from pyrlab.steps.question import Below
 
 Say = Callable[[str], None]

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from pyrlab.adapters import process, temporary
 from pyrlab.errors import LabError
-from pyrlab.model.settings import VARIANT, Settings
+from pyrlab.model.settings import Settings
+from pyrlab.model.settings_keys import VARIANT
 
 TESTS = "tests/smoke"
 OWN_NOTEBOOKS = f"{TESTS}/test_lab_proof.py"
-# Workers of pytest-xdist: tests/smoke/conftest.py says how many.
-SIDE_BY_SIDE = ("-n", "auto")
+# Workers of pytest-xdist: tests/smoke/conftest.py says how many. One that was killed ends the run.
+SIDE_BY_SIDE = ("-n", "auto", "--max-worker-restart=0")
 # As long as the smoke tests of two labs and many notebooks may take together.
 TIMEOUT = 4 * 3600.0
 PASSED, FAILED = "passed", "failed"

@@ -61,7 +61,10 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        self._bake(materials, stage, target, self._network(), say=say)
+        # uv has nothing of apt's sources, and is not stopped by a key that cannot be had.
+        settings = self.settings
+        secrets = self._secrets(archive.r_sources(settings)) if kind == "debs" else self._plain_secrets(settings)
+        self._bake(materials, stage, target, secrets, say=say)
         return folder / "answer"
 
     def describe(self, *, say: Say) -> Path:
@@ -81,7 +84,7 @@ class Below:
         sections = [self._root(materials), materials.tools(self.architecture)]
         contexts = self._provide(materials, sections, [materials.template("tools"), materials.template("proxies")], say)
         target = {**_target("proxies", contexts), "tags": [tag], "output": ["type=docker"]}
-        self._bake(materials, "proxies", target, self._network(), say=say)
+        self._bake(materials, "proxies", target, self._secrets(), say=say)
 
     def probe(self, questions: str, *, timeout: float, say: Say) -> str:
         """Put ``questions`` to docker/lock/probe-network, and return what it wrote. They may hold credentials.
@@ -98,13 +101,13 @@ class Below:
     def _root(self, materials: Materials) -> Section:
         return materials.root(self.pins, self.base)
 
-    def _network(self) -> dict[str, str]:
+    def _secrets(self, of_r: Sequence[Source] = ()) -> dict[str, str]:
         """Return the secrets by which apt and uv reach others, and apt knows who may sign.
 
+        Of the sources for R's images, those ``of_r`` are named.
         Raises UsageError, NetworkError and BuildError for a key that cannot be had, or counts no longer.
         """
-        settings = self.settings
-        sources, of_r = self._sources, archive.r_sources(settings)
+        settings, sources = self.settings, self._sources
         get_key = keys.reader(settings)
         signers = {
             source: keys.certificates(source.signed_by, get_key)
@@ -116,8 +119,10 @@ class Below:
             apt_sources=tuple(_line(source, signers) for source in sources),
             r_apt_sources=tuple(_line(source, signers) for source in of_r),
         )
-        keyring = keys.armored(cert for certs in signers.values() for cert in certs)
-        return lock_secrets(known, certificates(known), archive.bases(settings), keyring=keyring)
+        return self._plain_secrets(known, keys.armored(cert for certs in signers.values() for cert in certs))
+
+    def _plain_secrets(self, known: Settings, keyring: str = "") -> dict[str, str]:
+        return lock_secrets(known, certificates(known), archive.bases(self.settings), keyring=keyring)
 
     @property
     def _sources(self) -> tuple[Source, ...]:

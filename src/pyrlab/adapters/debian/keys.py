@@ -31,22 +31,40 @@ def reader(settings: Settings) -> Get:
 def certificates(keys: Sequence[Key], get: Get, now: datetime | None = None) -> list[pysequoia.Cert]:
     """Return the certificates that may sign: those of these keys, or Debian's own where there are none.
 
-    An expired one may sign nothing: apt and Sequoia would believe its earlier signatures for ever.
-    Raises UsageError, NetworkError, and BuildError where all have expired.
+    One whose primary key has expired may sign nothing, nor a revoked one: Sequoia would believe its earlier signatures
+    for ever. Of several copies of one key the newest word of each counts.
+    Raises UsageError, NetworkError, and BuildError where none counts any longer.
     """
     if not keys:
         return debian_keys()
     now = now or datetime.now(UTC)
-    found = {cert.fingerprint: cert for key in keys for cert in _certificates_of(key, get)}
-    living = [cert for cert in found.values() if not cert.expiration or cert.expiration > now]
-    if not living:
-        expired = (f"{cert.fingerprint.upper()} on {cert.expiration:%Y-%m-%d}" for cert in found.values())
+    found: dict[str, pysequoia.Cert] = {}
+    for cert in (cert for key in keys for cert in _certificates_of(key, get)):
+        found[cert.fingerprint] = found[cert.fingerprint].merge(cert) if cert.fingerprint in found else cert
+    faults = {cert.fingerprint.upper(): _fault(cert, now) for cert in found.values()}
+    sound = [cert for cert in found.values() if not faults[cert.fingerprint.upper()]]
+    if not sound:
         raise BuildError(
-            f"the key of an archive has expired: {', '.join(expired)}",
+            f"the key of an archive counts no longer: {', '.join(f'{one} {fault}' for one, fault in faults.items())}",
             remedy="get the newer one from whoever keeps the archive, for debian.keys in pyrlab.toml; "
             "or look at this machine's clock",
         )
-    return living
+    return sound
+
+
+def _fault(cert: pysequoia.Cert, now: datetime) -> str:
+    """Return why a certificate may sign nothing, as the end of a sentence; nothing where it may."""
+    if cert.is_revoked:
+        return "is revoked"
+    try:
+        expiration = cert.expiration
+    except RuntimeError as error:
+        # One that binds itself by a hash that Sequoia believes no more, as SHA-1. The text ends in a stack of calls.
+        reason = str(error).partition("\n")[0]
+        return f"cannot be believed ({reason})"
+    if expiration and expiration <= now:
+        return f"has expired on {expiration:%Y-%m-%d}"
+    return ""
 
 
 def _certificates_of(key: Key, get: Get) -> list[pysequoia.Cert]:
@@ -59,8 +77,10 @@ def _certificates_of(key: Key, get: Get) -> list[pysequoia.Cert]:
         what = "a web page, no keyring" if is_web_page(content) else "no keyring"
         raise UsageError(f"{shown} is {what}", remedy=_REMEDY) from error
     wanted = [cert for cert in found if key.fingerprint in {"", cert.fingerprint.upper()}]
+    if not found:
+        raise UsageError(f"{shown} has no key", remedy=_REMEDY)
     if not wanted:
-        there = ", ".join(cert.fingerprint.upper() for cert in found) or "none"
+        there = ", ".join(cert.fingerprint.upper() for cert in found)
         raise UsageError(
             f"{shown} has no key {key.fingerprint}; it has {there}",
             remedy="do not trust it: ask whoever keeps the archive for the fingerprint, and mend debian.keys in "
