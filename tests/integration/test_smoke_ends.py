@@ -69,7 +69,8 @@ def workers(process: "subprocess.Popen[str]") -> list[int]:
     """Return the ids of the processes that run the tests."""
     files = Path(f"/proc/{process.pid}/task").glob("*/children")
     children = [int(child) for file in files for child in file.read_text("utf-8").split()]
-    return [child for child in children if b"execnet" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    # As execnet starts them.
+    return [child for child in children if b"sys.stdin.readline" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def terminate(process: "subprocess.Popen[str]") -> None:
@@ -115,6 +116,7 @@ def test_no_lab_outlives_the_smoke_tests(
 def test_what_a_killed_run_has_left_goes_with_the_next_one(smoked: Project) -> None:
     with running(smoked) as process:
         left = workers(process)
+        assert len(left) == 2
         process.kill()
         process.wait()
         wait_until("its workers to end", lambda: not any(map(is_alive, left)))

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import Project, fails
+from conftest import PREFIX, Project, fails, images_of
 from cran_server import CranServer, put
 from docker.errors import ContainerError
 from index_server import wheel
 
 from pyrlab.adapters.docker import engine
 
-TRUSTING = '[images]\nprefix = "pyrlab-test/trusting-"\ntag = "latest"\n[labs]\ntrust_ca = true\n'
+TRUSTING = images_of("trusting-") + "[labs]\ntrust_ca = true\n"
 # What asks a server, each with a list of authorities of its own, and what it prints where it trusts.
 PIP = "python -m pip download --quiet --no-deps --retries 0 --dest /tmp/d --index-url {url}/simple behind && ls /tmp/d"
 REQUESTS = "python -c \"import requests; print(requests.get('{url}/simple/').status_code)\""
@@ -45,7 +45,7 @@ def trusting(built_project: Project, company: tuple[str, Path], tmp_path_factory
     project.write("pyrlab.toml", TRUSTING)
     fails(project, "build", status=2, says="no certificates are named", remedy="network.ca_file", SSL_CERT_FILE="")
     project.succeed("build", SSL_CERT_FILE=str(company[1]))
-    return "pyrlab-test/trusting-"
+    return f"{PREFIX}trusting-"
 
 
 def said(image: str, command: str) -> str:
@@ -63,7 +63,7 @@ def test_programs_in_a_lab_trust_the_companys_authority(
     asked = command.format(url=company[0])
     assert said(f"{trusting}{lab}", asked) == answer
     with pytest.raises(ContainerError):
-        said(f"pyrlab-test/{lab}", asked)
+        said(f"{PREFIX}{lab}", asked)
 
 
 def test_a_key_beside_the_certificate_does_not_enter_an_image(trusting: str) -> None:
