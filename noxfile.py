@@ -318,10 +318,8 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run the tests of pyrlab itself on a real engine, with small projects: `-- -m nightly` the slow ones."""
     toolkit(session)
-    # Each process has a project of its own, with tags of its own. More of them would not find their disk any faster.
-    side_by_side = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     # pytest takes the last -m.
-    session.run("pytest", "tests/integration", *side_by_side, "-m", "not nightly", *session.posargs)
+    session.run("pytest", "tests/integration", "-m", "not nightly", *session.posargs)
 
 
 @nox.session

@@ -42,13 +42,6 @@ NOT_INHERITED = {"PORT", "RPORT", "FILES", "SSH_CONNECTION"}
 # Of its build cache the engine keeps so much from one file of tests to the next, oldest first out: about what a whole
 # run leaves.
 KEPT_CACHE = "20GB"
-# They come first: where two processes run the tests, neither waits long for the other in the end.
-LONGEST = ("test_upgrade.py", "test_r_packages.py", "test_suites.py", "test_base_images.py", "test_attacks.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of tests that take longest."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -286,6 +286,21 @@ class DamagedDocker(Docker):
         return super().run(command, **given)
 
 
+class ConfusedDocker(Docker):
+    """An engine that mixes up two builds, some times in a row."""
+
+    def __init__(self, times: int) -> None:
+        """Take how often."""
+        super().__init__("#7 DONE 0.0s", "ERROR: failed to solve: failed to get edge: inconsistent graph state")
+        self.times = times
+
+    def run(self, command: Sequence[str], **given: object) -> str:
+        """Take the place of process.run."""
+        self.times -= 1
+        self.status = 1 if self.times >= 0 else 0
+        return super().run(command, **given)
+
+
 def run(work: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch, *, reach: bool = False) -> list[str]:
     """Bake two targets with ``docker``, and return what was told."""
     monkeypatch.setattr(process, "run", docker.run)
@@ -354,6 +369,15 @@ def test_an_engine_that_stays_damaged_is_asked_twice_only(tmp_path: Path, monkey
     with pytest.raises(BuildError, match=r"^a build step failed$"):
         run(tmp_path, docker, monkeypatch)
     assert docker.pruned == 1
+
+
+def test_an_engine_that_mixes_up_two_builds_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(tmp_path, ConfusedDocker(1), monkeypatch) == ["the engine has mixed up two builds: asking it again"]
+    with pytest.raises(EngineError, match=r"^the Docker engine has mixed up builds that ran at once$"):
+        run(tmp_path, ConfusedDocker(2), monkeypatch)
+    said = "#7 0.1 ERROR: failed to solve: inconsistent graph state"
+    with pytest.raises(BuildError):
+        run(tmp_path, Docker("#7 [pylab base-debs 2/3] RUN install", said, status=1), monkeypatch)
 
 
 ENDS = [

@@ -5,10 +5,10 @@ Without one it goes back to what it was made with. Source: devpi's documentation
 
 import base64
 import contextlib
+import http.client
 import json
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -16,10 +16,22 @@ PATIENCE = 60.0
 
 
 def main() -> None:
-    """Wait for the server, and set the mirror's URL where it is another."""
+    """Set the mirror's URL where it is another, as soon as the server answers. Raises OSError where it does not."""
     port, password, given = sys.argv[1:]
-    base = f"http://127.0.0.1:{port}"
-    wait(f"{base}/+api")
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            configure(f"http://127.0.0.1:{port}", password, given)
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def configure(base: str, password: str, given: str) -> None:
+    """Ask the server for the mirror's URL, and set it where it is another. Raises OSError and HTTPException."""
     home = f"{base}/root/pypi"
     now = ask(home)["result"]
     first = Path(password).with_name("first-index")
@@ -36,20 +48,6 @@ def main() -> None:
     said = base64.b64encode(f"root:{token}".encode()).decode()
     changes = [f"{name}={value}" for name, value in wanted.items()]
     ask(home, changes, method="PATCH", headers={"X-Devpi-Auth": said})
-
-
-def wait(url: str) -> None:
-    """Return as soon as a server answers. Raises URLError where none does in time."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            ask(url)
-        except urllib.error.URLError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def ask(url: str, body: object = None, *, method: str = "", headers: dict[str, str] | None = None) -> dict:

@@ -31,6 +31,8 @@ TIMEOUT = 4 * 3600.0
 _DAMAGED = re.compile(
     r"^(?:ERROR: )?(?:failed to \w[\w ]*: )*failed to calculate checksum of ref .*: not found", re.MULTILINE
 )
+# The same of two builds at once that have steps in common: BuildKit loses its way between them, seldom, and for once.
+_CONFUSED = re.compile(r"^ERROR: (?:failed to \w[\w ]*: )*inconsistent graph state", re.MULTILINE)
 # What buildx says at last when the engine is killed, ends, or is not there: as seen with Docker 26.1 and buildx 0.13.
 _ENDED = re.compile(
     r"^ERROR: .*(?:Unavailable.*(?:error reading from server|transport: Error while dialing)"
@@ -105,13 +107,23 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
             try:
                 run()
             except process.CommandError as error:
-                if not _DAMAGED.search(error.output):
+                trouble = _mended(error.output)
+                if not trouble:
                     raise
-                say("the engine has lost files that it was sent: sending them again")
-                _forget_sent_files()
+                say(trouble)
                 run()
         except process.CommandError as error:
             raise explain(error.output) from error
+
+
+def _mended(output: str) -> str:
+    """Mend what troubled the engine itself, where asking it again will do, and return what to tell; else nothing."""
+    if _DAMAGED.search(output):
+        _forget_sent_files()
+        return "the engine has lost files that it was sent: sending them again"
+    if _CONFUSED.search(output):
+        return "the engine has mixed up two builds: asking it again"
+    return ""
 
 
 def _forget_sent_files() -> None:
@@ -200,6 +212,10 @@ def _of_engine(output: str, said: str) -> PyrlabError | None:
     """Return the error of an engine that lacks room, or is there no longer."""
     if full := room.of(output, said):
         return full
+    if _CONFUSED.search(output):
+        return EngineError(
+            "the Docker engine has mixed up builds that ran at once", remedy="run the same again", detail=said
+        )
     if _ENDED.search(output):
         return EngineError(
             "the Docker engine ended, or lost its connection, while it built",
