@@ -96,6 +96,13 @@ def test_a_layer_made_again_has_the_digest_it_had(built_project: Project) -> Non
     assert run_in("pylab", "sh", "-c", find) == ""
 
 
+def test_python_packages_are_compiled_but_for_their_tests(built_project: Project) -> None:
+    del built_project
+    assert run_in("pylab", "find", "/opt/lab/lib", "-path", "*/traitlets/__pycache__/traitlets.*.pyc").count("\n") == 1
+    assert run_in("pylab", "find", "/opt/lab/lib", "-path", "*/tests/*.py", "-print", "-quit")
+    assert run_in("pylab", "find", "/opt/lab/lib", "-path", "*/tests/*.pyc") == ""
+
+
 def test_a_python_package_rebuilds_its_own_part_only(project: Project) -> None:
     project.write("requirements.in", "tabulate==0.9.0\nxlrd\n")
     project.succeed("lock", "python")

@@ -70,7 +70,7 @@ _TOLD = (
             r"Failed to establish a new connection|error sending request|Max retries exceeded|"
             r"HTTP status server error|Request failed after \d+ retries"
         ),
-        "{host} could not be reached{by_whom}",
+        "{host} could not be reached{why}",
         _SETTINGS,
     ),
 )
@@ -95,7 +95,7 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
         if found := re.search(words, said, re.MULTILINE):
             host = _host(said, found)
             line = said[said.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
-            told = message.format(host=host, by_whom=_unreached(line, host))
+            told = message.format(host=host, why=_unreached(line, host))
             return NetworkError(told, remedy=remedy, detail=detail)
     return None
 

@@ -61,10 +61,7 @@ class Below:
             # Each question is asked anew: the archive and the index move, and BuildKit's cache does not know.
             "args": {"run": uuid.uuid4().hex, "options": " ".join(options)},
         }
-        # uv has nothing of apt's sources, and is not stopped by a key that cannot be had.
-        settings = self.settings
-        secrets = self._secrets(archive.r_sources(settings)) if kind == "debs" else self._plain_secrets(settings)
-        self._bake(materials, stage, target, secrets, say=say)
+        self._bake(materials, stage, target, self._secrets_for(kind), say=say)
         return folder / "answer"
 
     def describe(self, *, say: Say) -> Path:
@@ -101,6 +98,12 @@ class Below:
     def _root(self, materials: Materials) -> Section:
         return materials.root(self.pins, self.base)
 
+    def _secrets_for(self, kind: str) -> dict[str, str]:
+        if kind == "debs":
+            return self._secrets(archive.r_sources(self.settings))
+        # uv has nothing of apt's sources, and is not stopped by a key that cannot be had.
+        return lock_secrets(self.settings, certificates(self.settings))
+
     def _secrets(self, of_r: Sequence[Source] = ()) -> dict[str, str]:
         """Return the secrets by which apt and uv reach others, and apt knows who may sign.
 
@@ -119,10 +122,8 @@ class Below:
             apt_sources=tuple(_line(source, signers) for source in sources),
             r_apt_sources=tuple(_line(source, signers) for source in of_r),
         )
-        return self._plain_secrets(known, keys.armored(cert for certs in signers.values() for cert in certs))
-
-    def _plain_secrets(self, known: Settings, keyring: str = "") -> dict[str, str]:
-        return lock_secrets(known, certificates(known), archive.bases(self.settings), keyring=keyring)
+        keyring = keys.armored(cert for certs in signers.values() for cert in certs)
+        return lock_secrets(known, certificates(known), archive.bases(settings), keyring=keyring)
 
     @property
     def _sources(self) -> tuple[Source, ...]:

@@ -76,9 +76,9 @@ def _certificates_of(key: Key, get: Get) -> list[pysequoia.Cert]:
     except Exception as error:  # pysequoia has no error of its own
         what = "a web page, no keyring" if is_web_page(content) else "no keyring"
         raise UsageError(f"{shown} is {what}", remedy=_REMEDY) from error
-    wanted = [cert for cert in found if key.fingerprint in {"", cert.fingerprint.upper()}]
     if not found:
         raise UsageError(f"{shown} has no key", remedy=_REMEDY)
+    wanted = [cert for cert in found if key.fingerprint in {"", cert.fingerprint.upper()}]
     if not wanted:
         there = ", ".join(cert.fingerprint.upper() for cert in found)
         raise UsageError(

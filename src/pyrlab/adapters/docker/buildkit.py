@@ -209,7 +209,7 @@ def _of_python(step: FailedStep, said: str) -> PyrlabError | None:
 
 
 def _of_engine(output: str, said: str) -> PyrlabError | None:
-    """Return the error of an engine that lacks room, or is there no longer."""
+    """Return the error of an engine that lacks room, has lost its way, or is there no longer."""
     if full := room.of(output, said):
         return full
     if _CONFUSED.search(output):
