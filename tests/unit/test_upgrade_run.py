@@ -74,6 +74,7 @@ class World:
     def prove(self, settings: Settings, tests: Collection[str], outputs: Path, *, reruns: int = 0) -> Proof:
         """Take the place of ``proof.prove``: the images must be there, and those of the locks of the workspace."""
         if any("::test_answers[" in test for test in tests):
+            assert all(is_of(settings, read_locks(settings), re.findall(r"\[(\w+)", test)[0]) for test in tests)
             seconds = 3.0 if settings.variant else 2.0
             return Proof({}, outputs, {re.findall(r"\[(\w+)", test)[0]: seconds for test in tests})
         self.runs.append((settings.variant, tuple(sorted(tests))))
@@ -386,6 +387,8 @@ def test_where_all_of_it_is_red_all_is_held_and_nothing_else_changes(lab: Projec
     done = run(lab)
     assert not done.promoted
     assert held(done).keys() >= {*NAMES, "editor", "zoo"}
+    assert done.report
+    assert done.report.images == (), "the candidate's are those of the last trial"
     assert {**state(lab), "held.toml": ""} == {**before, "held.toml": ""}
     assert history(lab.settings) == []
 

@@ -117,9 +117,15 @@ def new_in(world: RandomUpgrade, locks: Locks) -> set[str]:
 
 
 def is_of(settings: Settings, locks: Locks, lab: str) -> bool:
-    """Tell whether a lab's image says that it is of these very locks, whether built as a whole or for a trial."""
-    wanted = {key: value for key, value in Plan(settings, locks).labels(lab).items() if key != INPUTS}
-    return wanted.items() <= engine.client().images.get(settings.tag(lab)).labels.items()
+    """Tell whether a lab's image is of these very locks, built as a whole, or by what it says of itself for a trial.
+
+    What other locks have the same inputs for is not built again, and keeps the digests of the locks that it was built
+    from.
+    """
+    plan = Plan(settings, locks)
+    wanted = {key: value for key, value in plan.labels(lab).items() if key != INPUTS}
+    there = engine.client().images.get(settings.tag(lab)).labels
+    return plan.is_current(lab) or wanted.items() <= there.items()
 
 
 @dataclass(frozen=True)

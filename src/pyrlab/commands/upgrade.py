@@ -17,7 +17,7 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.upgrade.bumps import Package
 from pyrlab.model.upgrade.compose import DEBS, PYTHON, R
 from pyrlab.model.upgrade.held import ECOSYSTEMS, FILE, Held, Holds
-from pyrlab.model.upgrade.report import Report
+from pyrlab.model.upgrade.report import ImageFigures, Report
 from pyrlab.model.upgrade.texts import short
 from pyrlab.model.upgrade.verdicts import INSTALLS
 from pyrlab.model.wish import Wish
@@ -211,7 +211,8 @@ class _Work:
             held=evidence.held_back(kept, final),
             advisories=repaired,
             unreachable=unreachable,
-            images=evidence.images(settings, self.trials.candidate.own, self.trials.comparison.starts()),
+            # Where all stays, the candidate's images are those of the last trial: nobody gets them.
+            images=self._images() if final is not current else (),
             notebooks=evidence.runs(
                 self.trials.comparison.differences(shown), {test: one.output for test, one in shown.outcomes.items()}
             ),
@@ -221,6 +222,9 @@ class _Work:
             trials=self.count,
             seconds=seconds,
         )
+
+    def _images(self) -> tuple[ImageFigures, ...]:
+        return evidence.images(self.settings, self.trials.candidate.own, self.trials.comparison.starts())
 
     def _replace(self, final: Locks | None, kept: Holds) -> None:
         """Replace what is held; and locks and images by the candidate's, those of before being kept."""
