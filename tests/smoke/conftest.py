@@ -23,6 +23,7 @@ from pyrlab.model.graph import Lab
 
 MARKERS = {
     "language(name)": "only for kernels of this language, and labs that have one",
+    "late": "after the others, as it takes long or waits for time to pass",
     "needs(debs=[…], python=[…], r=[…])": "only for labs whose lists of these kinds lock all of these packages",
 }
 KINDS = ("debs", "python", "r")
@@ -113,7 +114,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drop the tests of other labs, and those that need what the lab's locks do not hold; note the reasons."""
+    """Drop the tests of other labs, and those that need what the lab's locks do not hold; note the reasons.
+
+    The quick ones come first.
+    """
     contents, exempt = _contents(config), _load().exempt
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
@@ -127,7 +131,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.stash[NOT_RUN][f"not run: {_words(item)}: {reason}"] = None
         (dropped if reason or (lab and lab not in contents) else kept).append(item)
     config.hook.pytest_deselected(items=dropped)
-    items[:] = kept
+    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("late") is not None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -26,6 +26,7 @@ def test_debs_are_those_of_the_locks(lab: RunningLab) -> None:
     assert {name.partition(":")[0]: version for name, version, _ in lines} == lab.contents.debs
 
 
+@pytest.mark.late
 def test_python_distributions_are_those_of_the_lock(lab: RunningLab) -> None:
     """Same names, same versions, no distribution more and none less; none lacks another, and every module imports."""
     probe = (HERE / "probe_python.py").read_text()
@@ -38,6 +39,7 @@ def test_python_distributions_are_those_of_the_lock(lab: RunningLab) -> None:
     assert {name: why for name, why in report["failures"].items() if not _is_bridge(name, why, lab)} == {}
 
 
+@pytest.mark.late
 @pytest.mark.needs(r=[])
 def test_r_packages_load_at_their_locked_versions(lab: RunningLab) -> None:
     """Each loads by itself, in an R that has loaded nothing else."""
