@@ -77,7 +77,7 @@ def of_the_index(*, starts_index: bool = False) -> dict[str, str]:
         # It may not run yet.
         index = None
     direct: dict[str, str] = {}
-    host = os.environ.get("PIPHOST") or network.get("python_trusted_host")
+    host = (os.environ.get("PIPHOST") or network.get("python_trusted_host", "")).lower()
     authorities = os.environ.get("SSL_CERT_FILE") or network.get("ca_file")
     if urlsplit(index or "").hostname in LOOPBACK:
         # As pyrlab does: a proxy would look for it on its own machine.

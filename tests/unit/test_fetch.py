@@ -258,7 +258,12 @@ def test_sizes_are_told_in_megabytes(settings: Settings, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("host", "unverified"),
-    [pytest.param("", (), id="none"), pytest.param("index.example", ("index.example",), id="one")],
+    [
+        pytest.param("", (), id="none"),
+        pytest.param("index.example", ("index.example",), id="one"),
+        # URLs are read in lower case.
+        pytest.param("Index.Example", ("index.example",), id="capitals"),
+    ],
 )
 def test_the_python_index_is_asked_as_the_settings_say(
     load_settings: Callable[..., Settings],

@@ -279,7 +279,7 @@ def test_nox_installs_from_the_index_of_the_settings(noxfile: ModuleType, monkey
     index = {"UV_DEFAULT_INDEX": "http://a.test/", "PIP_INDEX_URL": "http://a.test/"}
     assert noxfile.of_the_index() == {**index, "SSL_CERT_FILE": "/ca.pem", "PIP_CERT": "/ca.pem"}
     monkeypatch.setenv("PIPPROXY", "http://me:hush@b.test/")
-    monkeypatch.setenv("PIPHOST", "b.test")
+    monkeypatch.setenv("PIPHOST", "B.test")
     found = noxfile.of_the_index()
     assert (found["UV_DEFAULT_INDEX"], found["PIP_INDEX_URL"]) == ("http://me:hush@b.test/",) * 2
     assert (found["UV_INSECURE_HOST"], found["PIP_TRUSTED_HOST"]) == ("b.test", "b.test")

@@ -118,7 +118,8 @@ def parse(  # noqa: PLR0913 - all that settings are made of
         hidden=(*users, *r_users, *of_keys, *of_snapshot),
         apt_proxy=network["apt_proxy"],
         python_index=network["python_index"],
-        python_trusted_host=network["python_trusted_host"],
+        # As URLs are read: their hosts are in lower case.
+        python_trusted_host=network["python_trusted_host"].lower(),
         ca_file=expanded(Path(network["ca_file"]), "SSL_CERT_FILE") if network["ca_file"] else None,
         r_repositories=parse_repositories(values["r"], environment, suite=base["suite"]),
         github=parse_github(values["r"]["github"], environment),
