@@ -1,12 +1,14 @@
 """Attacks on the pins: each must end in a clear error, or have no effect."""
 
+import gzip
 import hashlib
-import textwrap
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import PREFIX, Project, images_of
+from cran_server import CranServer, put, tarball
 from index_server import served, source_distribution, wheel
 
 from pyrlab.adapters.docker import engine
@@ -14,7 +16,8 @@ from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.model.locks.debs import DebsLock
 
 NAME = "pyrlab-test-hostile"
-# What a package's own code tries while it is asked for its dependencies, and while its wheel is built; and notes.
+# What a package's own code tries while it is asked for its dependencies, and while its wheel is built; and notes. The
+# index, which it tries to reach at {port}, is in reach of the step that asks.
 SETUP = """
 import os, socket, sys
 from pathlib import Path
@@ -29,9 +32,13 @@ def attempt(what, action):
         return
     done.append(what)
 
-attempt("opened a connection", lambda: socket.create_connection(("127.0.0.1", 9), 2))
-attempt("asked a name server", lambda: socket.getaddrinfo("index.example.org", 80))
-attempt("wrote into pip's cache", lambda: Path("/root/.cache/pyrlab-was-here").write_text(""))
+def writable(cache):
+    # Of uv's cache it has its own folder, which no lock believes.
+    folders = (folder for folder, _, _ in os.walk(cache) if os.access(folder, os.W_OK))
+    return next(folder for folder in folders if not folder.startswith((f"{{cache}}/sdists-", f"{{cache}}/builds-")))
+
+attempt("opened a connection", lambda: socket.create_connection(("127.0.0.1", {port}), 2))
+attempt("could write into uv's cache", lambda: writable("/var/cache/pyrlab-uv"))
 attempt("wrote into the tools", lambda: Path("/opt/tools/bin/pyrlab-was-here").write_text(""))
 attempt("wrote an answer", lambda: Path("/out/pyrlab-was-here").write_text(""))
 attempt("changed the request", lambda: Path("/tmp/lock/requirements.in").write_text(""))
@@ -40,11 +47,32 @@ attempt("saw the host", lambda: Path({host!r}).read_text())
 attempt("wrote into the section", lambda: Path("/dev/section/pyrlab-was-here").write_text(""))
 if os.getuid() == 0:
     done.append("was root")
+if "bdist_wheel" in sys.argv:
+    attempt("had a route", lambda: Path("/proc/net/route").read_text().splitlines()[1])
 Path("pyrlab_test_hostile.py").write_text(f"DONE = {{done!r}}\\n")
 if "egg_info" in sys.argv or "dist_info" in sys.argv:
     if done:
         raise SystemExit(f"HOSTILE {{done}}")
 setup(name="pyrlab-test-hostile", version="1.0", py_modules=["pyrlab_test_hostile"])
+"""
+# The same for R: what stands outside of functions is run while the package is installed.
+R_CODE = """
+done <- character()
+attempt <- function(what, action) {{
+  stopped <- function(condition) NULL
+  tryCatch({{ force(action); done <<- c(done, what) }}, error = stopped, warning = stopped)
+}}
+attempt("opened a connection", socketConnection("127.0.0.1", {port}, timeout = 2))
+attempt("had a route", stopifnot(length(readLines("/proc/net/route")) > 1))
+attempt("saw the host", readLines("{host}"))
+attempt("saw other packages in the cache", stopifnot(length(list.files("/var/cache/pyrlab-r")) > 0))
+attempt("read the seal", readLines("/run/secrets/seal"))
+library <- "/usr/local/lib/R/site-library"
+for (folder in c("/var/cache/pyrlab-r", "/dev/section", "/dev/r", library, R.home("library"))) {{
+  attempt(paste("wrote into", folder), writeLines("", file.path(folder, "pyrlab-was-here")))
+}}
+if (system("id -u", intern = TRUE) == "0") done <- c(done, "was root")
+tried <- function() done
 """
 
 
@@ -54,26 +82,23 @@ PROGRAM = '#!/bin/sh\ntouch /pyrlab-was-here\nexec /usr/bin/setpriv "$@"\n'
 
 
 @pytest.fixture
-def hostile(project: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
-    """Return a project that wants a package whose code attacks whoever runs it, and the index that has it."""
-    secret = tmp_path / "of-the-host"
-    secret.write_text("of the host", encoding="utf-8")
-    setup = textwrap.dedent(SETUP).format(host=str(secret))
+def of_the_host(tmp_path: Path) -> Path:
+    """Return a file of this machine that everybody here can read."""
+    path = tmp_path / "of-the-host"
+    path.write_text("of the host", encoding="utf-8")
+    return path
+
+
+def test_a_hostile_python_package_reaches_nobody(project: Project, of_the_host: Path) -> None:
+    """Neither when its dependencies are asked for, nor when its wheel is built, nor by a program that it brings."""
     project.write("requirements.in", f"tabulate==0.9.0\n{NAME}\n{SHADOW}\n")
     project.write("pyrlab.toml", images_of("hostile-"))
-    packages = {
-        NAME: source_distribution(NAME, "1.0", {"setup.py": setup}),
-        SHADOW: wheel(SHADOW, "1.0", {"pyrlab_test_shadow-1.0.data/scripts/setpriv": PROGRAM}),
-    }
+    packages = {SHADOW: wheel(SHADOW, "1.0", {"pyrlab_test_shadow-1.0.data/scripts/setpriv": PROGRAM})}
     with served(packages) as url:
-        yield project, url
-
-
-def test_a_hostile_python_package_reaches_nobody(hostile: tuple[Project, str]) -> None:
-    """Neither when its dependencies are asked for, nor when its wheel is built, nor by a program that it brings."""
-    project, url = hostile
-    project.succeed("lock", "python", PIPPROXY=url)
-    project.succeed("build", "pylab", PIPPROXY=url)
+        setup = SETUP.format(host=str(of_the_host), port=urlsplit(url).port)
+        packages[NAME] = source_distribution(NAME, "1.0", {"setup.py": setup})
+        project.succeed("lock", "python", PIPPROXY=url)
+        project.succeed("build", "pylab", PIPPROXY=url)
     printed = engine.client().containers.run(
         f"{PREFIX}hostile-pylab:latest",
         ["-c", "import os, pyrlab_test_hostile as own; print(own.DONE, os.path.exists('/pyrlab-was-here'))"],
@@ -81,6 +106,34 @@ def test_a_hostile_python_package_reaches_nobody(hostile: tuple[Project, str]) -
         remove=True,
     )
     assert printed == b"[] False\n"
+
+
+def test_a_hostile_r_package_reaches_nobody(built_project: Project, project: Project, of_the_host: Path) -> None:
+    """Its own code runs while it is installed, and again in the gate; it tries all that the Python one does."""
+    del built_project
+    folder = of_the_host.with_name("repository")
+    with CranServer(folder) as server:
+        files = {
+            "DESCRIPTION": "Package: hostile\nVersion: 1.0\nTitle: Made for a test\n",
+            "NAMESPACE": "export(tried)\n",
+            "R/tried.R": R_CODE.format(host=of_the_host, port=urlsplit(server.url).port),
+            # No cache has it.
+            "inst/run": uuid.uuid4().hex,
+        }
+        data = tarball({f"hostile/{path}": text.encode() for path, text in files.items()})
+        put(folder, "src/contrib/hostile_1.0.tar.gz", data)
+        put(folder, "src/contrib/PACKAGES.gz", gzip.compress(b"Package: hostile\nVersion: 1.0\n"))
+        project.write("r_packages.txt", "zoo\nhostile\n")
+        project.write("pyrlab.toml", images_of("hostile-") + f'[r]\nrepositories = ["debian", "lab={server.url}"]\n')
+        project.succeed("lock", "r")
+        project.succeed("build", "rlab")
+    printed = engine.client().containers.run(
+        f"{PREFIX}hostile-rlab:latest",
+        ["--vanilla", "-e", "cat('tried:', hostile::tried())"],
+        entrypoint="Rscript",
+        remove=True,
+    )
+    assert printed == b"tried: "
 
 
 def test_a_source_distribution_that_needs_what_nobody_pins_is_refused_when_locking(untouched: Project) -> None:
@@ -93,7 +146,7 @@ def test_a_source_distribution_that_needs_what_nobody_pins_is_refused_when_locki
         outcome = untouched.run("lock", "python", PIPPROXY=url)
     assert outcome.status != 0, outcome.output
     assert "pyrlab-test-backend" in outcome.output, outcome.output
-    assert "Traceback" not in outcome.output.splitlines()[-1]
+    assert "Traceback" not in outcome.output
 
 
 def deb_of(project: Project, name: str) -> tuple[Path, Path]:

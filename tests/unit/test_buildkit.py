@@ -259,7 +259,7 @@ class Docker:
         for line in self.lines:
             on_line(line)
         if self.status:
-            raise process.CommandError(command, f"ended with status {self.status}", "\n".join(self.lines))
+            raise process.CommandError(command, f"ended with status {self.status}", "\n".join(self.lines), self.status)
         return "\n".join(self.lines)
 
 
@@ -325,6 +325,25 @@ def test_secrets_are_this_users_alone_and_gone_afterwards(tmp_path: Path, monkey
     assert docker.secrets == {"seal": ("hush", 0o600), "limits": ("", 0o600)}
     assert not any(path.exists() for path in docker.places)
     assert "hush" not in " ".join(docker.command) + json.dumps(docker.document)
+
+
+class SlowDocker(Docker):
+    """An engine that is not done in time."""
+
+    def run(self, command: Sequence[str], **given: object) -> str:
+        """Take the place of process.run."""
+        super().run(command, **given)
+        raise process.CommandError(command, f"took more than {given['timeout']} s", "\n".join(self.lines))
+
+
+def test_a_build_over_its_time_says_so_and_what_it_was_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step has failed, so none is blamed."""
+    docker = SlowDocker("#7 [rlab-library 1/1] RUN install-library", "#7 12.3 pyrlab-r compiled alpha 1.0 3.0s")
+    with pytest.raises(BuildError) as caught:
+        run(tmp_path, docker, monkeypatch)
+    assert str(caught.value) == "the builder took more than 240 minutes, and was ended"
+    assert "goes on where this came to" in caught.value.remedy
+    assert "compiled alpha" in caught.value.detail
 
 
 def test_steps_reach_this_machine_only_where_they_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

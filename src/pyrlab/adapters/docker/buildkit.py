@@ -113,7 +113,7 @@ def bake(call: Bake, *, say: Callable[[str], None]) -> None:
                 say(trouble)
                 run()
         except process.CommandError as error:
-            raise explain(error.output) from error
+            raise (_late(call, error.output) if error.status is None else explain(error.output)) from error
 
 
 def _mended(output: str) -> str:
@@ -143,6 +143,16 @@ def _literal(value: object) -> object:
     if isinstance(value, Sequence):
         return [_literal(one) for one in value]
     return value
+
+
+def _late(call: Bake, output: str) -> BuildError:
+    """Return the error of a build that was ended because its time was over: no step of it has failed."""
+    limit = f"{call.timeout / 60:.0f} minutes" if call.timeout >= 120 else f"{call.timeout:.0f} s"  # noqa: PLR2004
+    return BuildError(
+        f"the builder took more than {limit}, and was ended",
+        remedy="run the same again, which goes on where this came to; the last lines say what took so long",
+        detail=masked(process.tail(output, 20)),
+    )
 
 
 def explain(output: str) -> PyrlabError:
