@@ -39,6 +39,8 @@ LISTS = {
 TIMEOUT = 900.0
 # What would let a lab of the tests be another one than on any machine.
 NOT_INHERITED = {"PORT", "RPORT", "FILES", "SSH_CONNECTION"}
+# A namespace with a loopback that is down and no route: the engine's socket is a file, and is there all the same.
+NO_NETWORK = ["unshare", "--net", "--"]
 # Of its build cache the engine keeps so much from one file of tests to the next, oldest first out: about what a whole
 # run leaves.
 KEPT_CACHE = "20GB"

@@ -267,6 +267,18 @@ def test_a_pin_that_is_left_out_is_not_replaced_by_what_the_archive_has(
     assert project.state() == before
 
 
+def test_python_packages_that_lack_another_are_no_image(built_project: Project, project: Project) -> None:
+    """The lock of somebody who knows how locks are sealed; nothing else in it hangs on what was left out."""
+    del built_project
+    lock = PythonLock.parse(project.read("requirements.lock"))
+    pins = tuple(pin for pin in lock.pins if pin.name != "certifi")
+    project.write("requirements.lock", dataclasses.replace(lock, pins=pins).render())
+    before = project.state()
+    says = "the Python packages do not fit together: The package `"
+    fails(project, "build", "pylab", status=7, says=says, remedy="nox -s lock -- python --upgrade")
+    assert project.state() == before
+
+
 @pytest.mark.parametrize(
     "verb", [("lock",), ("build",), ("serve", "pylab"), ("stop", "pylab")], ids=lambda verb: verb[0]
 )

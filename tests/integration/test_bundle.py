@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PREFIX, SOURCE, Project, images_of, remove_tags, tagged
+from conftest import NO_NETWORK, PREFIX, SOURCE, Project, images_of, remove_tags, tagged
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine
 
-# A namespace with a loopback that is down and no route: the engine's socket is a file, and is there all the same.
-NO_NETWORK = ["unshare", "--net", "--"]
 TIMEOUT = 600
 
 

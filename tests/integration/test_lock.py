@@ -1,9 +1,11 @@
 """`nox -s lock`: what the locks hold, what moves and what stays."""
 
+import subprocess
+import sys
 import tomllib
 
 import pytest
-from conftest import LOCKS, Project, images_of
+from conftest import LOCKS, NO_NETWORK, Project, images_of
 
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.python import PythonLock
@@ -31,9 +33,21 @@ def test_a_second_lock_gives_the_same_bytes(project: Project) -> None:
 
 
 def test_check_needs_neither_network_nor_engine(project: Project) -> None:
-    nowhere = "tcp://127.0.0.1:9"
-    printed = project.succeed("lock", "--check", DOCKER_HOST=nowhere, HTTP_PROXY="http://127.0.0.1:9")
-    assert printed == "The locks agree with the lists.\n"
+    """In a namespace whose loopback is down: whether the locks agree, and what is wrong where they do not."""
+
+    def check() -> tuple[int, str]:
+        command = [*NO_NETWORK, sys.executable, "-m", "pyrlab", "lock", "--check"]
+        environment = {**project.environment, "DOCKER_HOST": "tcp://127.0.0.1:9"}
+        done = subprocess.run(
+            command, cwd=project.path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert check() == (0, "The locks agree with the lists.\n")
+    project.write("requirements.in", "tabulate==0.9.0\nxlrd\n")
+    status, printed = check()
+    assert status == 4
+    assert "requirements.lock lacks xlrd (requirements.in:2)" in printed
 
 
 def test_a_new_comment_leaves_the_locks_valid(project: Project) -> None:

@@ -99,33 +99,39 @@ def test_a_fifth_image_is_locked_built_proved_and_served(five: Project, free_por
     assert five.succeed("stop", "dashlab") == "dashlab is stopped.\n"
 
 
-@pytest.mark.parametrize("umask", [0o077, 0o002], ids=["077", "002"])
-def test_the_umask_decides_nothing(built_project: Project, tmp_path: Path, umask: int) -> None:
+def test_the_umask_decides_nothing(built_project: Project, tmp_path: Path) -> None:
     """Of whoever clones the project, and of whoever builds in it: the images are the same, and start."""
+    made = {umask: layers_by(umask, built_project, tmp_path / f"{umask:03o}") for umask in (0o077, 0o002, 0o022)}
+    assert made[0o077] == made[0o002] == made[0o022]
+
+
+def layers_by(umask: int, built: Project, folder: Path) -> list[str]:
+    """Build an image with a script that is new, and return its layers, by somebody with this umask."""
     before = os.umask(umask)
     try:
-        cloned = make_project(tmp_path / "cloned")
+        cloned = make_project(folder)
         for name in ("debs.lock", "r_packages.lock", "requirements.lock"):
-            cloned.write(name, built_project.read(name))
+            cloned.write(name, built.read(name))
         for path in (cloned.path, *cloned.path.rglob("*")):
             # As git makes them; a copy keeps the modes of what it was copied from.
             path.chmod((0o777 if path.is_dir() or path.stat().st_mode & 0o100 else 0o666) & ~umask)
         script = cloned.path / "docker/install/lab/start-lab"
         assert stat.S_IMODE(script.stat().st_mode) & umask == 0
         assert cloned.succeed("build").startswith("· nothing to do")
-        # New bytes, built under this umask.
         script.write_text(script.read_text(encoding="utf-8") + "\n# another end\n", encoding="utf-8")
         cloned.write("pyrlab.toml", images_of("umask-"))
         cloned.succeed("build", "pyrlab-base")
     finally:
         os.umask(before)
-    tag = f"{PREFIX}umask-pyrlab-base:latest"
-    container = engine.client().containers.run(tag, detach=True)
+    client, tag = engine.client(), f"{PREFIX}umask-pyrlab-base:latest"
+    layers: list[str] = client.images.get(tag).attrs["RootFS"]["Layers"]
+    container = client.containers.run(tag, detach=True)
     try:
         wait_for_health(container)
     finally:
         container.remove(force=True)
         remove_images(cloned)
+    return layers
 
 
 def wait_for_health(container: Container) -> None:
