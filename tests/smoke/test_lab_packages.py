@@ -42,7 +42,9 @@ def test_python_distributions_are_those_of_the_lock(lab: RunningLab) -> None:
 @pytest.mark.late
 @pytest.mark.needs(r=[])
 def test_r_packages_load_at_their_locked_versions(lab: RunningLab) -> None:
-    """Each loads by itself, in an R that has loaded nothing else."""
+    """Each loads by itself, in an R that has loaded nothing else. No other is there, but for the debs."""
+    listed = "cat(rownames(installed.packages('/usr/local/lib/R/site-library')), sep = '\\n')"
+    assert set(lab.run("Rscript", "--vanilla", "-e", listed).split()) <= lab.contents.r.keys()
     script = lab.add(HERE / "probe_r.R")
     packages = sorted(name for name in lab.contents.r if same(name) not in lab.exempt)
     timeout = max(AT_LEAST, PER_PACKAGE * len(packages))
