@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import ssl
 import tarfile
 import threading
 import zipfile
@@ -56,13 +57,17 @@ def page(name: str, files: dict[str, bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def served(packages: dict[str, dict[str, bytes]]) -> Iterator[str]:
-    """Serve packages, {name: {file: content}}, and yield the index's URL."""
+def served(packages: dict[str, dict[str, bytes]], *, tls: Path | None = None) -> Iterator[str]:
+    """Serve packages, {name: {file: content}}, and yield the index's URL. ``tls`` is a file of key and certificate."""
     handler = type("Handler", (IndexHandler,), {"packages": packages})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/simple/"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/simple/"
         finally:
             server.shutdown()
 

@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import os
 import re
 import socketserver
 import tarfile
@@ -94,6 +95,18 @@ def test_a_layer_made_again_has_the_digest_it_had(built_project: Project) -> Non
     # But for the one folder where everybody may add packages.
     find = "find /opt/lab -path /opt/lab/added -prune -o -perm -o=w ! -type l -print"
     assert run_in("pylab", "sh", "-c", find) == ""
+
+
+def test_an_image_on_top_can_ask_debian(built_project: Project) -> None:
+    """As `RUN apt-get update` of a Dockerfile with `FROM pyrlab-base` does, as root."""
+    del built_project
+    ask = "apt-get update --error-on=any >/dev/null && apt-get install --simulate --quiet sl | grep '^Inst sl '"
+    proxies = {name: value for name, value in os.environ.items() if name in {"http_proxy", "https_proxy", "no_proxy"}}
+    run = engine.client().containers.run
+    found = run(
+        f"{PREFIX}pyrlab-base:latest", ["-c", ask], entrypoint="sh", user="root", environment=proxies, remove=True
+    )
+    assert found
 
 
 def test_python_packages_are_compiled_but_for_their_tests(built_project: Project) -> None:

@@ -1,5 +1,7 @@
-"""A company's own authority inside the labs: trusted there as soon as `labs.trust_ca` says so, and not before."""
+"""A company's own authority: trusted in the steps of `lock` where it is named, and inside labs by `labs.trust_ca`."""
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +9,15 @@ import pytest
 import trustme
 from conftest import PREFIX, Project, fails, images_of
 from cran_server import CranServer, put
+from deb_archive import deb, publish
 from docker.errors import ContainerError
-from index_server import wheel
+from index_server import served, wheel
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from pyrlab.adapters.debian.archive import default_sources
 from pyrlab.adapters.docker import engine
+from pyrlab.model.locks.debs import DebsLock
+from pyrlab.model.locks.python import PythonLock
 
 TRUSTING = images_of("trusting-") + "[labs]\ntrust_ca = true\n"
 # What asks a server, each with a list of authorities of its own, and what it prints where it trusts.
@@ -46,6 +53,33 @@ def trusting(built_project: Project, company: tuple[str, Path], tmp_path_factory
     fails(project, "build", status=2, says="no certificates are named", remedy="network.ca_file", SSL_CERT_FILE="")
     project.succeed("build", SSL_CERT_FILE=str(company[1]))
     return f"{PREFIX}trusting-"
+
+
+def test_apt_and_uv_ask_a_companys_own_servers_where_its_authority_is_named(project: Project, tmp_path: Path) -> None:
+    """In the steps of `lock`, for an archive and an index with its certificate; and not where it is not named."""
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    # What is not the company's comes from where it always does.
+    others = Path(os.environ.get("SSL_CERT_FILE") or DEFAULT_CA_BUNDLE_PATH)
+    named = tmp_path / "authorities.pem"
+    named.write_bytes(others.read_bytes() + b"\n" + authority.cert_pem.bytes())
+    debs = {("pyrlab-test-own", "1"): deb("pyrlab-test-own", "1", {"usr/share/pyrlab-test-own": ("own\n", 0o644)})}
+    lock = DebsLock.parse(project.read("debs.lock"))
+    publish(tmp_path / "www/debian", "own", lock.architecture, debs)
+    packages = {"pyrlab-test-own": wheel("pyrlab-test-own", "1.0", {"pyrlab_test_own.py": ""})}
+    tls = tmp_path / "server.pem"
+    with served(packages, tls=tls) as index, CranServer(tmp_path / "www", tls=tls) as server:
+        sources = [*map(str, default_sources(lock.suite)), f"deb [trusted=yes] {server.url}/debian own main"]
+        project.write("pyrlab.toml", f"[base]\napt_sources = {json.dumps(sources)}\n{images_of()}")
+        project.write("base_debs.txt", "ed\npyrlab-test-own\n")
+        project.write("requirements.in", "tabulate==0.9.0\npyrlab-test-own\n")
+        for step in ("debs", "python"):
+            says = "is not trusted"
+            unnamed = {"SSL_CERT_FILE": str(others), "PIPPROXY": index}
+            fails(project, "lock", step, status=6, says=says, remedy="SSL_CERT_FILE", **unnamed)
+            project.succeed("lock", step, SSL_CERT_FILE=str(named), PIPPROXY=index)
+    assert DebsLock.parse(project.read("debs.lock")).version_of("pyrlab-test-own") == "1"
+    assert PythonLock.parse(project.read("requirements.lock")).versions()["pyrlab-test-own"] == "1.0"
 
 
 def said(image: str, command: str) -> str:
