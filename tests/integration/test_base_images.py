@@ -19,6 +19,7 @@ from registry_server import (
     USER,
     Registry,
     busy,
+    digest,
     docker,
     make_official_image,
     registry,
@@ -195,6 +196,22 @@ def test_labs_run_on_the_python_of_an_image(based: tuple[Project, Registry]) -> 
     project.succeed("lock", "debs")
     assert asked_for_the_tag(server) == asked > 0
     assert project.read("debs.lock") == lock
+    move_the_tag(server, Path(project.environment["DOCKER_CONFIG"]))
+    project.succeed("lock", "debs")
+    assert project.read("debs.lock") == lock
+    image = f"{server.host}/{NAME}:{TAG}"
+    assert f"other files  {image}" in project.succeed("lock", "debs", "--upgrade-package", image)
+    pinned = re.findall(r"^# digest: (.*)$", project.read("debs.lock"), re.MULTILINE)
+    assert pinned == [digest(server.manifest(NAME, TAG))] != [digests["amd64"]]
+
+
+def move_the_tag(server: Registry, config: Path) -> None:
+    """Let the tag name another image, of the same packages."""
+    tag = f"{OFFICIAL_TAG}-moved"
+    text = f"FROM {OFFICIAL_TAG}\nLABEL moved=yes\n"
+    docker("buildx", "build", "--quiet", "--provenance=false", f"--tag={tag}", "-", text=text)
+    server.push(tag, f"{NAME}:{TAG}", config=config)
+    docker("rmi", tag)
 
 
 def layers(tag: str) -> list[str]:
