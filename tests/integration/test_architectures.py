@@ -67,7 +67,7 @@ def test_locks_of_two_architectures_lie_side_by_side_and_a_lab_of_each_answers(
         options = ["--no-browser", "--port", str(free_port), "--notebooks", str(tmp_path / "notebooks")]
         printed = project.succeed("serve", "pylab", *options, **EMULATED)
         link = printed.split("pylab is ready: ")[1].split()[0]
-        assert requests.get(link.replace("/lab?", "/api/status?"), timeout=60).ok
+        assert requests.get(link.replace("/lab?", "/api/status?"), timeout=SLOWLY).ok
         lab = engine.client().containers.get(settings.workspace.container("pylab"))
         said = lab.exec_run(["python", "-c", "import platform; print(platform.machine())"]).output
         assert said == b"aarch64\n"

@@ -5,6 +5,9 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import json
+import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -45,7 +48,9 @@ class Archive:
             (tree / "control").write_text(stanza(fields), encoding="utf-8")
             file = self.folder / f"{name}_{version}_all.deb"
             command = ["dpkg-deb", "--root-owner-group", "--build", str(tree.parent), str(file)]
-            subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=True)
+            # The same bytes each time.
+            timeless = {**os.environ, "SOURCE_DATE_EPOCH": "946684800"}
+            subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=True, env=timeless)
             stanzas.append(stanza({**fields, **facts(file)}))
         (self.folder / "Packages").write_text("\n".join(stanzas), encoding="utf-8")
         index = facts(self.folder / "Packages")
@@ -162,10 +167,36 @@ def test_a_version_that_is_gone_is_locked_anew_and_said_or_refused(drifting: Pro
     assert moved(printed) == [[WANTED, "(pyrlab-base)", "1.0", "1.1"]]
     assert versions(drifting) == {**before, f"pyrlab-base/{WANTED}": "1.1"}
     assert drifting.read("requirements.lock") == requirements
+    assert installed() == b"1.1"
+
+
+def test_what_the_archive_has_dropped_comes_from_a_snapshot_archive(
+    drifting: Project, archive: Archive, tmp_path: Path
+) -> None:
+    """For somebody whose store lacks it: without a word, and the lock stays. It is found by its version."""
+    before = drifting.read("debs.lock")
+    kept = (archive.folder / f"{WANTED}_1.0_all.deb").read_bytes()
+    archive.publish("1.1")
+    sha1 = hashlib.sha1(kept).hexdigest()  # noqa: S324 - so Debian's service calls files
+    found = json.dumps({"result": [{"architecture": "all", "hash": sha1}]}).encode()
+    for path, content in {f"mr/binary/{WANTED}/1.0/binfiles": found, f"file/{sha1}": kept}.items():
+        (tmp_path / "snapshot" / path).parent.mkdir(parents=True)
+        (tmp_path / "snapshot" / path).write_bytes(content)
+    # What this finds is no news to the other tests.
+    shutil.copytree(drifting.environment["XDG_CACHE_HOME"], tmp_path / "cache", copy_function=os.link)
+    with served(tmp_path / "snapshot") as url:
+        drifting.write("pyrlab.toml", f'{drifting.read("pyrlab.toml")}[debian]\nsnapshot = "{url}"\n')
+        printed = drifting.succeed("build", "pyrlab-base", "--locked", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert not [line for line in printed.splitlines() if "longer" in line or "snapshot" in line or "WARNING" in line]
+    assert drifting.read("debs.lock") == before
+    assert installed() == b"1.0"
+
+
+def installed() -> bytes:
+    """Return the version of the package that the list wants in the image that was built last."""
     show = ["--show", "--showformat=${Version}", WANTED]
-    client = engine.client()
-    tag = f"{PREFIX}drift-pyrlab-base:latest"
-    assert client.containers.run(tag, show, entrypoint="dpkg-query", remove=True) == b"1.1"
+    run = engine.client().containers.run
+    return bytes(run(f"{PREFIX}drift-pyrlab-base:latest", show, entrypoint="dpkg-query", remove=True))
 
 
 @pytest.mark.nightly
