@@ -112,9 +112,9 @@ def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
         pytest.param(
             UNWELL,
             NetworkError,
-            "127.0.0.1:1 could not be reached",
-            "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or "
-            "their keys in pyrlab.toml",
+            "http://127.0.0.1:1/simple/tabulate/ answered 503 Service Unavailable",
+            "try again in some minutes; else check PIPPROXY, or network.python_index in pyrlab.toml, and HTTP_PROXY "
+            "and HTTPS_PROXY for a proxy on the way",
             id="index-that-is-unwell",
         ),
         pytest.param(
