@@ -319,5 +319,6 @@ def test_no_message_shows_a_password() -> None:
 )
 def test_an_index_that_misbehaves_is_one_message(said: str, message: str, remedy: str) -> None:
     error = network.explain(said, said)
-    assert (type(error), str(error)) == (NetworkError, message)
+    assert isinstance(error, NetworkError)
+    assert str(error) == message
     assert error.remedy.startswith(remedy)
