@@ -1,10 +1,12 @@
 """Whole runs of `lock` for Python: what uv is asked, and which file of each distribution is locked."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from graphs import FIFTH, TEXT
-from machine import Project
+from machine import INDEX, Answer, Project
 
-from pyrlab.errors import BuildError, ListError, StaleLockError
+from pyrlab.errors import BuildError, ListError, NetworkError, StaleLockError
 from pyrlab.model.locks.python import PythonLock
 
 NEEDED = ["ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip"]
@@ -111,6 +113,37 @@ def test_what_uv_cannot_solve_names_the_line(own: Project) -> None:
         "check the name and version",
     )
     assert "you require Requests>=3" in caught.value.detail
+
+
+NONE = (
+    b"error: No solution found when resolving dependencies\n  cause: Because there are no versions of nosuch and you "
+    b"require nosuch, we can conclude that your requirements are unsatisfiable.\n"
+)
+
+
+def test_a_sign_in_page_is_no_fault_of_the_list(own: Project) -> None:
+    """To uv it is the page of a package without versions."""
+    own.write("requirements.in", "nosuch")
+    own.machine.log = NONE
+    page = own.machine.folder / "index/simple/nosuch/index.html"
+    page.parent.mkdir(parents=True)
+    page.write_bytes(b"<!DOCTYPE html><title>Sign in</title>")
+    with pytest.raises(NetworkError) as caught:
+        own.lock()
+    assert str(caught.value).endswith("/nosuch/ is no page of a Python index: it may be a sign-in page of this network")
+    assert caught.value.detail == NONE.decode().strip()
+
+
+@pytest.mark.parametrize("status", [404, 403, 200])
+def test_where_an_index_answers_the_list_is_at_fault(own: Project, status: int) -> None:
+    """Or where this machine does not reach it, and uv has."""
+    own.lock()
+    own.write("requirements.in", "nosuch")
+    own.machine.log = NONE
+    body = b'{"meta": {"api-version": "1.0"}, "name": "nosuch", "files": []}'
+    own.machine.servers[urlsplit(INDEX).netloc] = lambda _: Answer(body, status)
+    with pytest.raises(ListError, match=r"^requirements\.in:1: the Python package index has no nosuch that fits$"):
+        own.lock()
 
 
 def test_a_uv_that_fails_otherwise_shows_its_last_lines(own: Project) -> None:

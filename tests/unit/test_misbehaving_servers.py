@@ -30,6 +30,7 @@ from pyrlab.model.locks.debs import DebPin
 from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.sections import PinnedFile, Section, deb_section
 from pyrlab.model.settings import Settings
+from pyrlab.steps import base
 from pyrlab.steps import fetch as steps
 
 DATA = b"the very bytes that are locked"
@@ -52,6 +53,10 @@ def read_repository(settings: Settings) -> None:
     repository.connect(settings, r="4.5.0", architecture="amd64")["mine"].index()
 
 
+def ask_registry(settings: Settings) -> None:
+    base.resolve(settings, architecture="amd64")
+
+
 def bring(*sections: Section) -> Callable[[Settings], None]:
     def run(settings: Settings) -> None:
         steps.fetch(settings, sections, r="4.5.0", architecture="amd64", say=lambda _: None)
@@ -61,11 +66,20 @@ def bring(*sections: Section) -> Callable[[Settings], None]:
 
 @dataclass(frozen=True)
 class Step:
-    """What pyrlab does with a server: the first path that it asks for, and the setting that its remedy names."""
+    """What pyrlab does with a server: the first path that it asks for, and the setting that its remedy names.
+
+    A registry is named by its host alone, and asked by TLS: without it on loopback only, and then after that.
+    """
 
     run: Callable[[Settings], None]
     path: str
     setting: str
+    named_by_host: bool = False
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What the server shows itself by."""
+        return bad_server.certificate(authority()) if self.named_by_host else None
 
 
 STEPS = {
@@ -73,11 +87,16 @@ STEPS = {
     "deb": Step(bring(deb_section("x", [DEB])), f"/{DEB.path}", "base.apt_sources in pyrlab.toml"),
     "index": Step(read_page, "/abc/", "network.python_index in pyrlab.toml"),
     "repository": Step(read_repository, "/src/contrib/PACKAGES.gz", "r.repositories"),
+    "registry": Step(ask_registry, "/v2/team/base/manifests/1", "base.image", named_by_host=True),
     "R-file": Step(
         bring(Section("x", files=(PinnedFile(SHA256, SHA256, 0, R, SOURCE),))), f"/{SOURCE.path}", "r.repositories"
     ),
 }
 EACH_STEP = pytest.mark.parametrize("step", [pytest.param(step, id=name) for name, step in STEPS.items()])
+# Those whose setting says with TLS or without.
+EACH_STEP_BY_URL = pytest.mark.parametrize(
+    "step", [pytest.param(step, id=name) for name, step in STEPS.items() if not step.named_by_host]
+)
 
 
 @cache
@@ -98,6 +117,8 @@ class Scene:
         """Run a step, which must end in an error of ours and leave nothing behind, and return it."""
         toml = f"""
         [base]
+        source = "registry"
+        image = "{url.partition("//")[2]}/team/base:1"
         apt_sources = ["deb {url} trixie main"]
         [network]
         python_index = "{url}"
@@ -146,10 +167,15 @@ def paths(server: bad_server.BadServer) -> list[str]:
         ),
         pytest.param(b"\0\1\2\3\r\n\r\n", 4, "broke off or could not be reached", id="no-http"),
         pytest.param(answer("403 Forbidden"), 1, "refused this user (403 Forbidden)", id="403"),
-        pytest.param(answer("401 Unauthorized"), 1, "refused this user (401 Unauthorized)", id="401"),
+        pytest.param(
+            answer("401 Unauthorized", WWW_Authenticate="Basic realm=x"),
+            1,
+            "refused this user (401 Unauthorized)",
+            id="401",
+        ),
         pytest.param(answer("418 Teapot"), 1, "answered 418 Teapot", id="418"),
         pytest.param(answer("511 Network Authentication Required"), 1, "answered 511 Network", id="511"),
-        pytest.param(answer("200 OK", PAGE), 1, "", id="captive-portal"),
+        pytest.param(answer("200 OK", PAGE), 1, "sign-in", id="captive-portal"),
         pytest.param(answer("302 Found", Location="/"), 0, "", id="leads-in-a-circle"),
     ],
 )
@@ -158,17 +184,18 @@ def test_a_server_that_misbehaves_ends_in_one_message(
     scene: Scene, step: Step, says: bytes, times: int, message: str
 ) -> None:
     """With the host, what was asked for, and the setting to look at. What may pass is tried again, a few times."""
-    with bad_server.serve(says) as server:
+    with bad_server.serve(says, step.tls) as server:
         error = scene.fail(step, server.url)
     told = f"{error}"
     assert f"127.0.0.1:{server.port}" in told
-    assert step.path in told or "/src/contrib" in told
+    assert step.path in told or "/src/contrib" in told or "/team/base, 1, cannot be had" in told
     assert message in told
     assert step.setting in error.remedy
     assert error.exit_code == 6
     if times:
         first = paths(server)[0]
-        assert paths(server).count(first) == times
+        # Who is asked for a user by a registry asks once more, as that one.
+        assert paths(server).count(first) == times + (step.named_by_host and "401" in message)
 
 
 @EACH_STEP
@@ -254,7 +281,7 @@ def test_a_certificate_that_does_not_hold_is_said_at_once(
     assert server.asked == []
 
 
-@EACH_STEP
+@EACH_STEP_BY_URL
 def test_a_server_without_tls_says_so(scene: Scene, step: Step) -> None:
     with bad_server.serve(answer("200 OK", DATA)) as server:
         error = scene.fail(step, server.url.replace("http:", "https:"))
@@ -285,7 +312,7 @@ def test_an_archive_past_its_date_may_be_a_wrong_clock(tmp_path: Path) -> None:
 # ---- Names and proxies
 
 
-@EACH_STEP
+@EACH_STEP_BY_URL
 def test_a_name_that_nobody_knows_is_said(scene: Scene, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -303,7 +330,7 @@ def test_a_name_that_nobody_knows_is_said(scene: Scene, step: Step, monkeypatch:
     assert asked == ["mirror.invalid"] * (RETRIES + 1)
 
 
-@EACH_STEP
+@EACH_STEP_BY_URL
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_is_down_is_named(scene: Scene, step: Step, scheme: str) -> None:
     proxy = bad_server.nobody()
@@ -315,7 +342,7 @@ def test_a_proxy_that_is_down_is_named(scene: Scene, step: Step, scheme: str) ->
     assert "hunter2" not in f"{error} {error.remedy} {error.detail}"
 
 
-@EACH_STEP
+@EACH_STEP_BY_URL
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_wants_a_password_is_told_from_the_server(scene: Scene, step: Step, scheme: str) -> None:
     """It is asked once: a password does not come by waiting."""

@@ -10,7 +10,7 @@ import pytest
 from index_server import IndexServer, serve
 
 from pyrlab.adapters.http import NotThereError, RefusedError, Web
-from pyrlab.adapters.python.index import PythonIndex
+from pyrlab.adapters.python.index import NoPageError, PythonIndex
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
 from pyrlab.model.locks.python import PythonFile, PythonPin
 
@@ -257,7 +257,6 @@ def test_a_password_is_not_given_to_another_server(web: Web, folder: Path) -> No
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(b"<html>sign in</html>", id="web-page"),
         pytest.param(b'<a href="/help">help</a>', id="links"),
         pytest.param(b'<a href="xyz-1.0.tar.gz#sha256=0">xyz-1.0.tar.gz</a>', id="another-project"),
         pytest.param(b"", id="empty"),
@@ -274,10 +273,21 @@ def test_a_password_is_not_given_to_another_server(web: Web, folder: Path) -> No
 )
 def test_a_page_of_something_else(lab: PythonIndex, server: IndexServer, folder: Path, page: bytes) -> None:
     put(folder, "simple/abc/index.html", page)
-    with pytest.raises(NetworkError) as caught:
+    with pytest.raises(NoPageError) as caught:
         choose(lab, pin_of(WHEEL))
     assert str(caught.value) == f"{server.url}/simple/abc/ is no page of a Python index"
     assert caught.value.remedy == f"the URL must be that of the simple API, which ends in /simple as a rule: {CHECK}"
+
+
+def test_a_web_page_may_be_one_to_sign_in_at(lab: PythonIndex, server: IndexServer, folder: Path) -> None:
+    put(folder, "simple/abc/index.html", b"<html>sign in</html>")
+    with pytest.raises(NoPageError) as caught:
+        choose(lab, pin_of(WHEEL))
+    told = f"{server.url}/simple/abc/ is no page of a Python index: it may be a sign-in page of this network"
+    assert str(caught.value) == told
+    assert caught.value.remedy.startswith(
+        f"open {server.url.removeprefix('http://')} in a browser; else the URL must be "
+    )
 
 
 @pytest.mark.parametrize(

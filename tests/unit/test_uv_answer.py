@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from pyrlab.adapters.python.uv_answer import explain
+from pyrlab.adapters.python.uv_answer import explain, without_versions
 from pyrlab.errors import BuildError, ListError, NetworkError, PyrlabError
 from pyrlab.model.lists import PYTHON, Lists, PythonRequest
 
@@ -48,6 +48,11 @@ FORBIDDEN = UNKNOWN + (
 YOUNG = UNSOLVABLE.format("Because there are no versions of pandas and you require pandas") + (
     "\nhint: `pandas` was filtered by `exclude-newer` to only include packages uploaded before 2026-01-01T00:00:00Z.\n"
 )
+BROKEN = UNSOLVABLE.format(
+    "Because tabulate==1.0 has an invalid package format and only tabulate==1.0 is available, we can conclude that all "
+    "versions of tabulate cannot be used.\n         And because you require tabulate"
+) + ("\nhint: The structure of `tabulate` (v1.0) was invalid:\n  Failed to read from zip file\n")
+NONE = UNSOLVABLE.format("Because there are no versions of scikit-learn and you require scikit-learn")
 UNBUILT = """\
 error: Failed to build `minisom==2.3.6`
   cause: The build backend returned an error
@@ -112,22 +117,22 @@ def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
         pytest.param(
             UNWELL,
             NetworkError,
-            "127.0.0.1:1 could not be reached",
-            "check the network, HTTP_PROXY and HTTPS_PROXY, and APTPROXY, PIPPROXY, PIPHOST and SSL_CERT_FILE, or "
-            "their keys in pyrlab.toml",
+            "http://127.0.0.1:1/simple/tabulate/ answered 503 Service Unavailable",
+            "try again in some minutes; else check PIPPROXY, or network.python_index in pyrlab.toml, and HTTP_PROXY "
+            "and HTTPS_PROXY for a proxy on the way",
             id="index-that-is-unwell",
         ),
         pytest.param(
             REFUSED,
             NetworkError,
-            "the Python package index refuses us: HTTP 401",
+            "the Python package index http://127.0.0.1:1/simple refuses us: HTTP 401",
             "check the name and password in PIPPROXY, or network.python_index in pyrlab.toml",
             id="wrong-password",
         ),
         pytest.param(
             FORBIDDEN,
             NetworkError,
-            "the Python package index refuses us: HTTP 403",
+            "the Python package index http://127.0.0.1:1/simple refuses us: HTTP 403",
             "check the name and password in PIPPROXY, or network.python_index in pyrlab.toml",
             id="no-right",
         ),
@@ -138,6 +143,15 @@ def requests(read_lists: ReadLists, text: str) -> tuple[PythonRequest, ...]:
             " or does not say when its files came",
             "wait, or shorten upgrade.min_age in pyrlab.toml, or leave it out",
             id="too-young",
+        ),
+        pytest.param(
+            BROKEN,
+            NetworkError,
+            "tabulate 1.0: what the Python package index gave is no wheel; it may be half of one, or a sign-in page of "
+            "this network",
+            "try again in some minutes; else check the network, and PIPPROXY, or network.python_index in pyrlab.toml, "
+            "and HTTP_PROXY and HTTPS_PROXY for a proxy on the way",
+            id="page-in-the-place-of-a-wheel",
         ),
         pytest.param(
             UNBUILT,
@@ -180,6 +194,22 @@ def test_a_conflict_names_the_lines_that_are_at_odds(read_lists: ReadLists, text
     """And no others, be they pinned or not."""
     error = explain(CONFLICT, requests(read_lists, text), PYTHON)
     assert (type(error), str(error)) == (ListError, message)
+
+
+@pytest.mark.parametrize(
+    ("log", "name"),
+    [
+        pytest.param(NONE, "scikit-learn", id="no-versions"),
+        pytest.param(NO_VERSION, "numpy", id="no-such-version"),
+        pytest.param(UNKNOWN, "nosuch", id="not-there"),
+        pytest.param(TOO_NEW, "", id="others-are-there"),
+        pytest.param(CONFLICT, "", id="conflict"),
+        pytest.param(OFFLINE, "", id="no-network"),
+    ],
+)
+def test_the_package_of_which_uv_found_nothing_is_known(log: str, name: str) -> None:
+    """Its page tells whether it is an index that answers."""
+    assert without_versions(log) == name
 
 
 def test_what_uv_said_last_is_shown() -> None:

@@ -196,7 +196,8 @@ class Web:
             with self._asked(url, {"User-Agent": agent, **headers}, auth=auth or as_nobody, form=form) as response:
                 if response.status_code not in expected:
                     check(response, place)
-                body = response.raw.read(limit + 1)
+                # urllib3 tells that it broke off only to who reads beyond.
+                body = response.raw.read(limit + 1) + response.raw.read(1)
                 if len(body) > limit:
                     raise NetworkError(f"{place} answered more than {limit} bytes", remedy=place.check_url)
                 return Reply(response.status_code, response.headers, body)

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from packaging.utils import canonicalize_name
 
-from pyrlab.adapters.python.uv_answer import explain
+from pyrlab.adapters.python import uv_answer
+from pyrlab.adapters.python.index import NoPageError
+from pyrlab.errors import ListError, NetworkError
 from pyrlab.model.graph import lock_of
 from pyrlab.model.lists import Lists, PythonRequest
 from pyrlab.model.locks import python
@@ -72,9 +74,25 @@ class Compiler:
         folder = self.below.ask("python", request, *self._options(old), say=self.say)
         if (folder / "status").read_text().strip() != "0":
             log = (folder / "log").read_text(encoding="utf-8", errors="replace")
-            raise explain(log, self.requests, self.list_file)
+            error = uv_answer.explain(log, self.requests, self.list_file)
+            if isinstance(error, ListError):
+                self._look_at(uv_answer.without_versions(log), log)
+            raise error
         text = (folder / "requirements.lock").read_text(encoding="utf-8")
         return python.parse_pins(text, name=lock_of(self.list_file))
+
+    def _look_at(self, name: str, log: str) -> None:
+        """Raise NoPageError where it is no index that answers: to uv a sign-in page is a package without versions."""
+        if not name:
+            return
+        try:
+            fetch.python_index(self.below.settings).page(name)
+        except NoPageError as error:
+            error.detail = log.strip()
+            raise
+        except NetworkError:
+            # uv has reached it, and what it says of the list holds.
+            return
 
     def _options(self, old: PythonLock | None) -> list[str]:
         if self.wish.upgrade:

@@ -228,7 +228,8 @@ class Repository:
         try:
             index = _parse(data, packed=name.endswith(".gz"))
         except ValueError as error:
-            reason = "is a web page" if data.lstrip().startswith(b"<") else str(error)
+            page = "is a web page: it may be a sign-in page of this network"
+            reason = page if data.lstrip().startswith(b"<") else str(error)
             raise NetworkError(
                 f"the index of {self.name}, {public(self._at(f'{CONTRIB}/{name}'))}, {reason}",
                 remedy="check its URL in r.repositories of pyrlab.toml, or try again later",

@@ -227,8 +227,8 @@ class SourceReader:
         content = self.get(f"{self.source.folder}/{path}")
         if is_web_page(content):
             raise NetworkError(
-                f"{self._shown(path)} is a web page, not a file of an archive",
-                remedy="check base.apt_sources in pyrlab.toml, and whether a proxy or a login page answers instead",
+                f"{self._shown(path)} is a web page, no file of an archive: it may be a sign-in page of this network",
+                remedy="open its host in a browser; check the network, and base.apt_sources in pyrlab.toml",
             )
         return content
 

@@ -11,7 +11,7 @@ from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from pyrlab.adapters.http import THREADS, NotThereError, RefusedError, Wanted, Web, public
+from pyrlab.adapters.http import THREADS, NotThereError, RefusedError, Wanted, Web, is_web_page, public
 from pyrlab.adapters.python.source_distribution import build_requirements
 from pyrlab.errors import HashMismatchError, ListError, NetworkError
 from pyrlab.model.lists import PythonRequest
@@ -20,6 +20,10 @@ from pyrlab.model.python_tags import IndexFile, applies, choose, environment, fi
 
 AGENT = "pyrlab"
 Pair = tuple[PythonPin, PythonFile]
+
+
+class NoPageError(NetworkError):
+    """What answers is no index: a sign-in page of a network, or the URL of something else."""
 
 
 class PythonIndex:
@@ -147,7 +151,7 @@ class PythonIndex:
     def page(self, name: str) -> list[IndexFile]:
         """Return all files that the index has of a project.
 
-        Raises NotThereError, RefusedError, NetworkError.
+        Raises NotThereError, RefusedError, NoPageError, NetworkError.
         """
         # It brings half a second of imports, which only those need who ask an index.
         from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
@@ -167,11 +171,11 @@ class PythonIndex:
             else:
                 page = ProjectPage.from_html(name, content, base_url=download.url)
         except (ValueError, TypeError, KeyError, AttributeError, UnsupportedRepoVersionError) as error:
-            raise _no_page(url) from error
+            raise _no_page(url, content) from error
         is_ours = any(canonicalize_name(package.project or "") == canonicalize_name(name) for package in page.packages)
         # A sign-in page is HTML too. The page of a project without files says what it is.
         if not is_ours and (page.packages or not page.repository_version):
-            raise _no_page(url)
+            raise _no_page(url, content)
         return [
             IndexFile(
                 filename=package.filename,
@@ -189,10 +193,14 @@ _URL = "check PIPPROXY, or network.python_index in pyrlab.toml"
 _UPGRADE = "nox -s lock -- python --upgrade-package NAME, for each of them"
 
 
-def _no_page(url: str) -> NetworkError:
-    return NetworkError(
-        f"{public(url)} is no page of a Python index",
-        remedy=f"the URL must be that of the simple API, which ends in /simple as a rule: {_URL}",
+def _no_page(url: str, content: bytes) -> NoPageError:
+    remedy = f"the URL must be that of the simple API, which ends in /simple as a rule: {_URL}"
+    if not is_web_page(content):
+        return NoPageError(f"{public(url)} is no page of a Python index", remedy=remedy)
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return NoPageError(
+        f"{public(url)} is no page of a Python index: it may be a sign-in page of this network",
+        remedy=f"open {host} in a browser; else {remedy}",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from packaging.utils import canonicalize_name
 
 from pyrlab.adapters import network
+from pyrlab.adapters.http_errors import public
 from pyrlab.errors import BuildError, ListError, NetworkError
 from pyrlab.model.lists import IMPLIED, PythonRequest
 
@@ -15,9 +16,23 @@ _NAME = r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
 _UNKNOWN = re.compile(rf"Because {_NAME} was not found in the package registry")
 _REQUIRED = re.compile(rf"you require {_NAME}")
 _DEPENDS = re.compile(r"\bdepends? on\b")
-_REFUSED = re.compile(r"(?:lack of valid authentication credentials \(|returned a )(?P<status>401|403)\b")
+_REFUSED = re.compile(
+    r"An index(?: URL)? \((?P<url>[^)\s]+)\) "
+    r"(?:could not be queried due to a lack of valid authentication credentials \(|returned a )(?P<status>401|403)\b"
+)
+# What has no links is to uv a page of a package without versions.
+_NOTHING = re.compile(
+    rf"there (?:are no versions|is no version) of {_NAME}|{_NAME.replace('name', 'other')} was not found"
+)
+_NO_WHEEL = re.compile(rf"The structure of `{_NAME}` \(v(?P<version>[^)]+)\) was invalid")
 _YOUNG = re.compile(rf"`{_NAME}` was filtered by `exclude-newer`")
 _UNBUILT = re.compile(r"Failed to build `(?P<name>[^`=]+)==(?P<version>[^`]+)`")
+
+
+def without_versions(log: str) -> str:
+    """Return the name of the package of which uv found nothing at all; nothing where that is not why it failed."""
+    found = _NOTHING.search(log) if _UNSOLVABLE in log else None
+    return canonicalize_name(found["name"] or found["other"]) if found else ""
 
 
 def explain(log: str, requests: Sequence[PythonRequest], list_file: str) -> ListError | NetworkError | BuildError:
@@ -25,12 +40,19 @@ def explain(log: str, requests: Sequence[PythonRequest], list_file: str) -> List
     detail = "\n".join(log.strip().splitlines()[-_SHOWN:])
     if refused := _REFUSED.search(log):
         return NetworkError(
-            f"the Python package index refuses us: HTTP {refused['status']}",
+            f"the Python package index {public(refused['url'])} refuses us: HTTP {refused['status']}",
             remedy="check the name and password in PIPPROXY, or network.python_index in pyrlab.toml",
             detail=detail,
         )
     if unreachable := network.explain(log, detail):
         return unreachable
+    if broken := _NO_WHEEL.search(log):
+        return NetworkError(
+            f"{broken['name']} {broken['version']}: what the Python package index gave is no wheel; it may be half of "
+            "one, or a sign-in page of this network",
+            remedy=f"try again in some minutes; else check the network, and {network.INDEX}",
+            detail=detail,
+        )
     if _UNSOLVABLE in log:
         return _unsolvable(log, requests, list_file, detail)
     if unbuilt := _UNBUILT.search(log):
