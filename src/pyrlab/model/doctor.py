@@ -125,7 +125,8 @@ def clock(name: str, other: str, here: datetime, there: datetime) -> Check:
     return ill(
         name,
         f"this machine's is {_span(abs(ahead))} {way} that of {other}",
-        remedy="set it: sudo timedatectl set-ntp true; certificates and signed indexes are refused by a wrong clock",
+        remedy="let the network set it: sudo timedatectl set-ntp true, or on a Mac Date & Time in its settings; "
+        "certificates and signed indexes are refused by a wrong clock",
     )
 
 
