@@ -21,7 +21,6 @@ WATCHES = 8192
 INSTANCES = 128
 # Certificates and signed indexes are refused when a clock is hours off; tokens and Valid-Until after minutes.
 CLOCK = timedelta(minutes=5)
-SOON = timedelta(days=30)
 
 
 class State(StrEnum):
