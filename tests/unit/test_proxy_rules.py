@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import nox.registry
 import pytest
@@ -367,6 +368,21 @@ def test_a_caching_proxy_shows_no_password_of_dockers_configuration(monkeypatch:
     with pytest.raises(InterruptedError):
         servers.start("image", ["x"], name="n", user="u", folder="/f", given={}, label="l")
     assert "hush" not in str(asked)
+
+
+def test_a_caching_proxy_starts_again_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Mapping[str, Any]] = []
+
+    def create(*_: object, **options: object) -> None:
+        asked.append(options)
+        raise InterruptedError
+
+    played = SimpleNamespace(containers=SimpleNamespace(create=create))
+    monkeypatch.setattr(engine, "client", lambda: played)
+    with pytest.raises(InterruptedError):
+        servers.start("image", ["x"], name="n", user="u", folder="/f", given={}, label="l")
+    # Until it is stopped, and not only after a failure of its own.
+    assert asked[0]["restart_policy"] == {"Name": "unless-stopped"}
 
 
 def test_devpi_is_ready_once_it_goes_by_its_index(monkeypatch: pytest.MonkeyPatch) -> None:
