@@ -328,7 +328,7 @@ def browser(session: nox.Session) -> None:
     """Use the labs in a real browser; as root on Debian, install one. `-- --pictures DIR` takes pictures."""
     toolkit(session)
     # Not of toolkit.lock: it is large, there are systems that it has no wheel for, and no other session needs it.
-    session.install("playwright==1.65.2")
+    session.install("playwright==1.65.2", env=of_the_index())
     session.run("python", "tests/browser/chromium.py")
     session.run("pytest", "tests/browser", *session.posargs)
 
@@ -358,15 +358,15 @@ def mutants(session: nox.Session) -> None:
 def relock(session: nox.Session) -> None:
     """Pin the toolkit's own dependencies anew, and the tools that lock and install inside the images."""
     toolkit(session)
+    compiled = ("uv", "pip", "compile", "--quiet", "--upgrade")
+    variables = of_the_index()
     own = ["--all-extras", "--python-version", "3.11", "--universal", "--generate-hashes", "--no-header"]
-    session.run("uv", "pip", "compile", "--quiet", "--upgrade", "pyproject.toml", *own, "--output-file", "toolkit.lock")
-    session.run("python", "tools/pin_tools.py")
+    session.run(*compiled, "pyproject.toml", *own, "--output-file", "toolkit.lock", env=variables)
+    session.run("python", "tools/pin_tools.py", env=variables)
     # Wheels for the Python of the default suite; the servers run in its root.
     devpi = "docker/install/proxies/devpi"
     linux = ["--python-platform", "linux", "--python-version", "3.13", "--generate-hashes", "--custom-compile-command"]
-    session.run(
-        "uv", "pip", "compile", "--quiet", "--upgrade", f"{devpi}.in", *linux, "nox -s relock", "-o", f"{devpi}.lock"
-    )
+    session.run(*compiled, f"{devpi}.in", *linux, "nox -s relock", "-o", f"{devpi}.lock", env=variables)
 
 
 @nox.session

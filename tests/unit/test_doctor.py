@@ -182,6 +182,12 @@ def test_a_clock_is_as_wrong_one_way_as_the_other(seconds: int) -> None:
     assert one.found.replace("behind", "ahead of") == other.found.replace("behind", "ahead of")
 
 
+def test_a_wrong_clock_has_a_remedy_for_each_system() -> None:
+    remedy = doctor.clock("c", "x", NOW, NOW - timedelta(days=1)).remedy
+    assert "timedatectl set-ntp true" in remedy
+    assert "on a Mac" in remedy
+
+
 @given(st.lists(st.integers(0, 10**13), min_size=2, max_size=2))
 def test_more_room_is_never_worse(sizes: list[int]) -> None:
     less, more = (doctor.disk("d", "/", size, doctor.ENGINE_ROOM).state for size in sorted(sizes))

@@ -153,6 +153,8 @@ def paths(server: bad_server.BadServer) -> list[str]:
     ("says", "times", "message"),
     [
         pytest.param(answer("500 Internal Server Error"), 4, "answered 500 Internal Server Error, 4 times", id="500"),
+        pytest.param(answer("502 Bad Gateway"), 4, "answered 502 Bad Gateway, 4 times", id="502"),
+        pytest.param(answer("504 Gateway Timeout"), 4, "answered 504 Gateway Timeout, 4 times", id="504"),
         pytest.param(answer("503 Busy", Retry_After="0"), 4, "answered 503 Busy, 4 times", id="503"),
         pytest.param(answer("429 Slow", Retry_After="0"), 4, "answered 429 Slow, 4 times", id="429"),
         pytest.param(
@@ -389,6 +391,20 @@ def test_a_proxy_behind_a_redirect_is_told(scene: Scene, scheme: str, name: str)
         error = scene.fail(STEPS["index"], server.url)
     assert f"{server.url}/abc/: {name}" in str(error)
     assert "wants a user and a password (407)" in str(error)
+
+
+@EACH_STEP
+def test_a_proxy_that_refuses_a_host_is_told_from_one_that_refuses_a_user(scene: Scene, step: Step) -> None:
+    """It is asked once, and the remedy is none that looks at the server."""
+    with bad_server.serve(answer("403 Forbidden")) as proxy:
+        scene.environment |= {"HTTPS_PROXY": f"http://me:hunter2@127.0.0.1:{proxy.port}"}
+        error = scene.fail(step, "https://mirror.invalid")
+    assert str(error).endswith(
+        f"https://mirror.invalid{step.path}: the proxy 127.0.0.1:{proxy.port} refuses to connect to this host "
+        "(403 Forbidden)"
+    )
+    assert error.remedy == "ask whoever runs the proxy, or reach the host without it: NO_PROXY"
+    assert len(proxy.asked) == 1
 
 
 @EACH_STEP

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import nox.registry
 import pytest
@@ -293,6 +294,36 @@ def test_nox_leaves_mistakes_in_the_file_to_pyrlab(noxfile: ModuleType, text: st
     assert noxfile.of_the_index() == {}
 
 
+def test_whatever_a_session_installs_comes_from_the_index_of_the_settings(
+    noxfile: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And what uv looks up there: the network may have no other."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PIPPROXY", "http://i.test/")
+    asked: list[tuple[str, str]] = []
+
+    def note(*arguments: str, env: Mapping[str, str] = {}, **_: object) -> None:
+        asked.append((" ".join(arguments), env.get("UV_DEFAULT_INDEX", "")))
+
+    def note_what_asks(*arguments: str, env: Mapping[str, str] = {}, **_: object) -> None:
+        if arguments[0] == "uv" or arguments[:2] == ("python", "tools/pin_tools.py"):
+            note(*arguments, env=env)
+
+    played = SimpleNamespace(
+        posargs=(),
+        env={},
+        virtualenv=SimpleNamespace(location=str(tmp_path)),
+        install=note,
+        run=note_what_asks,
+        notify=lambda *_, **__: None,
+    )
+    for session in noxfile.nox.registry.get().values():
+        session.func(played)
+    words = " ".join(command for command, _ in asked)
+    assert all(word in words for word in ("toolkit.lock", "playwright", "mutmut", "pin_tools", "devpi"))
+    assert [command for command, index in asked if index != "http://i.test/"] == []
+
+
 def test_an_index_on_this_machine_is_asked_without_a_proxy(
     noxfile: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +368,21 @@ def test_a_caching_proxy_shows_no_password_of_dockers_configuration(monkeypatch:
     with pytest.raises(InterruptedError):
         servers.start("image", ["x"], name="n", user="u", folder="/f", given={}, label="l")
     assert "hush" not in str(asked)
+
+
+def test_a_caching_proxy_starts_again_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Mapping[str, Any]] = []
+
+    def create(*_: object, **options: object) -> None:
+        asked.append(options)
+        raise InterruptedError
+
+    played = SimpleNamespace(containers=SimpleNamespace(create=create))
+    monkeypatch.setattr(engine, "client", lambda: played)
+    with pytest.raises(InterruptedError):
+        servers.start("image", ["x"], name="n", user="u", folder="/f", given={}, label="l")
+    # Until it is stopped, and not only after a failure of its own.
+    assert asked[0]["restart_policy"] == {"Name": "unless-stopped"}
 
 
 def test_devpi_is_ready_once_it_goes_by_its_index(monkeypatch: pytest.MonkeyPatch) -> None:

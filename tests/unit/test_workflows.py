@@ -26,6 +26,8 @@ FOLDER = SOURCE / ".github/workflows"
 WORKFLOWS = sorted(path.name for path in FOLDER.glob("*.yml"))
 # They take minutes, an engine and a network: here they only leave what they would leave.
 HEAVY = {"engine", "build", "smoke", "upgrade"}
+# Before a command that is run as root, by the Python and with the variables of the step.
+AS_ROOT = ["sudo", "-E", "env", "PATH=$PATH"]
 Yaml = dict[str, Any]
 
 
@@ -43,9 +45,10 @@ def jobs() -> Iterator[tuple[str, str, Yaml]]:
 
 
 def commands(script: str) -> list[list[str]]:
-    """Return the commands of a step, line by line."""
+    """Return the commands of a step, line by line, whoever runs them."""
     lines = script.replace("\\\n", " ").splitlines()
-    return [shlex.split(line) for line in lines if line.strip()]
+    found = [shlex.split(line) for line in lines if line.strip()]
+    return [command[len(AS_ROOT) :] if command[: len(AS_ROOT)] == AS_ROOT else command for command in found]
 
 
 def gitlab() -> Yaml:
@@ -155,6 +158,16 @@ def test_all_that_is_proved_is_done_by_sessions() -> None:
         ("python", "-m", "pip", "install", "nox[uv]"),
         ("bash", ".ci/run"),
     }
+
+
+def test_what_tries_more_as_root_is_run_as_root() -> None:
+    """For another user tests are skipped, and those that take the network away fail."""
+    for name in ("ci.yml", "nightly.yml"):
+        for job in read(name)["jobs"].values():
+            for line in (step["run"] for step in job["steps"] if "run" in step):
+                (command,) = commands(line)
+                if command == ["bash", ".ci/run"] or {"unit", "integration"} & {*sessions_of(command)[0]}:
+                    assert shlex.split(line)[: len(AS_ROOT)] == AS_ROOT, line
 
 
 def test_a_pull_request_is_checked_built_and_proved_in_this_order() -> None:

@@ -21,7 +21,6 @@ WATCHES = 8192
 INSTANCES = 128
 # Certificates and signed indexes are refused when a clock is hours off; tokens and Valid-Until after minutes.
 CLOCK = timedelta(minutes=5)
-SOON = timedelta(days=30)
 
 
 class State(StrEnum):
@@ -125,7 +124,8 @@ def clock(name: str, other: str, here: datetime, there: datetime) -> Check:
     return ill(
         name,
         f"this machine's is {_span(abs(ahead))} {way} that of {other}",
-        remedy="set it: sudo timedatectl set-ntp true; certificates and signed indexes are refused by a wrong clock",
+        remedy="let the network set it: sudo timedatectl set-ntp true, or on a Mac Date & Time in its settings; "
+        "certificates and signed indexes are refused by a wrong clock",
     )
 
 
