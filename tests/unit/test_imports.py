@@ -269,8 +269,8 @@ def test_no_password_is_shown(project: Path, run: Run) -> None:
         pytest.param(b'{"a": "\xff"}', f"{BAD}it is not UTF-8 text", MEND, id="latin-1"),
         pytest.param(json.dumps(RENV).encode("utf-16"), NO_TEXT, SAVE, id="utf-16"),
         pytest.param(json.dumps(RENV).encode("utf-16-le"), NO_TEXT, SAVE, id="utf-16-le"),
-        pytest.param("\ufeff\u4e00".encode("utf-16-be"), NO_TEXT, SAVE, id="utf-16-be-without-zeros"),
-        pytest.param("\ufeff\u4e00".encode("utf-16-le"), NO_TEXT, SAVE, id="utf-16-le-without-zeros"),
+        pytest.param("\ufeff\u4e01".encode("utf-16-be"), NO_TEXT, SAVE, id="utf-16-be-without-zeros"),
+        pytest.param("\ufeff\u4e01".encode("utf-16-le"), NO_TEXT, SAVE, id="utf-16-le-without-zeros"),
         pytest.param(b"\x1f\x8b\x08\x00", NO_TEXT, SAVE, id="packed"),
         pytest.param(b'{"dependencies": {}}', f"{OTHER}it is JSON of another kind", NAME, id="other-json"),
         pytest.param(b'["Packages"]', f"{OTHER}it is JSON of another kind", NAME, id="json-list"),
@@ -416,7 +416,7 @@ def test_all_that_an_renv_lock_says_is_found() -> None:
 
 def test_all_that_a_lock_of_pak_says_is_found() -> None:
     """A repository that has no name there is called by its host, or cran; what has no URL has no repository."""
-    there = (
+    there: tuple[tuple[str, str, object, list[str]], ...] = (
         ("aa", "standard", {}, ["https://p3m.example.org/all/src/contrib/a_1.tar.gz", "https://old/src/contrib/a"]),
         ("bb", "cran", {"RemoteRepos": "https://CRAN.example.org/x"}, []),
         ("cc", "bioc", {}, ["https://bioc.example.org/c.tar.gz", "https://packages.bioc.example.org/src/contrib/c"]),
