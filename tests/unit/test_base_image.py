@@ -299,6 +299,10 @@ def test_the_image_moves_as_one_and_python_with_it(based: Project) -> None:
     image = Package(compose.DEBS, IMAGE)
     [bump] = [one for one in bumps if image in {member.package for member in one.members}]
     assert {member.package.name for member in bump.members} >= {IMAGE, "apt"}
+    # A wheel's file is for one Python, which the image brings.
+    pins = {Package(compose.PYTHON, pin.name) for lock in old.python.values() for pin in lock.pins}
+    bounds = bounds_of(old, files)
+    assert {(bounds[pin][image]("3.14.2"), bounds[pin][image]("3.15.0")) for pin in pins} == {(True, False)}
     held = {member.package for member in members}
     assert compose.compose(old, new, held).debs == old.debs
     assert compose.compose(old, new, ()).debs == new.debs

@@ -11,11 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import bad_server
 import index_server
@@ -32,6 +31,8 @@ from pyrlab.adapters.docker import buildkit, engine
 from pyrlab.commands import doctor as commands
 from pyrlab.errors import EngineError
 from pyrlab.model import doctor, reach
+from pyrlab.model.added import Added, Package
+from pyrlab.model.debian_sources import Source
 from pyrlab.model.doctor import Check, State
 from pyrlab.model.reach import DEBIAN, PYTHON, Answer, Question, R
 from pyrlab.model.settings import Settings
@@ -44,132 +45,305 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 GB = 10**9
 
 
+def adding(*says: str, fits: bool = True) -> Added:
+    package = Package("python", "six", "1.0", wanted=True, image="", fits=fits, whole=True, source="", note="")
+    return Added((package,), says)
+
+
+CLOCK = "set it: sudo timedatectl set-ntp true; certificates and signed indexes are refused by a wrong clock"
+
+
 @pytest.mark.parametrize(
-    ("check", "state", "found"),
+    ("check", "name", "state", "found", "remedy"),
     [
         pytest.param(
-            doctor.architecture("arm64", ["amd64"]),
+            doctor.architecture("arm64", ["amd64", "riscv64"]),
+            "architecture",
             State.ILL,
-            "the engine is arm64, and the locks are for amd64",
+            "the engine is arm64, and the locks are for amd64 and riscv64",
+            "lock for this one, beside the others: nox -s lock; or use an engine on amd64",
             id="other-architecture",
         ),
         pytest.param(
-            doctor.architecture("arm64", ["amd64", "arm64"]), State.WELL, "arm64, as the locks", id="same-architecture"
+            doctor.architecture("arm64", ["amd64", "arm64"]),
+            "architecture",
+            State.WELL,
+            "arm64, as the locks",
+            "",
+            id="same-architecture",
         ),
-        pytest.param(doctor.architecture("arm64", []), State.WELL, "arm64; no lock names another", id="no-lock"),
         pytest.param(
-            doctor.disk("disk", "/x", 999_000_000, 3 * GB),
+            doctor.architecture("arm64", []),
+            "architecture",
+            State.WELL,
+            "arm64; no lock names another",
+            "",
+            id="no-lock",
+        ),
+        pytest.param(
+            doctor.disk("engine's disk", "/x", 999_000_000, 3 * GB),
+            "engine's disk",
             State.ILL,
             "999 MB free on the disk of /x, and a first build takes 3.0 GB",
+            "make room: nox -s clean, docker builder prune",
             id="little-room",
         ),
         pytest.param(
-            doctor.disk("disk", "/x", 3 * GB, 3 * GB), State.WELL, "3.0 GB free on the disk of /x", id="just-enough"
+            doctor.disk("disk", "/x", 3 * GB, 3 * GB),
+            "disk",
+            State.WELL,
+            "3.0 GB free on the disk of /x",
+            "",
+            id="just-enough",
         ),
         pytest.param(
-            doctor.memory(10**9, 2),
+            doctor.memory(GB, 2),
+            "memory",
             State.ILL,
             "the engine has 1.0 GB and 2 processors; to compile large R packages takes 2.0 GB",
+            "give the engine's machine more, or compile one by one: build.jobs = 1 in pyrlab.toml",
             id="little-memory",
         ),
-        pytest.param(doctor.memory(4 * GB, 2), State.WELL, "the engine has 4.0 GB and 2 processors", id="memory"),
         pytest.param(
-            doctor.inotify(100, 128),
+            doctor.memory(2 * GB, 2), "memory", State.WELL, "the engine has 2.0 GB and 2 processors", "", id="memory"
+        ),
+        pytest.param(
+            doctor.inotify(100, 1024),
+            "inotify",
             State.ILL,
-            "100 watches and 128 instances a user: labs watch files, and fail with 'too many open files'",
+            "100 watches and 1024 instances a user: labs watch files, and fail with 'too many open files'",
+            "sudo sysctl fs.inotify.max_user_watches=65536 fs.inotify.max_user_instances=1024",
             id="few-watches",
         ),
-        pytest.param(doctor.inotify(8192, 128), State.WELL, "8192 watches and 128 instances a user", id="watches"),
+        pytest.param(
+            doctor.inotify(100_000, 127),
+            "inotify",
+            State.ILL,
+            "100000 watches and 127 instances a user: labs watch files, and fail with 'too many open files'",
+            "sudo sysctl fs.inotify.max_user_watches=100000 fs.inotify.max_user_instances=512",
+            id="few-instances",
+        ),
+        pytest.param(
+            doctor.inotify(8192, 128),
+            "inotify",
+            State.WELL,
+            "8192 watches and 128 instances a user",
+            "",
+            id="watches",
+        ),
         pytest.param(
             doctor.clock("clock", "the servers", NOW, NOW - timedelta(days=365)),
+            "clock",
             State.ILL,
             "this machine's is 365 days ahead of that of the servers",
+            CLOCK,
             id="a-year-ahead",
         ),
         pytest.param(
-            doctor.clock("clock", "the servers", NOW, NOW + timedelta(minutes=90)),
+            doctor.clock("clock", "the servers", NOW, NOW - timedelta(days=1)),
+            "clock",
             State.ILL,
-            "this machine's is 1 hour behind that of the servers",
+            "this machine's is 1 day ahead of that of the servers",
+            CLOCK,
+            id="a-day-ahead",
+        ),
+        pytest.param(
+            doctor.clock("engine's clock", "the engine", NOW, NOW + timedelta(minutes=60)),
+            "engine's clock",
+            State.ILL,
+            "this machine's is 1 hour behind that of the engine",
+            CLOCK,
             id="an-hour-behind",
         ),
         pytest.param(
-            doctor.clock("clock", "the servers", NOW, NOW - timedelta(minutes=6)),
+            doctor.clock("clock", "the servers", NOW, NOW - timedelta(minutes=125)),
+            "clock",
             State.ILL,
-            "this machine's is 6 minutes ahead of that of the servers",
+            "this machine's is 2 hours ahead of that of the servers",
+            CLOCK,
+            id="hours",
+        ),
+        pytest.param(
+            doctor.clock("clock", "the servers", NOW, NOW - timedelta(minutes=59, seconds=59)),
+            "clock",
+            State.ILL,
+            "this machine's is 59 minutes ahead of that of the servers",
+            CLOCK,
             id="minutes",
         ),
         pytest.param(
             doctor.clock("clock", "the servers", NOW, NOW + timedelta(minutes=5)),
+            "clock",
             State.WELL,
             "as that of the servers",
+            "",
             id="about-the-same",
         ),
-        pytest.param(doctor.certificates("/ca", [], NOW), State.ILL, "/ca has none", id="no-certificate"),
         pytest.param(
-            doctor.certificates("/ca", [NOW - timedelta(days=1)], NOW),
+            doctor.certificates("/ca", [], NOW),
+            "certificates",
             State.ILL,
-            "/ca has 1 certificate, expired on 2026-11-28",
+            "/ca has none",
+            "name a PEM file: SSL_CERT_FILE, or network.ca_file in pyrlab.toml",
+            id="no-certificate",
+        ),
+        pytest.param(
+            doctor.certificates("/ca", [NOW - timedelta(days=9), NOW - timedelta(days=1)], NOW),
+            "certificates",
+            State.ILL,
+            "/ca has 2 certificates, expired on 2026-11-28",
+            "ask who runs this network for a new one",
             id="expired",
         ),
         pytest.param(
             doctor.certificates("/ca", [NOW - timedelta(days=1), NOW + timedelta(days=1)], NOW),
+            "certificates",
             State.WELL,
             "/ca has 2 certificates, 1 of them expired",
+            "",
             id="one-expired",
         ),
         pytest.param(
-            doctor.certificates("/ca", [NOW + timedelta(days=1)], NOW),
+            doctor.certificates("/ca", [NOW], NOW),
+            "certificates",
             State.WELL,
-            "/ca has 1 certificate, the first ends on 2026-11-30",
+            "/ca has 1 certificate, the first ends on 2026-11-29",
+            "",
             id="good-certificate",
         ),
         pytest.param(
+            doctor.certificates("/ca", [NOW + timedelta(days=9), NOW + timedelta(days=1)], NOW),
+            "certificates",
+            State.WELL,
+            "/ca has 2 certificates, the first ends on 2026-11-30",
+            "",
+            id="good-certificates",
+        ),
+        pytest.param(
             doctor.caches({"the store": 2 * GB, "images": 5_000_000}),
+            "caches",
             State.WELL,
             "the store 2.0 GB, images 5 MB",
+            "",
             id="caches",
         ),
-        pytest.param(doctor.labs(["a"], ["b", "c"]), State.WELL, "1 lab of this project, 2 of others: b; c", id="labs"),
-        pytest.param(doctor.leftovers([]), State.WELL, "none of killed runs", id="nothing-left"),
-        pytest.param(doctor.leftovers(["/a", "/b"]), State.ILL, "killed runs left /a, /b", id="left"),
+        pytest.param(
+            doctor.labs(["a"], ["b", "c"]),
+            "labs",
+            State.WELL,
+            "1 lab of this project, 2 of others: b; c",
+            "",
+            id="labs",
+        ),
+        pytest.param(
+            doctor.labs([], []), "labs", State.WELL, "0 labs of this project, none of others", "", id="no-labs"
+        ),
+        pytest.param(
+            doctor.added("rstudio", None),
+            "added packages",
+            State.UNTOLD,
+            "rstudio: its image does not tell",
+            "nox -s build; nox -s restart -- rstudio",
+            id="added-before-it-was-told",
+        ),
+        pytest.param(
+            doctor.added("jupyter", adding("six 1.0 was added", "it fits no longer", fits=False)),
+            "added packages",
+            State.ILL,
+            "jupyter: six 1.0 was added; it fits no longer",
+            "add them again in the lab, or have them pinned: nox -s stop adopt -- jupyter; nox -s lock",
+            id="added-and-unfit",
+        ),
+        pytest.param(
+            doctor.added("jupyter", adding("six 1.0 was added")),
+            "added packages",
+            State.WELL,
+            "jupyter: six 1.0 was added",
+            "",
+            id="added",
+        ),
+        pytest.param(
+            doctor.added("jupyter", Added()), "added packages", State.WELL, "jupyter: none", "", id="nothing-added"
+        ),
+        pytest.param(doctor.leftovers([]), "leftovers", State.WELL, "none of killed runs", "", id="nothing-left"),
+        pytest.param(
+            doctor.leftovers(["/a", "/b"]),
+            "leftovers",
+            State.ILL,
+            "killed runs left /a, /b",
+            "nox -s doctor -- --fix",
+            id="left",
+        ),
         pytest.param(
             doctor.failed("engine", EngineError("no engine", remedy="nox -s engine")),
+            "engine",
             State.ILL,
             "no engine",
+            "nox -s engine",
             id="error",
+        ),
+        pytest.param(
+            doctor.untold("clock", "no server told"), "clock", State.UNTOLD, "no server told", "", id="untold"
         ),
     ],
 )
-def test_a_finding_is_one_line(check: Check, state: State, found: str) -> None:
-    assert (check.state, check.found) == (state, found)
-    assert bool(check.remedy) == (state is State.ILL)
+def test_a_finding_is_one_line(check: Check, name: str, state: State, found: str, remedy: str) -> None:
+    """All that a user sees of it, and the same in JSON."""
+    assert check == Check(name, state, found, remedy)
+    assert json.dumps(check.table()) == json.dumps(
+        {"name": name, "state": str(state), "found": found, "remedy": remedy}
+    )
 
 
 PAGE = b'<!DOCTYPE html><a href="../../pip-25.whl">pip-25.whl</a>'
 PORTAL = b"<!DOCTYPE html><title>Welcome to the hotel</title>"
 
 
+OF_DEBIAN = (
+    "check the network, and APTPROXY, HTTP_PROXY and HTTPS_PROXY, or network.apt_proxy and base.apt_sources in "
+    "pyrlab.toml"
+)
+OF_PYTHON = (
+    "check the network, and PIPPROXY, PIPHOST, HTTP_PROXY and HTTPS_PROXY, or network.python_index in pyrlab.toml"
+)
+OF_R = "check the network, and r.repositories in pyrlab.toml, HTTP_PROXY and HTTPS_PROXY"
+ELSE = " answered with something else: it may be a sign-in page of this network"
+OPEN = "open mirror.test:8 in a browser; "
+USER = "put the user into ~/.netrc, or into the URL"
+
+
 @pytest.mark.parametrize(
-    ("kind", "answer", "found"),
+    ("kind", "answer", "found", "remedy"),
     [
-        pytest.param(DEBIAN, Answer(200, b"Origin: Debian\nCodename: trixie\n"), "answers", id="release"),
-        pytest.param(PYTHON, Answer(200, PAGE), "answers", id="index"),
-        pytest.param(R, Answer(200, b"Package: zoo\nVersion: 1\n"), "answers", id="repository"),
-        pytest.param(PYTHON, Answer(200, PORTAL), "something else: it may be a sign-in page", id="portal"),
-        pytest.param(DEBIAN, Answer(200, b""), "answered with something else", id="empty"),
-        pytest.param(PYTHON, Answer(407), ": the proxy p.test:3128 wants a user and a password", id="proxy-user"),
-        pytest.param(PYTHON, Answer(403), "refused this user (403)", id="refused"),
-        pytest.param(DEBIAN, Answer(404), "answered 404", id="not-there"),
-        pytest.param(DEBIAN, Answer(503), "answered 503", id="broken"),
-        pytest.param(DEBIAN, Answer(error="Connection refused"), "cannot be reached: Connection refused", id="down"),
+        pytest.param(DEBIAN, Answer(200, b"Origin: Debian\nCodename: trixie\n"), " answers", "", id="release"),
+        pytest.param(DEBIAN, Answer(200, b"Origin: Debian\nSuite: trixie\n"), " answers", "", id="suite"),
+        pytest.param(PYTHON, Answer(200, PAGE), " answers", "", id="index"),
+        pytest.param(R, Answer(200, b"Package: zoo\nVersion: 1\n"), " answers", "", id="repository"),
+        pytest.param(R, Answer(200, b"Codename: trixie\n"), ELSE, OPEN + OF_R, id="another-index"),
+        pytest.param(PYTHON, Answer(200, PORTAL), ELSE, OPEN + OF_PYTHON, id="portal"),
+        pytest.param(DEBIAN, Answer(200, b""), ELSE, OPEN + OF_DEBIAN, id="empty"),
+        pytest.param(
+            PYTHON,
+            Answer(407),
+            ": the proxy p.test:3128 wants a user and a password",
+            "write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT, in HTTP_PROXY and HTTPS_PROXY, or "
+            "APTPROXY; special characters as %XX",
+            id="proxy-user",
+        ),
+        pytest.param(PYTHON, Answer(401), " refused this user (401)", USER, id="no-user"),
+        pytest.param(R, Answer(403), " refused this user (403)", USER, id="refused"),
+        pytest.param(DEBIAN, Answer(404), " answered 404", OF_DEBIAN, id="not-there"),
+        pytest.param(R, Answer(503), " answered 503", OF_R, id="broken"),
+        pytest.param(
+            DEBIAN, Answer(error="Connection refused"), " cannot be reached: Connection refused", OF_DEBIAN, id="down"
+        ),
     ],
 )
-def test_an_answer_is_judged_by_what_it_is(kind: str, answer: Answer, found: str) -> None:
+def test_an_answer_is_judged_by_what_it_is(kind: str, answer: Answer, found: str, remedy: str) -> None:
     question = Question(kind, "x", "http://me:secret@mirror.test:8/a/b", {"HTTP_PROXY": "http://me:secret@p.test:3128"})
     check = reach.judge("network", question, answer)
-    assert check.found.startswith(f"{kind} x at mirror.test:8")
-    assert found in check.found
-    assert (check.state is State.WELL) == (found == "answers")
+    state = State.ILL if remedy else State.WELL
+    assert check == Check("network", state, f"{kind} x at mirror.test:8{found}", remedy)
     assert "secret" not in f"{check}{question}"
 
 
@@ -196,9 +370,10 @@ def test_more_room_is_never_worse(sizes: list[int]) -> None:
 
 @given(st.lists(st.sampled_from(State)))
 def test_all_is_well_where_nothing_is_ill(states: list[State]) -> None:
-    """What cannot be told is no reason to fail."""
+    """What cannot be told is no reason to fail; what is ill in two ways is named once."""
     checks = [Check(str(number), state, "") for number, state in enumerate(states)]
-    assert bool(doctor.not_well(checks)) == (State.ILL in states)
+    ill = [str(number) for number, state in enumerate(states) if state is State.ILL]
+    assert doctor.not_well([*checks, *checks]) == ill
 
 
 @given(st.text(), st.text())
@@ -212,6 +387,8 @@ def test_a_cached_answer_tells_its_age() -> None:
     older = Answer(date=format_datetime(NOW - timedelta(days=2)))
     assert reach.server_time([older, old]) == NOW
     assert reach.server_time([Answer()]) is None
+    assert reach.server_time([Answer(), Answer(date="Sun, 29 Nov 2026 12:00:00 -0000")]) == NOW
+    assert reach.server_time([Answer(date="Sun, 29 Nov 2026 13:00:00 +0100")]) == NOW
 
 
 @given(st.text(st.sampled_from('{}[]":,statusheaddateageerror0 '), max_size=40))
@@ -221,6 +398,30 @@ def test_what_the_probe_did_not_write_is_an_error(text: str) -> None:
     except ValueError:
         return
     assert json.loads(text) == []
+
+
+def test_what_the_probe_is_given_and_gives_back_is_whole() -> None:
+    """The file of questions, the list of answers; a name that an answer lacks is told."""
+    proxies = {"HTTP_PROXY": "http://p.test:1", "NO_PROXY": "none.test"}
+    asked = [Question(DEBIAN, "x", "http://m.test/x", proxies), Question(PYTHON, "pip", "https://i.test/", {}, False)]  # noqa: FBT003
+    assert json.loads(reach.request(asked)) == [
+        {"url": "http://m.test/x", "proxies": {"HTTP_PROXY": "http://p.test:1"}, "verified": True},
+        {"url": "https://i.test/", "proxies": {}, "verified": False},
+    ]
+    answer = {"status": 200, "head": "pip-\u00fc", "date": "today", "age": "7", "error": "late"}
+    assert reach.parse_answers(json.dumps([answer])) == [Answer(200, b"pip-\xfc", "today", "7", "late")]
+    for key in answer:
+        with pytest.raises(ValueError, match=f"^not what the probe writes: '{key}'$"):
+            reach.parse_answers(json.dumps([{name: value for name, value in answer.items() if name != key}]))
+
+
+def test_a_question_names_a_server_without_its_user() -> None:
+    """To open in a browser, to ask for its time; a folder has neither."""
+    asked = [Question(PYTHON, "pip", url) for url in ("https://a@b:me@i.test:8/s/pip/", "file:///mnt/pip/")]
+    assert [(one.host, one.root, one.is_web) for one in asked] == [
+        ("i.test:8", "https://i.test:8/", True),
+        ("pip", "file://pip/", False),
+    ]
 
 
 def test_proxies_are_shown_without_their_users(load_settings: Callable[..., Settings]) -> None:
@@ -236,6 +437,12 @@ def test_proxies_are_shown_without_their_users(load_settings: Callable[..., Sett
         "HTTPS_PROXY http://…@proxy.test:3128, "
         "NO_PROXY 10.0.0.0/8,.test,localhost,127.0.0.1,::1"
     )
+    trusting = load_settings(
+        "", APTPROXY="http://cache.test:3142/?key=secret", PIPPROXY="https://index.test/s", PIPHOST="index.test"
+    )
+    assert reach.shown_proxies(trusting) == (
+        "APTPROXY http://cache.test:3142/, PIPPROXY https://index.test/s, PIPHOST index.test"
+    )
 
 
 def test_every_index_of_the_settings_is_asked_by_its_own_proxy(load_settings: Callable[..., Settings]) -> None:
@@ -244,15 +451,38 @@ def test_every_index_of_the_settings_is_asked_by_its_own_proxy(load_settings: Ca
         APTPROXY="http://cache.test:3142",
         HTTPS_PROXY="http://proxy.test:3128",
     )
-    sources = [SimpleNamespace(uri="http://deb.test/debian", suite="trixie", trusted=False)]
-    sources += [SimpleNamespace(uri="file:/mnt/flat", suite="./", trusted=True)]
-    asked = reach.questions(settings, sources, "https://index.test/simple/")  # type: ignore[arg-type]
-    assert [(one.url, one.is_web, one.proxies.get("HTTPS_PROXY"), one.verified) for one in asked] == [
-        ("http://deb.test/debian/dists/trixie/InRelease", True, "http://cache.test:3142", True),
-        ("file:/mnt/flat/./Release", False, "http://cache.test:3142", True),
-        ("https://index.test/simple/pip/", True, "http://proxy.test:3128", False),
-        ("https://cran.test/src/contrib/PACKAGES", True, "http://proxy.test:3128", True),
+    sources = [Source("http://deb.test/debian", "trixie"), Source("file:/mnt/flat", "./", trusted=True)]
+    cache = {"HTTP_PROXY": "http://cache.test:3142", "HTTPS_PROXY": "http://cache.test:3142"}
+    proxy = {"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "localhost,127.0.0.1,::1"}
+    assert reach.questions(settings, sources, "https://index.test/simple/") == [
+        Question("Debian archive", "trixie", "http://deb.test/debian/dists/trixie/InRelease", cache),
+        Question("Debian archive", "./", "file:/mnt/flat/./Release", cache),
+        Question("Python index", "pip", "https://index.test/simple/pip/", proxy, verified=False),
+        Question("R repository", "cran", "https://cran.test/src/contrib/PACKAGES", proxy),
     ]
+    debian, *_ = reach.questions(replace(settings, apt_proxy=""), sources, "https://index.test/simple/")
+    assert debian.proxies == proxy
+
+
+@pytest.mark.parametrize(
+    ("trusted", "index", "verified"),
+    [
+        pytest.param("", "https://index.test/s/", True, id="none"),
+        pytest.param("index.test", "https://me:pw@index.test:8443/s/", False, id="any-port"),
+        pytest.param("index.test:8443", "https://index.test:8443/s/", False, id="port"),
+        pytest.param("index.test:8443", "https://index.test/s/", True, id="another-port"),
+        pytest.param("other.test", "https://index.test/s/", True, id="another-host"),
+    ],
+)
+def test_an_index_that_is_trusted_needs_no_certificate(
+    load_settings: Callable[..., Settings],
+    trusted: str,
+    index: str,
+    verified: bool,  # noqa: FBT001
+) -> None:
+    settings = replace(load_settings(), python_trusted_host=trusted)
+    (asked,) = (one for one in reach.questions(settings, [], index) if one.kind == PYTHON)
+    assert asked.verified is verified
 
 
 # ---- Asking: from this machine, and by the script that a build step runs
@@ -260,11 +490,16 @@ def test_every_index_of_the_settings_is_asked_by_its_own_proxy(load_settings: Ca
 
 @dataclass
 class Server:
-    """What stands for an index: ``status`` and ``body`` are its answer; ``seen`` the paths and users of requests."""
+    """What stands for an index: ``status``, ``body``, ``date`` (or now) and ``age`` (or none) are its answer.
+
+    ``seen`` are the paths and users of requests.
+    """
 
     port: int = 0
     status: int = 200
     body: bytes = PAGE
+    date: str = ""
+    age: str = ""
     hangs: threading.Event | None = None
     seen: list[tuple[str, str]] = field(default_factory=list)
 
@@ -280,9 +515,14 @@ def server() -> Iterator[Server]:
             if state.hangs:
                 state.hangs.wait(20)
             self.send_response(state.status)
+            if state.age:
+                self.send_header("Age", state.age)
             self.send_header("Content-Length", str(len(state.body)))
             self.end_headers()
             self.wfile.write(state.body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return state.date or super().date_time_string(timestamp)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -332,11 +572,10 @@ def ask(request: pytest.FixtureRequest, load_settings: Callable[..., Settings], 
     ],
 )
 def test_both_ways_of_asking_say_the_same(ask: Ask, server: Server, status: int, body: bytes, state: State) -> None:
-    server.status, server.body = status, body
+    server.status, server.body, server.date, server.age = status, body, format_datetime(NOW, usegmt=True), "60"
     question = Question(PYTHON, "pip", f"http://me:se%20cret@127.0.0.1:{server.port}/simple/pip/")
     answer = ask(question)
-    assert (answer.status, answer.error) == (status, "")
-    assert reach.server_time([answer]) is not None
+    assert answer == Answer(status, body, "Sun, 29 Nov 2026 12:00:00 GMT", "60")
     assert reach.judge("network", question, answer).state is state
     assert server.seen == [("/simple/pip/", "Basic " + base64.b64encode(b"me:se cret").decode())]
 

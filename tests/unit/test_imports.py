@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from pyrlab.errors import ListError
 from pyrlab.model import imports
 from pyrlab.model.cran.base import BASE_PACKAGES
-from pyrlab.model.imports.found import Found
+from pyrlab.model.imports.found import Found, NamedUrl, Refused
 from pyrlab.model.imports.merge import merge
+from pyrlab.model.imports.proposal import Proposal, propose
 from pyrlab.model.lists import R, RRequest
+from pyrlab.model.r_repositories import RRepository
 from pyrlab.model.urls import FILE as SETTINGS
 
 MOVES = (
@@ -28,9 +30,18 @@ MOVES = (
 NO_BIOCONDUCTOR = (
     "it comes from Bioconductor 3.18, of which r.repositories has none: add it by docs/r-packages.md, and import again"
 )
+NO_COMMIT = "it comes from GitHub, yihui/mime-repo, and the file has no full commit of it"
 GIT = shutil.which("git") or "git"
 SHA = "0123456789abcdef0123456789abcdef01234567"
-USAGE = "name a DESCRIPTION, an renv.lock or a lock of pak: nox -s import -- FILE"
+FILES = "a DESCRIPTION, an renv.lock or a lock of pak"
+USAGE = f"name {FILES}: nox -s import -- FILE"
+BAD, OTHER, NO_TEXT = (
+    "cannot be read: ",
+    f"is not {FILES}: ",
+    "is not UTF-8 text: it is in UTF-16, or no text at all",
+)
+MEND = "mend it, or let the tool that made it write it anew; nothing was changed"
+SAVE, NAME = "save it as UTF-8, and import it again", "name one of these files"
 Run = Callable[..., tuple[int, str, str]]
 
 RENV: dict[str, Any] = {
@@ -245,44 +256,89 @@ def test_no_password_is_shown(project: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "message", "remedy"),
     [
-        pytest.param(b"", "x.lock is empty", id="empty"),
-        pytest.param(b'{"Packages": {', "x.lock cannot be read: it is no JSON: Expecting property name", id="cut"),
-        pytest.param(b"[" * 200_000, "x.lock cannot be read: it is nested too deeply", id="deep"),
-        pytest.param(b'{"a": "\xff"}', "x.lock cannot be read: it is not UTF-8 text", id="latin-1"),
-        pytest.param(json.dumps(RENV).encode("utf-16"), "x.lock is not UTF-8 text: it is in UTF-16", id="utf-16"),
-        pytest.param(json.dumps(RENV).encode("utf-16-le"), "x.lock is not UTF-8 text: it is in UTF-16", id="utf-16-le"),
-        pytest.param(b"\x1f\x8b\x08\x00", "x.lock is not UTF-8 text", id="packed"),
-        pytest.param(b'{"dependencies": {}}', "x.lock is not a DESCRIPTION, an renv.lock", id="other-json"),
-        pytest.param(b"[1, 2]", "x.lock is not a DESCRIPTION, an renv.lock", id="json-list"),
-        pytest.param(b"dplyr\nzoo\n", "x.lock is not a DESCRIPTION, an renv.lock", id="a-list"),
-        pytest.param(b"Title: x\n", "x.lock is not a DESCRIPTION, an renv.lock", id="other-fields"),
-        pytest.param(b'{"Packages": 7}', "x.lock cannot be read: 'Packages' is not a table", id="packages"),
-        pytest.param(b'{"Packages": {"a": 7}}', "x.lock cannot be read: package 'a' is not a table", id="package"),
+        pytest.param(b" \n", "is empty", f"name {FILES}", id="empty"),
         pytest.param(
-            b'{"Packages": {"a": {"Version": 1.0}}}', "'Version' of package 'a' is not a text", id="version-is-a-number"
+            b'{"Packages": {',
+            f"{BAD}it is no JSON: Expecting property name enclosed in double quotes: line 1 column 15 (char 14)",
+            MEND,
+            id="cut",
         ),
-        pytest.param(b'{"Packages": {}, "R": {"Repositories": 1}}', "'Repositories' of 'R' is", id="repositories"),
-        pytest.param(b'{"lockfile_version": 9, "packages": []}', "it has the format 9, and known are", id="pak-9"),
-        pytest.param(b'{"lockfile_version": 1, "packages": {}}', "'packages' of the file is not", id="pak-table"),
+        pytest.param(b"[" * 200_000, f"{BAD}it is nested too deeply", MEND, id="deep"),
+        pytest.param(b'{"a": "\xff"}', f"{BAD}it is not UTF-8 text", MEND, id="latin-1"),
+        pytest.param(json.dumps(RENV).encode("utf-16"), NO_TEXT, SAVE, id="utf-16"),
+        pytest.param(json.dumps(RENV).encode("utf-16-le"), NO_TEXT, SAVE, id="utf-16-le"),
+        pytest.param("\ufeff\u4e01".encode("utf-16-be"), NO_TEXT, SAVE, id="utf-16-be-without-zeros"),
+        pytest.param("\ufeff\u4e01".encode("utf-16-le"), NO_TEXT, SAVE, id="utf-16-le-without-zeros"),
+        pytest.param(b"\x1f\x8b\x08\x00", NO_TEXT, SAVE, id="packed"),
+        pytest.param(b'{"dependencies": {}}', f"{OTHER}it is JSON of another kind", NAME, id="other-json"),
+        pytest.param(b'["Packages"]', f"{OTHER}it is JSON of another kind", NAME, id="json-list"),
+        pytest.param(b'{"packages": []}', f"{OTHER}it is JSON of another kind", NAME, id="no-format"),
+        pytest.param(b'{"lockfile_version": 1}', f"{OTHER}it is JSON of another kind", NAME, id="no-packages"),
+        pytest.param(b"dplyr\nzoo\n", f"{OTHER}'dplyr' is not a field", NAME, id="a-list"),
+        pytest.param(
+            b"Title: \xff" + b"x" * 100, f"{OTHER}it begins with 'Title: \ufffd{'x' * 52}'", NAME, id="other-fields"
+        ),
+        pytest.param(b'{"Packages": 7}', f"{BAD}'Packages' is not a table", MEND, id="packages"),
+        pytest.param(b'{"Packages": {"a": 7}}', f"{BAD}package 'a' is not a table", MEND, id="package"),
+        pytest.param(b'{"Packages": {"a\x7f": 7}}', f"{BAD}package 'a\\x7f' is not a table", MEND, id="control"),
+        pytest.param(
+            b'{"Packages": {"a": {"Version": 1.0}}}',
+            f"{BAD}'Version' of package 'a' is not a text",
+            MEND,
+            id="version-is-a-number",
+        ),
+        pytest.param(b'{"Packages": {}, "R": 1}', f"{BAD}'R' is not a table", MEND, id="r"),
+        pytest.param(b'{"Packages": {}, "Bioconductor": 1}', f"{BAD}'Bioconductor' is not a table", MEND, id="bioc"),
+        pytest.param(
+            b'{"Packages": {}, "R": {"Repositories": 1}}',
+            f"{BAD}'Repositories' of 'R' is not a list",
+            MEND,
+            id="repositories",
+        ),
+        pytest.param(
+            b'{"Packages": {}, "R": {"Repositories": [1]}}', f"{BAD}a repository is not a table", MEND, id="repository"
+        ),
+        pytest.param(
+            b'{"lockfile_version": 9, "packages": []}',
+            f"{BAD}it has the format 9, and known are 1 and 2",
+            MEND,
+            id="pak-9",
+        ),
+        pytest.param(
+            b'{"lockfile_version": 1, "packages": {}}',
+            f"{BAD}'packages' of the file is not a list of tables",
+            MEND,
+            id="pak-table",
+        ),
+        pytest.param(
+            b'{"lockfile_version": 1, "packages": [], "r_version": 4}',
+            f"{BAD}'r_version' of the file is not a text",
+            MEND,
+            id="pak-r",
+        ),
         pytest.param(
             b'{"lockfile_version": 1, "packages": [{"package": "a", "direct": "yes"}]}',
-            "'direct' of packages number 1 is not true or false",
+            f"{BAD}'direct' of packages number 1 is not true or false",
+            MEND,
             id="pak-direct",
         ),
-        pytest.param(b"Package: a\nImports: b (>= x)\n", "cannot be read: Imports: 'b (>= x)' is not", id="bound"),
-        pytest.param(b'<<<<<<< HEAD\n{"Packages": {}}\n>>>>>>> x\n', "it holds an unresolved merge", id="merge"),
+        pytest.param(
+            b"Package: a\nImports: b (>= x)\n",
+            f"{BAD}Imports: 'b (>= x)' is not a dependency of an R package",
+            MEND,
+            id="bound",
+        ),
+        pytest.param(
+            b'<<<<<<< HEAD\n{"Packages": {}}\n>>>>>>> x\n', f"{BAD}it holds an unresolved merge", MEND, id="merge"
+        ),
     ],
 )
-def test_bad_files_change_nothing(project: Path, run: Run, content: bytes, message: str) -> None:
+def test_bad_files_change_nothing(project: Path, run: Run, content: bytes, message: str, remedy: str) -> None:
     (project / "x.lock").write_bytes(content)
     (project / R).write_text("zoo\n", encoding="utf-8")
-    status, said, error = run("import", "x.lock")
-    assert (status, said) == (3, "")
-    first, remedy = error.splitlines()
-    assert message in first
-    assert remedy.startswith("  try: ")
+    assert run("import", "x.lock") == (3, "", f"error: x.lock {message}\n  try: {remedy}\n")
     assert (project / R).read_text(encoding="utf-8") == "zoo\n"
 
 
@@ -299,17 +355,136 @@ def test_what_is_no_file_is_a_matter_of_usage(run: Run) -> None:
         pytest.param({"Version": "1.0rc1"}, "'1.0rc1' is not an R version", id="version"),
         pytest.param({}, "it has no version", id="no-version"),
         pytest.param({"Version": None}, "it has no version", id="null"),
-        pytest.param({"Package": "a\nb", "Version": "1.0"}, "is not an R package", id="name"),
+        pytest.param({"Package": "a\nb", "Version": "1.0"}, "'a\\nb == 1.0' is not an R package", id="name"),
         pytest.param({"Version": "1.0", "Source": "unknown"}, "renv did not know where it comes from", id="unknown"),
-        pytest.param({"Version": "1.0", "Source": "~/x.tar.gz"}, "it comes from ~/x.tar.gz", id="path"),
-        pytest.param({"Version": "1.0", "Source": "git2r"}, "it comes from a git repository of its own", id="git"),
+        pytest.param({"Version": "1.0", "Source": None}, "renv did not know where it comes from", id="no-source"),
+        pytest.param({"Version": "1.0", "Source": "~/x\t.tar.gz"}, "it comes from ~/x\ufffd.tar.gz", id="path"),
+        pytest.param({"Version": "1.0", "Source": "Git2r"}, "it comes from a git repository of its own", id="git"),
     ],
 )
 def test_what_the_list_cannot_hold_is_said(record: dict[str, Any], reason: str) -> None:
+    """Of one of the three kinds of file; on one line, whatever stands there."""
     found = read({"Packages": {"ab": {"Source": "Repository", **record}}})
-    assert not found.wanted
-    assert [reason in refused.reason for refused in found.refused] == [True]
-    assert all(refused.name.isprintable() and refused.reason.isprintable() for refused in found.refused)
+    name = record.get("Package", "ab").replace("\n", "\N{REPLACEMENT CHARACTER}")
+    assert found == Found("renv.lock", (), refused=(Refused(name, reason),))
+
+
+@pytest.mark.parametrize(
+    ("package", "reason"),
+    [
+        pytest.param({"type": "gitlab"}, "it comes from GitLab", id="gitlab"),
+        pytest.param({"type": "svn"}, "pak calls it svn, which is no kind of package that pyrlab knows", id="svn"),
+        pytest.param({}, "pak calls it nothing, which is no kind of package that pyrlab knows", id="no-type"),
+        pytest.param({"type": "cran"}, "it has no version", id="no-version"),
+    ],
+)
+def test_what_pak_has_and_the_list_cannot_hold_is_said(package: dict[str, Any], reason: str) -> None:
+    found = read({"lockfile_version": 1, "packages": [{"package": "ab", "direct": True, **package}]})
+    assert found == Found("pak.lock", (), refused=(Refused("ab", reason),))
+
+
+def test_a_description_without_an_equal_bound_in_the_list_is_refused() -> None:
+    found = imports.read(b"Package: a\nImports: ab (!= 1.0), cd\nDepends: cd (> 2)\n", name="DESCRIPTION")
+    reason = "the list cannot say ab != 1.0: write the name with another bound"
+    wanted = (RRequest.parse("cd > 2", where="DESCRIPTION"),)
+    assert found == Found("DESCRIPTION", wanted, refused=(Refused("ab", reason),))
+
+
+def test_all_that_an_renv_lock_says_is_found() -> None:
+    """A package without a source is the repository's, where the file names that; Bioconductor's are told apart."""
+    document = {
+        "R": {"Version": "4.3.2", "Repositories": {"CRAN": "https://c.example.org"}},
+        "Bioconductor": {"Version": "3.18"},
+        "Packages": {
+            "zoo": {"Version": "1.8-12", "Repository": "CRAN"},
+            "limma": {"Version": "3.58.1", "Source": "Bioconductor"},
+            "edgeR": {"Package": "edgeR", "Version": "4.0.1", "Source": "Repository", "Repository": "BioCsoft"},
+            "stats": {"Version": "4.3.2", "Source": "Bioconductor"},
+        },
+    }
+    lines = ("zoo == 1.8-12", "limma == 3.58.1", "edgeR == 4.0.1")
+    assert read(document) == Found(
+        "renv.lock",
+        tuple(RRequest.parse(line, where="renv.lock") for line in lines),
+        bioconductor=frozenset({"limma", "edgeR"}),
+        release="3.18",
+        repositories=(NamedUrl("CRAN", "https://c.example.org"),),
+        r="4.3.2",
+    )
+    assert read({"Packages": []}) == Found("renv.lock", ())
+
+
+def test_all_that_a_lock_of_pak_says_is_found() -> None:
+    """A repository that has no name there is called by its host, or cran; what has no URL has no repository."""
+    there: tuple[tuple[str, str, object, list[str]], ...] = (
+        ("aa", "standard", {}, ["https://p3m.example.org/all/src/contrib/a_1.tar.gz", "https://old/src/contrib/a"]),
+        ("bb", "cran", {"RemoteRepos": "https://CRAN.example.org/x"}, []),
+        ("cc", "bioc", {}, ["https://bioc.example.org/c.tar.gz", "https://packages.bioc.example.org/src/contrib/c"]),
+        ("dd", "any", {"RemoteRepos": "https://h.example.org/cran"}, []),
+        ("ee", "any", {"RemoteRepos": "file:///e"}, []),
+        ("ff", "any", {"RemoteRepos": "https://[f"}, []),
+        ("gg", "any", [], []),
+        ("hh", "any", {"RemoteRepos": "file:///e"}, []),
+        ("ii", "url", {"RemoteRepos": "https://i.example.org"}, []),
+    )
+    packages = [
+        {"package": name, "version": "1.0", "type": kind, "direct": True, "metadata": metadata, "sources": sources}
+        for name, kind, metadata, sources in there
+    ]
+    packages[3]["repotype"] = "bioc"
+    found = read({"lockfile_version": 1, "packages": packages, "r_version": "R version 4.4.1 (2024-06-14)"})
+    assert found == Found(
+        "pak.lock",
+        tuple(
+            RRequest.parse(f"{name} == 1.0", where="pak.lock")
+            for name in ["aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh"]
+        ),
+        refused=(Refused("ii", "it comes from a URL"),),
+        bioconductor=frozenset({"cc", "dd"}),
+        repositories=(
+            NamedUrl("p3m", "https://p3m.example.org/all"),
+            NamedUrl("cran", "https://CRAN.example.org/x"),
+            NamedUrl("packages", "https://packages.bioc.example.org"),
+            NamedUrl("cran", "https://h.example.org/cran"),
+            NamedUrl("", "file:///e"),
+            NamedUrl("", "https://[f"),
+        ),
+        r="4.4.1",
+    )
+
+
+def test_a_repository_gets_a_name_that_the_settings_can_have() -> None:
+    """In lower case, with a number where another one has the name; and none twice."""
+    named = [
+        ("CRAN", "https://me:pw@a.example.org/latest/"),
+        ("cran", "https://b.example.org/__linux__/bookworm/2024-01-02?x"),
+        ("_My Lab!", "https://c.example.org/2024-01-02"),
+        ("...", "https://d.example.org/2024-01-02"),
+        ("again", "https://c.example.org/2024-01-02#x"),
+        ("Bioc", "https://e.example.org/3.18"),
+        ("known", "https://known.example.org"),
+        ("bad", "ftp://f.example.org"),
+        ("moves", "https://g.example.org/cran"),
+    ]
+    found = Found("renv.lock", (), repositories=tuple(NamedUrl(name, url) for name, url in named))
+    known = [RRepository("cran", "https://other.example.org"), RRepository("k", "https://known.example.org/")]
+    left_out = "its password is left out: write it as ${VARIABLE}, docs/r-packages.md shows how"
+    assert propose(found, known, day="2024-02-29") == Proposal(
+        (
+            "cran2=https://a.example.org/2024-02-29",
+            "cran3=https://b.example.org/2024-01-02",
+            "my-lab=https://c.example.org/2024-01-02",
+            "repository=https://d.example.org/2024-01-02",
+            "bioc=https://e.example.org/3.18",
+            "moves=https://g.example.org/cran",
+        ),
+        (
+            f"cran2: {left_out}",
+            f"cran3: {left_out}",
+            "renv.lock has a repository 'bad' without a URL that can be used",
+            MOVES.replace("cran", "moves"),
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -317,10 +492,18 @@ def test_what_the_list_cannot_hold_is_said(record: dict[str, Any], reason: str) 
     [
         pytest.param({}, f"yihui/mime-repo@{SHA}", id="commit"),
         pytest.param({"RemoteHost": "api.github.com", "RemoteSha": SHA.upper()}, f"yihui/mime-repo@{SHA}", id="host"),
-        pytest.param({"RemoteSha": "0123abc"}, "the file has no full commit of it", id="short"),
-        pytest.param({"RemoteSha": None, "RemoteRef": "main"}, "the file has no full commit of it", id="branch"),
-        pytest.param({"RemoteSubdir": "r"}, "it is in a folder of yihui/mime-repo", id="folder"),
-        pytest.param({"RemoteHost": "git.example.org"}, "another GitHub than the public one: git.e", id="enterprise"),
+        pytest.param({"RemoteSha": "0123abc"}, NO_COMMIT, id="short"),
+        pytest.param({"RemoteSha": None, "RemoteRef": "main"}, NO_COMMIT, id="branch"),
+        pytest.param(
+            {"RemoteSubdir": "r"},
+            "it is in a folder of yihui/mime-repo, and only a package at the top of one can be had",
+            id="folder",
+        ),
+        pytest.param(
+            {"RemoteHost": "git.example.org"},
+            "it comes from another GitHub than the public one: git.example.org",
+            id="enterprise",
+        ),
     ],
 )
 def test_packages_of_github_are_taken_at_their_commit(
@@ -334,7 +517,7 @@ def test_packages_of_github_are_taken_at_their_commit(
         (project / R).write_text("", encoding="utf-8")
         write(project, "x.lock", document)
         said = run("import", "x.lock")[1]
-        assert line in said
+        assert f"  + {line}" in said.splitlines() if line.endswith(SHA) else f"  mime: {line}" in said.splitlines()
         once = (project / R).read_text(encoding="utf-8")
         assert (line in once) is line.endswith(SHA)
         assert run("import", "x.lock")[1].splitlines()[0] == "r_packages.txt: nothing changed"

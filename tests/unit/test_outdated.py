@@ -68,8 +68,27 @@ def test_a_deb(line: str, there: list[str], newest: str, behind: bool, held: tup
 
 
 def test_a_deb_that_no_lock_has() -> None:
-    (row,) = debian_rows([DebRequest.parse("git", where="x:1")], samples.DEBS, index_of(stanza("git", "2")))
-    assert (row.locked, row.newest, row.behind, row.held) == ("", "2", False, ("not locked yet: nox -s lock",))
+    git = DebRequest.parse("git", where="x:1")
+    held = "not locked yet: nox -s lock"
+    assert debian_rows([git], samples.DEBS, index_of(stanza("git", "2"))) == [
+        Row("Debian", "git", "git", "", "2", behind=False, held=(held,))
+    ]
+    assert debian_rows([git], samples.DEBS, index_of()) == [
+        Row("Debian", "git", "git", "", "", behind=False, held=("trixie has it no longer", held))
+    ]
+
+
+def test_all_lines_of_a_name_are_one_row_and_names_are_sorted_as_people_do() -> None:
+    lines = [("wget", "a:1"), ("curl=1", "a:2"), ("curl", "b:1"), ("curl=0", "b:2"), ("curl", "b:3")]
+    index = index_of(stanza("curl", "2"), stanza("wget", "1"))
+    rows = debian_rows([DebRequest.parse(line, where=where) for line, where in lines], samples.DEBS, index)
+    held = ("the list: curl=1 (a:2)", "the list: curl=0 (b:2)")
+    assert rows[0] == Row("Debian", "curl", "curl=1, curl, curl=0", "1", "2", behind=True, held=held)
+    assert [row.name for row in rows] == ["curl", "wget"]
+    names = ["zoo", "Rcpp", "rcpp", "ape"]
+    requests = [RRequest.parse(name, where="x:1") for name in names]
+    found = r_rows(requests, replace(samples.R, packages=()), RWorld((), {}, index_of()))
+    assert [row.name for row in found] == ["ape", "Rcpp", "rcpp", "zoo"]
 
 
 # ---- Python
@@ -91,6 +110,8 @@ def python_row(
 
 
 NEW = Newest(Version("2.4.0"), Version("2.4.0"))
+GONE = ("the index has it no longer",)
+NOT_LOCKED = ("not locked yet: nox -s lock",)
 
 
 @pytest.mark.parametrize(
@@ -104,17 +125,66 @@ NEW = Newest(Version("2.4.0"), Version("2.4.0"))
 )
 def test_what_holds_a_python_package(line: str, wants: list[str], held: tuple[str, ...]) -> None:
     row = python_row(line, NEW, wants={"numba": wants})
-    assert (row.locked, row.newest, row.behind, row.held) == ("2.3.1", "2.4.0", True, held)
+    assert row == Row("Python", "numpy", line, "2.3.1", "2.4.0", behind=True, held=held)
+    current = python_row(line, NEW, wants={"numba": wants}, version="2.4.0")
+    assert current == Row("Python", "numpy", line, "2.4.0", "2.4.0", behind=False, held=())
 
 
-def test_a_release_without_a_file_for_the_image() -> None:
-    row = python_row("numpy", Newest(Version("2.5.0"), Version("2.4.0")))
-    assert (row.newest, row.held) == ("2.5.0", ("no file for Python 3.13 on amd64; the newest with one is 2.4.0",))
+@pytest.mark.parametrize(
+    ("fitting", "held"),
+    [
+        pytest.param(Version("2.4.0"), "no file for Python 3.13 on amd64; the newest with one is 2.4.0", id="older"),
+        pytest.param(None, "no file for Python 3.13 on amd64", id="none"),
+    ],
+)
+def test_a_release_without_a_file_for_the_image(fitting: Version | None, held: str) -> None:
+    row = python_row("numpy", Newest(Version("2.5.0"), fitting))
+    assert row == Row("Python", "numpy", "numpy", "2.3.1", "2.5.0", behind=True, held=(held,))
 
 
-def test_a_python_package_that_the_index_lost() -> None:
-    row = python_row("numpy", None)
-    assert (row.newest, row.behind, row.held) == ("", False, ("the index has it no longer",))
+def test_a_newest_release_before_the_final_one_is_held_by_no_bound_that_allows_it() -> None:
+    found = Version("2.5.0rc1")
+    row = python_row("numpy<3", Newest(found, found), wants={"numba": ["numpy<3"]})
+    assert row == Row("Python", "numpy", "numpy<3", "2.3.1", "2.5.0rc1", behind=True, held=())
+
+
+@pytest.mark.parametrize(
+    ("lines", "offer", "row"),
+    [
+        pytest.param(["numpy"], None, Row("Python", "numpy", "numpy", "2.3.1", "", behind=False, held=GONE), id="lost"),
+        pytest.param(
+            ["numpy"],
+            Newest(None, None),
+            Row("Python", "numpy", "numpy", "2.3.1", "", behind=False, held=("the index has no version of it",)),
+            id="empty",
+        ),
+        pytest.param(["six"], None, Row("Python", "six", "six", "", "", behind=False, held=GONE), id="lost-unlocked"),
+        pytest.param(
+            ["six", 'six; python_version < "3"'],
+            NEW,
+            Row("Python", "six", 'six, six; python_version < "3"', "", "2.4.0", behind=False, held=NOT_LOCKED),
+            id="not-locked",
+        ),
+        pytest.param(
+            ['six; python_version < "3"'],
+            NEW,
+            Row(
+                "Python",
+                "six",
+                'six; python_version < "3"',
+                "",
+                "2.4.0",
+                behind=False,
+                held=("a marker may leave it out",),
+            ),
+            id="marker",
+        ),
+    ],
+)
+def test_a_python_package_that_the_index_or_the_lock_lacks(lines: list[str], offer: Newest | None, row: Row) -> None:
+    requests = [PythonRequest.parse(line, where="requirements.in:7") for line in lines]
+    locked = PythonLocked({"numpy": samples.wheel("numpy", "2.3.1")}, "Python 3.13 on amd64", lambda _: [])
+    assert python_rows(requests, locked, {row.name: offer}) == [row]
 
 
 def file(name: str, *, requires: str = "", yanked: bool = False) -> IndexFile:
@@ -168,7 +238,7 @@ def test_a_wheel_tells_what_it_needs(tmp_path: Path) -> None:
 
 
 def r_row(line: str, *pins: RPin, order: tuple[str, ...] = ("cran",), debs: tuple[str, ...] = (), **has: Record) -> Row:
-    sources = {name: Shelf(name, {"rlang": [record]}) for name, record in has.items()}
+    sources = {name: Shelf(name, {"rlang": [has[name]]} if name in has else {}) for name in order}
     lock = replace(samples.R, packages=pins)
     world = RWorld(order, sources, index_of(*debs))
     (row,) = r_rows([RRequest.parse(line, where="r_packages.txt:2")], lock, world)
@@ -199,25 +269,66 @@ NEWER = r_record("rlang", "1.1.10")
 )
 def test_what_holds_an_r_package(line: str, others: list[RPin], record: Record, held: tuple[str, ...]) -> None:
     row = r_row(line, cran_pin("rlang", "1.1.4"), *others, cran=record)
-    assert (row.locked, row.newest, row.behind, row.held) == ("1.1.4", "1.1.10", True, held)
+    assert row == Row("R", "rlang", line, "1.1.4", "1.1.10", behind=True, held=held)
+
+
+def test_an_r_package_that_no_repository_or_no_lock_has() -> None:
+    gone = ("no repository has it now",)
+    assert r_row("rlang", cran_pin("rlang", "1.1.4")) == Row(
+        "R", "rlang", "rlang", "1.1.4", "", behind=False, held=gone
+    )
+    assert r_row("rlang") == Row("R", "rlang", "rlang", "", "", behind=False, held=gone)
+    unlocked = Row("R", "rlang", "rlang", "", "1.1.10", behind=False, held=NOT_LOCKED)
+    assert r_row("rlang", cran=NEWER) == unlocked
+
+
+def test_an_r_package_at_a_commit_stays_there() -> None:
+    pin = replace(cran_pin("rlang", "1.1.4"), repository="github")
+    row = r_row("rlang", pin, cran=NEWER)
+    assert row == Row("R", "rlang", "rlang", "1.1.4", "1.1.10", behind=True, held=("the list: a commit of GitHub",))
+
+
+def test_of_equal_versions_the_first_repository_has_the_newest() -> None:
+    """A repository comes before those after it; one that the settings no longer name comes before none."""
+    pin = replace(cran_pin("rlang", "1.1.4"), repository="b")
+    for order in (("a", "b"), ("b", "a")):
+        assert r_row("rlang", pin, order=order, a=NEWER, b=NEWER).held == ()
+    row = r_row("rlang", pin, order=("b", "a"), a=NEWER, b=r_record("rlang", "1.1.4"))
+    assert row.held == ("r.repositories: b comes before a",)
+    row = r_row("rlang", replace(pin, repository="gone"), order=("b", "a"), a=NEWER, b=r_record("rlang", "1.0"))
+    assert row.held == ()
 
 
 def test_an_r_package_of_debian_and_a_newer_one_elsewhere() -> None:
     pin = samples.r_pin("rlang", "1.1.4")
     debs = (stanza("r-cran-rlang", "1.1.4-1"),)
+    held = ("r.repositories: debian comes before cran",)
     row = r_row("rlang", pin, order=("debian", "cran"), debs=debs, cran=NEWER)
-    assert (row.newest, row.held) == ("1.1.10", ("r.repositories: debian comes before cran",))
+    assert row == Row("R", "rlang", "rlang", "1.1.4", "1.1.10", behind=True, held=held)
     row = r_row("rlang", pin, order=("cran", "debian"), debs=debs, cran=NEWER)
-    assert (row.newest, row.held) == ("1.1.10", ())
+    assert row == Row("R", "rlang", "rlang", "1.1.4", "1.1.10", behind=True, held=())
 
 
 def test_the_very_deb_that_is_locked_is_not_behind() -> None:
     """Debian's version loses what R's has: the lock knows it from the package itself."""
     pin = replace(samples.r_pin("rlang", "1.3.2.9000"), deb=samples.deb("r-cran-rlang", "1.3.2+git1-2"))
     row = r_row("rlang", pin, order=("debian",), debs=(stanza("r-cran-rlang", "1.3.2+git1-2"),))
-    assert (row.locked, row.newest, row.behind) == ("1.3.2.9000", "1.3.2.9000", False)
+    assert row == Row("R", "rlang", "rlang", "1.3.2.9000", "1.3.2.9000", behind=False, held=())
     row = r_row("rlang", pin, order=("debian",), debs=(stanza("r-cran-rlang", "1.4.0-1"),))
-    assert (row.newest, row.behind) == ("1.4.0", True)
+    assert row == Row("R", "rlang", "rlang", "1.3.2.9000", "1.4.0", behind=True, held=())
+
+
+def test_debian_offers_its_newest_deb_of_either_name() -> None:
+    """What is offered is the deb itself: r-bioc- where there is no r-cran-."""
+    pin = replace(samples.r_pin("rlang", "1.3.2.9000"), deb=samples.deb("r-cran-rlang", "1.3.2+git1-2"))
+    debs = [stanza("r-cran-rlang", "1.3.2+git1-2"), stanza("r-bioc-limma", "3.60-1"), stanza("r-bioc-limma", "3.62-1")]
+    world = RWorld(("debian",), {}, index_of(*debs))
+    for name, locked, version, deb in (
+        ("rlang", pin, "1.3.2.9000", "r-cran-rlang"),
+        ("limma", None, "3.62", "r-bioc-limma"),
+    ):
+        assert world.offers(name, locked) == [("debian", Record(name, RVersion.parse(version), deb))]
+    assert world.offers("zoo", None) == []
 
 
 def test_r_versions_compare_as_r_does() -> None:
@@ -233,8 +344,7 @@ def test_a_commit_stays_as_long_as_the_list_has_it() -> None:
     assert commit_rows([commit], lock) == [
         Row("R", "tiny", str(commit), "0.1", "0.1", behind=False, held=("the list: a commit of GitHub",))
     ]
-    (row,) = commit_rows([commit], samples.R)
-    assert (row.name, row.locked, row.held) == ("me/tiny", "", ("not locked yet: nox -s lock",))
+    assert commit_rows([commit], samples.R) == [Row("R", "me/tiny", str(commit), "", "", behind=False, held=NOT_LOCKED)]
 
 
 # ---- The command

@@ -71,19 +71,19 @@ def test_an_environment_file_is_read_as_docker_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "says", "remedy"),
     [
-        ("A=1\nJUPYTER_TOKEN=mine", "x.env:2: JUPYTER_TOKEN is set by serve itself"),
-        ("PORT=1", "x.env:1: PORT is set by serve itself"),
-        ("JUPYTER_TOKEN", "x.env:1: JUPYTER_TOKEN is set by serve itself"),
-        ("export A=1", "x.env:1: this is no NAME=VALUE"),
-        ("=1", "x.env:1: this is no NAME=VALUE"),
+        ("A=1\nJUPYTER_TOKEN=mine", "x.env:2: JUPYTER_TOKEN is set by serve itself", "remove it; --port moves a lab"),
+        ("PORT=1", "x.env:1: PORT is set by serve itself", "remove it; --port moves a lab"),
+        ("JUPYTER_TOKEN", "x.env:1: JUPYTER_TOKEN is set by serve itself", "remove it; --port moves a lab"),
+        ("#\nexport A=1", "x.env:2: this is no NAME=VALUE", "write a variable a line; # starts a comment"),
+        ("=1", "x.env:1: this is no NAME=VALUE", "write a variable a line; # starts a comment"),
     ],
 )
-def test_an_environment_file_cannot_take_the_lab_apart(text: str, says: str) -> None:
+def test_an_environment_file_cannot_take_the_lab_apart(text: str, says: str, remedy: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_environment(text, {}, where="x.env")
-    assert str(caught.value) == says
+    assert (str(caught.value), caught.value.remedy) == (says, remedy)
 
 
 @pytest.mark.parametrize(

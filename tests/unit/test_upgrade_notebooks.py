@@ -187,6 +187,31 @@ def test_spans_keep_cells_in_their_columns() -> None:
     assert table(frame.format(8), frame.format(9)) == [("number", "row A / 2, column q / y", "8", "9")]
 
 
+@pytest.mark.parametrize(
+    ("span", "columns"),
+    [
+        ("10", 10),
+        ("0010", 10),
+        ("0", 1),
+        ("", 1),
+        ("-2", 1),
+        ("two", 1),
+        ("\u00b2", 1),
+        ("\u0662", 1),
+        ("9" * 5000, 1000),
+    ],
+)
+def test_a_span_is_read_as_a_browser_does(span: str, columns: int) -> None:
+    """Whole numbers, from 1 to 1000; anything else is 1."""
+    names = "".join(f"<th>{number}</th>" for number in range(columns))
+    frame = f"<table><tr><th colspan='{span}'>q</th><th>z</th></tr><tr>{names}<th>w</th></tr><tr>{{}}</tr></table>"
+    row = "<td>5</td>" * (columns - 1) + "<td>{}</td><td>{}</td>"
+    assert table(frame.format(row.format(4, 8)), frame.format(row.format(8, 9))) == [
+        ("number", f"row 1, column q / {columns - 1}", "4", "8"),
+        ("number", "row 1, column z / w", "8", "9"),
+    ]
+
+
 def test_when_a_summary_was_made_is_no_difference() -> None:
     """As statsmodels says it, in a cell of its own."""
     summary = "<table><tr><th>Date:</th><td>{}</td><th>R2:</th><td>{}</td></tr></table>"

@@ -22,6 +22,7 @@ from pyrlab.commands.upgrade import Upgrade
 from pyrlab.model.changes import Change
 from pyrlab.model.upgrade.held import Held
 from pyrlab.model.upgrade.notebooks import Difference
+from pyrlab.model.upgrade.outline import Grid, Plots, facts, sections
 from pyrlab.model.upgrade.pictures import Picture
 from pyrlab.model.upgrade.report import (
     KINDS,
@@ -203,10 +204,38 @@ def test_the_headline_of_small_reports(report: Report, said: str) -> None:
 def test_the_page_counts_security_updates_apart() -> None:
     """Debian's suite gives no ids, so nobody knows how many vulnerabilities these are."""
     updates = tuple(Advisory("Debian", name, (SECURITY_UPDATE,), "suite") for name in ("libzstd1", "passwd"))
-    page = html(replace(NOTHING, advisories=updates))
-    assert "<b>2</b><span>with a security update</span>" in page
-    assert "vulnerabilities repaired</span>" not in page
-    assert "<b>0</b><span>known vulnerabilities repaired</span>" in html(NOTHING)
+    assert figures(replace(NOTHING, advisories=updates)) == [
+        ("calm", "0", "packages newer"),
+        ("calm", "0", "held back"),
+        ("calm", "2", "with a security update"),
+    ]
+
+
+def test_the_page_has_the_figures_first_and_those_to_look_at_stand_out() -> None:
+    """Nothing that is 0 is an alarm."""
+    assert figures(NOTHING) == [
+        ("calm", "0", "packages newer"),
+        ("calm", "0", "held back"),
+        ("calm", "0", "known vulnerabilities repaired"),
+    ]
+    quiet = replace(NOTHING, updates=(Updates("R", (UP,)),), notebooks=(NotebookRun("a"), NotebookRun("b")))
+    assert figures(quiet) == [
+        ("calm", "1", "package newer"),
+        ("calm", "0", "held back"),
+        ("calm", "0", "numbers changed in 2 notebooks"),
+        ("calm", "0", "known vulnerabilities repaired"),
+    ]
+    assert figures(filled("x")) == [
+        ("calm", "2", "packages newer"),
+        ("alarm", "1", "held back"),
+        ("alarm", "1", "number changed in 1 notebook"),
+        ("calm", "1", "known vulnerability repaired"),
+    ]
+
+
+def figures(report: Report) -> list[tuple[str, ...]]:
+    """Return the large numbers of a page: how they look, and what they count."""
+    return re.findall(r'<div class="(\w+)"><b>(.*?)</b><span>(.*?)</span></div>', html(report))
 
 
 def test_the_terminal_shows_what_the_lists_name_and_counts_the_rest() -> None:
@@ -243,6 +272,195 @@ def test_what_needs_a_look_comes_first() -> None:
     assert re.findall("### (.*)", markdown(report)) == titles
     assert re.findall("<h2>(.*)</h2>", html(report)) == titles
     assert essence(report)[1].startswith("  x, cell 3: x x → x (+50 %)")
+
+
+def told(report: Report) -> list[tuple[str, bool, list[object]]]:
+    """Return a report's sections as they are read: a table's headings, rows, and what it is called when folded."""
+    found: list[tuple[str, bool, list[object]]] = []
+    for section in sections(report):
+        parts: list[object] = []
+        for part in section.parts:
+            if isinstance(part, Grid):
+                rows = [[plain(cell) for cell in row] for row in part.rows]
+                parts.append((list(part.headings), part.right, *rows, part.fold, part.minor))
+            else:
+                parts.append((plain(part.caption), part.old, part.new) if isinstance(part, Plots) else plain(part))
+        found.append((section.title, section.alarm, parts))
+    return found
+
+
+def test_each_section_says_what_is_in_its_columns() -> None:
+    """All of them, in a report that has one thing of each kind."""
+    new = Picture("image/png", b"new")
+    differences = (
+        Difference(1, "fit()", "number", "slope", "2.1", "2.2", 0.05),
+        Difference(2, "show()", "table", "north", "a", "b"),
+        Difference(3, "call()", "error", "", "no error", "TypeError: x"),
+        Difference(4, "plot()", "plot", "", "no plot", "image/png", None, None, new),
+        Difference(5, "print()", "text", "stderr", "", "warned"),
+    )
+    changes = [Change(kind, kind[:2], "1.0", "2.0") for kind in KINDS]
+    report = Report(
+        day=DAY,
+        suite="trixie",
+        updates=(Updates("Python", tuple(changes[:1]), tuple(changes[1:])),),
+        held=(HeldBack(Held("R", "zoo", "2.0", "Error", "test_zoo", DAY), "1.8"), HeldBack(Held("R", "ape", "6"), "5")),
+        advisories=(Advisory("Python", "up", ("CVE-1", "CVE-2"), "index"), Advisory("R", "do", ("CVE-3",), "cran")),
+        unreachable=("the index", "the suite"),
+        images=(
+            ImageFigures("pylab", 1_000_000_000, 900_000_000, 3.0, 4.0),
+            ImageFigures("base", None, 2_000_000),
+            ImageFigures("rlab", 1_000_000, None),
+        ),
+        notebooks=(NotebookRun("a.ipynb", differences),),
+        tolerance=1e-6,
+        flaky=("test_a",),
+        red_before=("test_b",),
+    )
+    others = [["do", "1.0", "2.0", "older"], ["ad", "1.0", "2.0", "new"], ["re", "1.0", "2.0", "removed"]]
+    said = "These results are not what they were, and no error says so. "
+    said += "Differences of up to 1e-06 of a value are left out."
+    assert told(report) == [
+        (
+            "Numbers that changed",
+            True,
+            [
+                said,
+                (
+                    ["where", "source", "number", "was", "is", "change"],
+                    (3, 4, 5),
+                    ["a.ipynb, cell 1", "fit()", "slope", "2.1", "2.2", "+5 %"],
+                    "",
+                    False,
+                ),
+            ],
+        ),
+        (
+            "Errors in notebooks",
+            True,
+            [
+                (
+                    ["where", "source", "what", "was", "is"],
+                    (),
+                    ["a.ipynb, cell 3", "call()", "", "no error", "TypeError: x"],
+                    "",
+                    False,
+                )
+            ],
+        ),
+        (
+            "Held back",
+            True,
+            [
+                "With these at their newest version something failed. The next upgrade tries them again.",
+                (
+                    ["package", "stays at", "held below", "what failed", "why", "since"],
+                    (5,),
+                    ["zoo (R)", "1.8", "2.0", "test_zoo", "Error", "2026-11-28"],
+                    ["ape (R)", "5", "6", "", "", ""],
+                    "",
+                    False,
+                ),
+            ],
+        ),
+        (
+            "Security",
+            False,
+            [
+                (
+                    ["package", "repairs", "source"],
+                    (),
+                    ["up (Python)", "CVE-1, CVE-2", "index"],
+                    ["do (R)", "CVE-3", "cran"],
+                    "",
+                    False,
+                ),
+                "the index, the suite could not be reached: there may be more.",
+            ],
+        ),
+        (
+            "Python: 1 newer, 1 older, 1 added, 1 removed, 1 with other files",
+            False,
+            [
+                (["package", "was", "is", ""], (), ["up", "1.0", "2.0", "security"], "", False),
+                (
+                    ["package", "was", "is", ""],
+                    (),
+                    *others,
+                    ["ot", "1.0", "2.0", "other files"],
+                    "4 packages that no list names",
+                    True,
+                ),
+            ],
+        ),
+        ("Plots that changed", False, [("a.ipynb, cell 4 plot()", None, new)]),
+        (
+            "Other differences in notebooks",
+            False,
+            [
+                (
+                    ["where", "source", "what", "was", "is"],
+                    (),
+                    ["a.ipynb, cell 2", "show()", "north", "a", "b"],
+                    ["a.ipynb, cell 5", "print()", "stderr", "", "warned"],
+                    "",
+                    False,
+                )
+            ],
+        ),
+        (
+            "Images",
+            False,
+            [
+                (
+                    ["image", "size was", "is", "change", "start took", "takes"],
+                    (1, 2, 3, 4, 5),
+                    ["pylab", "1.00 GB", "900 MB", "-100 MB", "3.0 s", "4.0 s"],
+                    ["base", "", "2 MB", "", "", ""],
+                    ["rlab", "1 MB", "", "", "", ""],
+                    "",
+                    False,
+                )
+            ],
+        ),
+        (
+            "Tests",
+            False,
+            [
+                (
+                    ["test", "what it did"],
+                    (),
+                    ["test_a", "flaky: passed when it ran again"],
+                    ["test_b", "failed before the upgrade, too: no regression"],
+                    "",
+                    False,
+                )
+            ],
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fold"),
+    [pytest.param(15, "", id="short"), pytest.param(1200, "1,200 packages that the lists name", id="long")],
+)
+def test_a_long_table_is_folded_and_says_what_is_in_it(rows: int, fold: str) -> None:
+    report = replace(
+        NOTHING,
+        updates=(Updates("R", (UP,) * rows),),
+        advisories=(Advisory("R", "numpy", ("X",), "y"),) * rows,
+        flaky=("test",) * rows,
+    )
+    folds = [part.fold for section in sections(report) for part in section.parts if isinstance(part, Grid)]
+    assert folds == [fold and "1,200 packages", fold, fold and "1,200 rows"]
+
+
+def test_the_line_below_the_headline_says_when_on_what_and_how_much() -> None:
+    """Of notebooks and trials, where there are any."""
+    runs = (NotebookRun("a", (number(0.1),)), NotebookRun("b"))
+    busy = replace(NOTHING, notebooks=runs, trials=1, seconds=61)
+    assert plain(facts(NOTHING)) == "28 November 2026 · Debian trixie"
+    assert plain(facts(busy)) == "28 November 2026 · Debian trixie · 1 of 2 notebooks as before · 1 trial in 1 min 1 s"
 
 
 def test_numbers_are_sorted_over_all_notebooks() -> None:

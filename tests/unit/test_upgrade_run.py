@@ -31,9 +31,11 @@ from pyrlab.model.settings import Settings
 from pyrlab.model.wish import KINDS, Wish
 from pyrlab.steps import generations, locking, proof
 from pyrlab.steps.candidate import Candidate
+from pyrlab.steps.comparison import NUMBERS, Comparison
 from pyrlab.steps.images import Plan
 from pyrlab.steps.overlays import BuiltImages
 from pyrlab.steps.proof import FAILED, PASSED, Outcome, Proof
+from pyrlab.steps.trials import Trials
 
 Versions = Mapping[str, str]
 Fails = Callable[[Versions], str]
@@ -95,9 +97,12 @@ class World:
     def _execute(self, test: str, versions: Versions, outputs: Path) -> str:
         name = re.findall(r"\[(.+)\]", test)[0]
         stream = {"output_type": "stream", "name": "stdout", "text": self.prints[test](versions)}
+        told = {"cell_type": "markdown", "metadata": {}, "source": "# About gamma"}
         cell = {"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [stream], "source": "print(x)"}
+        none = {"cell_type": "code", "execution_count": 2, "metadata": {}, "outputs": [], "source": ["y = 1\n", "y"]}
+        cells = {"cells": [told, cell, none], "nbformat": 4, "metadata": {}}
         outputs.mkdir(parents=True, exist_ok=True)
-        (outputs / name).write_text(json.dumps({"cells": [cell], "nbformat": 4, "metadata": {}}), encoding="utf-8")
+        (outputs / name).write_text(json.dumps(cells), encoding="utf-8")
         return str(name)
 
     @property
@@ -268,7 +273,12 @@ def test_two_that_fail_only_together_cost_one_of_them(lab: Project, world: World
 def test_three_that_have_nothing_to_do_with_each_other(lab: Project, world: World) -> None:
     world.tests |= {PLOT: newer(alpha="2.0"), MODEL: newer(zoo="1.8.14"), TABLE: newer(beta="2.0")}
     done = run(lab)
-    assert held(done).keys() == {"alpha", "zoo", "r-cran-zoo", "beta"}
+    assert {one.name: (one.test, one.why) for one in done.held} == {
+        "alpha": (PLOT, "ValueError: no alpha"),
+        "beta": (TABLE, "ValueError: no beta"),
+        "zoo": (MODEL, "ValueError: no zoo"),
+        "r-cran-zoo": (MODEL, "ValueError: no zoo"),
+    }
 
 
 def test_what_needs_the_culprit_in_its_new_version_is_held_back_with_it(lab: Project, world: World) -> None:
@@ -355,6 +365,33 @@ def test_a_number_that_changes_is_told_or_held_back(lab: Project, world: World) 
     before.restore(lab)
     lab.toml = lab.toml.replace("may change", "must not change")
     assert held(run(lab)) == {"gamma": "2.0"}
+
+
+def test_the_code_of_a_notebook_is_what_its_test_is_suspected_by(lab: Project, world: World) -> None:
+    """As it was in the old images; of another test there is none."""
+    with_notebook(lab, world, lambda _: "done", numbers="may change")
+    comparison = Comparison(Candidate(lab.settings, lab.said.append))
+    assert comparison.source(BOOK) == "print(x)\ny = 1\ny"
+    assert comparison.source(NUMBERS + BOOK) == "print(x)\ny = 1\ny"
+    assert comparison.source(PLOT) == ""
+
+
+def test_why_a_bump_is_held_is_what_was_red_with_the_fewest_others_held(lab: Project) -> None:
+    """Of its own tests, in trials that took it; the first of equal ones."""
+    comparison = Comparison(Candidate(lab.settings, lab.said.append))
+    trials = Trials(comparison, lab.locks, lab.locks, ())
+    mine, other = (Outcome(PLOT, FAILED, text=text) for text in ("mine", "other"))
+    table = Outcome(TABLE, FAILED)
+    held = {"alpha", "beta", "gamma"}
+    trials.red.append((frozenset({"alpha"}), table))
+    trials.red.append((frozenset({"beta"}), other))
+    assert trials.reason("alpha", [PLOT], held) is None
+    trials.red.append((frozenset({"alpha", "beta", "zeta"}), other))
+    assert trials.reason("alpha", [PLOT], held) is other
+    trials.red.append((frozenset({"alpha", "zeta", "eta"}), mine))
+    trials.red.append((frozenset({"alpha"}), other))
+    assert trials.reason("alpha", [PLOT], held) is mine
+    assert trials.reason("alpha", [TABLE, MODEL], held) is table
 
 
 def test_a_number_that_differs_each_time_blames_nobody_and_is_not_told(lab: Project, world: World) -> None:

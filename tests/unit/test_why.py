@@ -312,12 +312,26 @@ def test_an_alternative_above_is_not_what_a_deb_below_needed(
     ]
 
 
-def test_debs_that_are_not_here_are_told(debs: Debs, write: Callable[..., None], command_line: Run) -> None:
+@pytest.mark.parametrize(
+    ("others", "lacking"),
+    [
+        pytest.param([], "the file of a pinned deb, where its needs stand, is not on this machine", id="one"),
+        pytest.param(
+            ["git", "less"], "the files of 3 pinned debs, where their needs stand, are not on this machine", id="three"
+        ),
+        pytest.param(["git"], "the files of 2 pinned debs, where their needs stand, are not on this machine", id="two"),
+    ],
+)
+def test_debs_that_are_not_here_are_told(
+    debs: Debs, write: Callable[..., None], command_line: Run, others: list[str], lacking: str
+) -> None:
     debs.pin("pyrlab-base", "curl", Depends="libcurl4", absent=True)
+    for name in others:
+        debs.pin("pyrlab-base", name, absent=True)
     debs.pin("pyrlab-base", "libcurl4")
     debs.pin("rlab-base", "r-recommended", Depends="libcurl4")
     write({"base_debs.txt": "curl\n", "r_debs.txt": "r-recommended\n"})
-    lacking = "the file of a pinned deb, where its needs stand, is not on this machine"
+
     fetching = "nox -s build fetches what the images hold"
     # A line for an image above cannot be what brought it.
     assert told(command_line, "libcurl4")[1:] == [
