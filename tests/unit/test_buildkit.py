@@ -140,7 +140,9 @@ def test_what_another_step_prints_is_not_believed_of_bytes() -> None:
     assert str(buildkit.explain(forged + failed("gcc: error"))) == "a build step failed"
 
 
-@pytest.mark.parametrize("script", ["python/check-files", "root/configure-root"])
+@pytest.mark.parametrize(
+    "script", ["debs/install-debs", "python/build-wheel", "python/check-files", "root/configure-root"]
+)
 def test_a_check_of_files_says_by_its_status_which_bytes_are_others(script: str, tmp_path: Path) -> None:
     """Before anything else reads them."""
     good, bad = hashlib.sha256(b"good").hexdigest(), hashlib.sha256(b"other").hexdigest()
@@ -149,8 +151,14 @@ def test_a_check_of_files_says_by_its_status_which_bytes_are_others(script: str,
     for list_ in ("sums", "pins"):
         text = f"{good} good numpy 2.3.4 auto\n{bad} bad zoo 1.8 auto\n".replace(" auto", " auto" * (list_ == "pins"))
         (tmp_path / list_).write_text(text, encoding="utf-8")
-    command = ["/bin/sh", str(SOURCE / "docker/install" / script), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    path, passing = SOURCE / "docker/install" / script, tmp_path / "tmp"
+    passing.mkdir()
+    # In a build /tmp is the step's own; here it is everybody's.
+    text = path.read_text(encoding="utf-8").replace("/tmp/", f"{passing}/")  # noqa: S108
+    command = ["/bin/sh", "-c", text, str(path), str(tmp_path), str(passing / "out")]
+    # Nor do programs speak any other language there.
+    spoken = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, env=spoken, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (HashMismatchError.exit_code, "pyrlab-mismatch zoo 1.8\n")
 
 
