@@ -355,7 +355,7 @@ class Machine:
 
     def _bake(self, work: Path) -> None:
         if self.fail:
-            raise process.CommandError(["docker"], "ended with status 1", self.fail)
+            raise process.CommandError(["docker"], "ended with status 1", self.fail, 1)
         targets = json.loads((work / "bake.json").read_text(encoding="utf-8"))["target"]
         secrets = {}
         for target in targets.values():

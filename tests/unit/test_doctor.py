@@ -50,7 +50,10 @@ def adding(*says: str, fits: bool = True) -> Added:
     return Added((package,), says)
 
 
-CLOCK = "set it: sudo timedatectl set-ntp true; certificates and signed indexes are refused by a wrong clock"
+CLOCK = (
+    "let the network set it: sudo timedatectl set-ntp true, or on a Mac Date & Time in its settings; certificates and "
+    "signed indexes are refused by a wrong clock"
+)
 
 
 @pytest.mark.parametrize(

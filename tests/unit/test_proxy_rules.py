@@ -371,7 +371,7 @@ def test_programs_of_the_toolkit_find_pyrlab_from_any_folder(tmp_path: Path, mon
     found = {}
     for name, run in nox.registry.get().items():
         session = Session(tmp_path)
-        run(session)  # type: ignore[arg-type]
+        run(session)
         if session.has_toolkit:
             found[name] = session.paths
     here = str((ROOT / "src").resolve())
