@@ -310,6 +310,44 @@ def test_an_index_on_this_machine_is_asked_without_a_proxy(
     }
 
 
+class Session:
+    """Plays a session of Nox: notes whether the toolkit was installed, and where each program looks for modules."""
+
+    posargs = ()
+
+    def __init__(self, folder: Path) -> None:
+        self.virtualenv = SimpleNamespace(location=str(folder))
+        self.env: dict[str, str] = {}
+        self.has_toolkit = False
+        self.paths: set[str] = set()
+
+    def install(self, *arguments: str, **_: object) -> None:
+        """Install."""
+        self.has_toolkit |= "toolkit.lock" in arguments
+
+    def run(self, *_: str, env: Mapping[str, str] | None = None, **__: object) -> None:
+        """Start a program."""
+        self.paths.add({**self.env, **(env or {})}.get("PYTHONPATH", ""))
+
+    def notify(self, *_: str, **__: object) -> None:
+        """Let another session follow."""
+
+
+@pytest.mark.usefixtures("noxfile")
+def test_programs_of_the_toolkit_find_pyrlab_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bench starts some in the projects that it measures: a path relative to this one would lead nowhere."""
+    monkeypatch.chdir(ROOT)
+    found = {}
+    for name, run in nox.registry.get().items():
+        session = Session(tmp_path)
+        run(session)
+        if session.has_toolkit:
+            found[name] = session.paths
+    here = str((ROOT / "src").resolve())
+    assert {name: paths for name, paths in found.items() if paths != {here}} == {}
+    assert {"bench", "serve", "smoke", "unit"} <= found.keys()
+
+
 def test_the_caching_proxies_do_not_ask_themselves(load_settings: Load) -> None:
     """Whoever has their addresses in the settings starts them all the same."""
     own = {"APTPROXY": caching.DEBIAN.url, "PIPPROXY": caching.PYTHON.url}
