@@ -5,7 +5,7 @@ from graphs import FIFTH, TEXT
 from machine import Project
 
 from pyrlab.errors import BuildError, ListError, StaleLockError
-from pyrlab.model.locks.python import PythonLock
+from pyrlab.model.locks.python import PythonLock, PythonPin
 
 NEEDED = ["ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip"]
 
@@ -13,6 +13,12 @@ NEEDED = ["ipykernel", "jupyter-server-proxy", "jupyterlab", "nbconvert", "pip"]
 def versions(lock: PythonLock) -> list[str]:
     """Return pins as ``name version``, with who wants them."""
     return [f"{pin.name} {pin.version} ({', '.join(pin.via)})" for pin in lock.pins]
+
+
+def pin_of(own: Project, name: str) -> PythonPin:
+    """Return pylab's pin of a distribution."""
+    (found,) = [pin for pin in own.locks.python["pylab"].pins if pin.name == name]
+    return found
 
 
 @pytest.fixture
@@ -137,15 +143,15 @@ def test_the_best_file_is_locked_and_stays_when_a_better_one_comes(own: Project)
     own.machine.add_sdist("numpy", "1.0", ["flit_core"])
     own.write("requirements.in", "numpy")
     own.lock()
-    (before,) = [pin for pin in own.locks.python["pylab"].pins if pin.name == "numpy"]
+    before = pin_of(own, "numpy")
     assert [file.filename for file in before.files] == ["numpy-1.0.tar.gz"]
     own.machine.add_wheel("numpy", "1.0")
     own.lock()
-    (after,) = [pin for pin in own.locks.python["pylab"].pins if pin.name == "numpy"]
+    after = pin_of(own, "numpy")
     assert (after.files, len(after.hashes)) == (before.files, 2)
     (own.folder / "requirements.lock").unlink()
     own.lock()
-    (after,) = [pin for pin in own.locks.python["pylab"].pins if pin.name == "numpy"]
+    after = pin_of(own, "numpy")
     assert [file.filename for file in after.files] == ["numpy-1.0-py3-none-any.whl"]
 
 
@@ -192,3 +198,19 @@ def test_a_forged_hash_is_not_taken_over(own: Project) -> None:
     own.lock("python")
     assert "0" * 64 not in own.machine.questions[0].request["requirements.lock"]
     assert own.read("requirements.lock") == before
+
+
+def test_a_version_that_was_set_by_hand_is_taken_with_its_own_file(own: Project) -> None:
+    """Below it stand the newer one's file and hash: nobody edits those."""
+    older, newer = (own.machine.add_wheel("numpy", version) for version in ("1.0", "2.0"))
+    own.write("requirements.in", "numpy")
+    own.lock()
+    assert pin_of(own, "numpy") == newer
+    before = own.read("requirements.lock")
+    own.write("requirements.lock", *before.replace("numpy==2.0", "numpy==1.0").splitlines())
+    own.lock("python")
+    assert own.said[0] == (
+        "requirements.lock was edited or merged by hand: numpy 1.0 is not what was locked; its versions are taken as "
+        "they are, and its files looked up anew"
+    )
+    assert pin_of(own, "numpy") == older
