@@ -144,6 +144,22 @@ def test_whom_labs_trust_changes_the_images_and_no_step_below() -> None:
     assert changed(without, first) == changed(first, second) == set(GRAPH.images)
 
 
+@pytest.mark.parametrize("trusted", [{}, {"pyrlab-000.crt": "one"}], ids=["no-trust", "trust"])
+@pytest.mark.parametrize("graph", [GRAPH, FIVE], ids=["four", "five"])
+def test_an_image_ends_with_the_check_of_its_python_environment(graph: Graph, trusted: Mapping[str, str]) -> None:
+    """Nothing of what it checks comes after it: whom a lab trusts is none of that."""
+    made = sections(graph, locks_of(source_pin("peewee"), graph=graph), recipe="", origin="trixie") | TOOLS
+    made |= {CA: Section(CA, trusted)} if trusted else {}
+    stages = stages_in(render(graph, made, template, cache="ours"))
+    for name in graph.images:
+        steps = re.sub(r"\\\n +", "", stages[name].text).splitlines()
+        words = [step.partition(" ")[0] for step in steps]
+        check = words.index("RUN")
+        assert steps[check].endswith(" /dev/python/check-environment /dev/tools/bin/uv")
+        assert words[check + 1 :] == [*(["RUN", "ENV"] if trusted else []), "USER"]
+        assert "/dev/lab/trust-ca " in steps[check + 1] or not trusted
+
+
 def test_light_parts_lie_above_heavy_ones() -> None:
     """Layers above a changed one are stacked anew when an image is exported."""
     stages, _ = found_in(BASE)

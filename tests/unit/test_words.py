@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 from graphs import SOURCE
 from test_help import BY_ITSELF, TOOLS
 
+from pyrlab.adapters.docker.engine import OLDEST_BUILDX, OLDEST_ENGINE
 from pyrlab.cli import unbundle
 from pyrlab.cli.verbs import cli
 from pyrlab.commands import labs
 from pyrlab.commands.why import Reason
-from pyrlab.model import outdated
+from pyrlab.model import doctor, outdated
 from pyrlab.model.changes import Change
-from pyrlab.model.doctor import well
+from pyrlab.model.doctor import GB, well
 from pyrlab.model.serving import Request, Tunnel
 from pyrlab.model.wants import Pinned
 from pyrlab.model.why import Answer
@@ -211,6 +213,34 @@ def test_each_symptom_in_the_readme_is_what_pyrlab_says_and_has_a_command() -> N
     assert unknown == []
     assert len(symptoms) > 10
     assert [row[0] for row in rows if not re.search(r"`|\]\(docs/|end it", row[1])] == []
+
+
+def oldest_python() -> str:
+    """Return the oldest Python that pyrlab is written for."""
+    project = tomllib.loads((SOURCE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["requires-python"]).removeprefix(">=")
+
+
+def test_what_the_readme_says_it_runs_on_is_what_is_checked() -> None:
+    """Nobody who has just that is refused, and nobody who has less is let go on."""
+    text = (SOURCE / "README.md").read_text(encoding="utf-8").partition("## What it runs on")[2].partition("\n## ")[0]
+    supported = dict(line.strip("| ").split(" | ")[:2] for line in text.splitlines() if line.startswith("| "))
+    engine, host, memory = (f"{size / GB:g} GB" for size in (doctor.ENGINE_ROOM, doctor.HOST_ROOM, doctor.MEMORY))
+    checked = {
+        "system": f"Linux with Python {oldest_python()} or newer",
+        "Docker engine": f"{OLDEST_ENGINE} or newer, checked at each start",
+        "buildx": "{}.{} or newer, checked at each start".format(*OLDEST_BUILDX),
+        "disk": f"{engine} free for the engine, {host} for project and store, as `nox -s doctor` checks",
+        "memory": f"{memory}, as `nox -s doctor` checks",
+    }
+    assert {name: supported[name] for name in checked} == checked
+
+
+def test_all_pages_name_the_same_oldest_versions() -> None:
+    # What was so once, the changes tell.
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.name != "CHANGELOG.md")
+    named = re.findall(r"\b(Docker|Python)\s+(\d[\d.]*)\s+or\s+newer", text)
+    assert {*named} == {("Docker", str(OLDEST_ENGINE)), ("Python", oldest_python())}
 
 
 def _said(path: Path) -> Iterator[str]:
