@@ -179,7 +179,11 @@ def test_every_single_character_counts(lock: Lock) -> None:
         ),
         pytest.param(
             samples.DEBS,
-            lambda text: text.replace("bash 1 ", "bash 2 ").replace(f"{samples.deb('python3', '3.13.5-1')}\n", ""),
+            lambda text: (
+                text.replace("bash 1 ", "bash 2 ")
+                .replace("bash_1_", "bash_2_")
+                .replace(f"{samples.deb('python3', '3.13.5-1')}\n", "")
+            ),
             "bash 2 is not what was locked; a pin is missing between libc6 2.41-12 and zlib1g 1",
             "nox -s lock -- debs",
             id="deb-edited-and-another-removed",
@@ -227,6 +231,23 @@ def test_edits_are_named(lock: Lock, change: Callable[[str], str], edits: str, c
     kept = type(lock).earlier(text, warn=said.append)
     assert said == [f"{message}; {TAKEN}"]
     assert len(kept.versions().items() - lock.versions().items()) <= 1
+
+
+@pytest.mark.parametrize("version", ["2", "1-1", "1:2"])
+def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
+    """Locking would take another version's file for it."""
+    text = samples.DEBS.render().replace("bash 1 ", f"bash {version} ")
+    with pytest.raises(StaleLockError) as caught:
+        DebsLock.earlier(text, warn=lambda _: None)
+    assert str(caught.value) == f"debs.lock: bash {version} has the file of another version, bash_1_amd64.deb"
+    assert caught.value.remedy.startswith("versions are not set here: git checkout -- debs.lock; ")
+
+
+def test_an_epoch_is_not_in_the_name_of_a_file() -> None:
+    """Or it is written as apt writes it."""
+    for file in ("bash_1_", "bash_1%3a1_"):
+        text = samples.DEBS.render().replace("bash 1 ", "bash 1:1 ").replace("bash_1_", file)
+        assert DebsLock.earlier(text, warn=lambda _: None).version_of("bash") == "1:1"
 
 
 def test_of_an_edited_lock_only_the_versions_are_believed() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
+from urllib.parse import unquote
 
 from debian.debian_support import Version
 
@@ -24,6 +25,7 @@ _HEADER = ("input", "suite", "architecture")
 _BASE_HEADER = ("image", "digest", "python")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
+_DEB = re.compile(r"[^_/]+_(?P<version>[^_/]+)_[^_/]+\.deb")
 _WORD = re.compile(r"[A-Za-z0-9.+:~_-]+")
 PYTHON = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,5}){2}")
 
@@ -116,15 +118,23 @@ class DebsLock:
 
     @classmethod
     def earlier(cls, text: str, *, warn: Callable[[str], None]) -> Self:
-        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError."""
+        """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError.
+
+        A version that was set by hand stands beside the file of another one: such a lock is refused.
+        """
+        edited = False
         try:
             return cls.parse(text)
         except locks.OldFormatError:
             pass
         except locks.EditedLockError as error:
             warn(f"{error}; {locks.TAKEN}")
+            edited = True
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
-        return cls._parse(text, locks.parse_header(text, _HEADER, name=FILE))
+        lock = cls._parse(text, locks.parse_header(text, _HEADER, name=FILE))
+        if edited:
+            _check_versions(lock.pins())
+        return lock
 
     @classmethod
     def _parse(cls, text: str, fields: Mapping[str, str]) -> Self:
@@ -230,6 +240,18 @@ def _check_files(sections: Mapping[str, Sequence[DebPin]], base: Base | None) ->
             if pin.has_file == is_image:
                 what = "has a file, and is a base image's" if is_image else "has no file, and is no base image's"
                 raise StaleLockError(f"{FILE}: {pin.name} in [{name}] {what}", remedy=locks.restore(FILE))
+
+
+def _check_versions(pins: Iterable[DebPin]) -> None:
+    """Raise StaleLockError for a version that is not its file's, where that is called as Debian calls files."""
+    for pin in pins:
+        named = _DEB.fullmatch(pin.path.rpartition("/")[2])
+        # Names of files leave out an epoch, or have it as apt writes it.
+        if named and unquote(named["version"]) not in {pin.version, pin.version.partition(":")[2]}:
+            raise StaleLockError(
+                f"{FILE}: {pin.name} {pin.version} has the file of another version, {named[0]}",
+                remedy=f"versions are not set here: git checkout -- {FILE}; a newer one comes by {REMEDY} --upgrade",
+            )
 
 
 _RESTORE = f"git checkout -- {FILE}; or take its pins as they are: nox -s lock -- debs"
