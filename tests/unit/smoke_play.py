@@ -40,7 +40,9 @@ class Container:
     def exec_run(self, command: Sequence[str], **_: object) -> SimpleNamespace:
         """Run a command with a time limit in it."""
         program, *arguments = command[3:]
-        if program == "Rscript":
+        if program == "Rscript" and "-e" in arguments:
+            said = ""  # no package beside the debs
+        elif program == "Rscript":
             said = "".join(f"{name} {'failed' if name == BROKEN else '1.0'}\n" for name in arguments[2:])
         elif arguments[:3] == ["-m", "pip", "check"]:
             said = "No broken requirements found.\n"
