@@ -25,6 +25,8 @@ from pyrlab.model.wish import Wish
         pytest.param(
             Wish(upgrade_packages=frozenset({"scikit_learn"})), "python", "scikit-learn", False, id="spelling"
         ),
+        pytest.param(Wish(upgrade=True, held={("r", "zoo"): "2"}), "r", "r-cran-zoo", True, id="held"),
+        pytest.param(Wish(upgrade=True, held={("r", "zoo"): "2"}), "python", "zoo", False, id="held-of-another-kind"),
     ],
 )
 def test_a_pin_is_kept_unless_the_wish_moves_it(wish: Wish, kind: str, name: str, *, expected: bool) -> None:

@@ -22,6 +22,7 @@ from pyrlab.model.locks.r import RFile, RPin
 from pyrlab.model.sections import PinnedFile, Section, deb_section
 from pyrlab.model.settings import Settings
 from pyrlab.steps.fetch import fetch
+from pyrlab.steps.root import ensure_root
 
 LOCKED = "20261108T101500Z"
 LATER = "20261108T150000Z"  # the first snapshot after that
@@ -94,6 +95,14 @@ def test_what_the_mirror_dropped_comes_from_the_snapshot_of_the_lock_without_a_w
     assert scene.said == ["downloading 1 package (0 MB) of Debian"]
     assert scene.mirror.asked == [f"/debian/{HELLO.path}"]
     assert [path.rpartition("/pool")[0] for path in scene.service.asked] == ["/archive/debian/20261108T161500Z"]
+
+
+def test_so_does_the_root_that_a_lock_run_stands_on(scene: Scene) -> None:
+    """By the time in its lock, which the pins of a section do not know."""
+    scene.snapshots.take(LATER, {HELLO.path: DATA[HELLO]})
+    lock = DebsLock(input="", suite="trixie", architecture="amd64", sections={"root": (HELLO,)}, snapshot=LOCKED)
+    ensure_root(scene.settings(), lock, say=scene.said.append)
+    assert (scene.settings().cache / "files" / HELLO.sha256).read_bytes() == DATA[HELLO]
 
 
 def test_security_updates_are_in_an_archive_of_their_own(scene: Scene) -> None:
