@@ -246,7 +246,7 @@ def test_a_lock_with_a_conflict_is_never_dropped(settings: Settings, name: str) 
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        pytest.param("debs.lock", "bash 1 ", "bash 2 ", "bash 2 is not what was locked", id="debs"),
+        pytest.param("debs.lock", "bash 1 ", "bash 1:1 ", "bash 1:1 is not what was locked", id="debs"),
         pytest.param("requirements.lock", "cffi==1", "cffi==2", "cffi 2 is not what was locked", id="python"),
         pytest.param("r_packages.lock", '"1.0"', '"2.0"', "repr 2.0 is not what was locked", id="r"),
     ],
