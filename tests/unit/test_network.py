@@ -233,6 +233,16 @@ def test_a_signature_that_is_missing_or_bad_stays_that(said: str) -> None:
     assert (type(error), str(error)) == (BuildError, f"{BASE} has no valid signature of the keys that count for it")
 
 
+@pytest.mark.parametrize("form", ["not", "no longer"])
+def test_apt_has_no_order_for_what_it_could_not_have(form: str) -> None:
+    """Of several archives behind one proxy it says "not signed" before the reason, as well as after it."""
+    reason = "407  Proxy Authentication Required [IP: 127.0.0.1 3128]"
+    lines = of_apt(reason, end="").splitlines()
+    error = network.explain("\n".join([*lines[:-2], unsigned(form), *lines[-2:]]), "")
+    assert isinstance(error, NetworkError)
+    assert str(error) == f"the proxy before {HOST} wants a user and a password, or refuses the given ones (407)"
+
+
 def test_no_message_shows_a_password() -> None:
     said = of_apt("403  Forbidden [IP: 192.0.2.1 80]", end=unsigned()).replace("http://", "http://me:hush@")
     error = network.explain(said, "")

@@ -16,10 +16,9 @@ _NOT_BELIEVED = (
         'for a snapshot, or a mirror that stands still: check_valid_until = "no" in pyrlab.toml',
     ),
     (
-        # The first where an earlier copy of the indexes is kept, the other where there is none. After a file that it
-        # could not fetch apt says "not signed", too, and that says nothing of signatures.
+        # The first where an earlier copy of the indexes is kept, the other where there is none, or not any more.
         (
-            r"signature verification failed: (?P<url>\S+)|(?:\A|^(?!E: Failed to fetch ).*\n)"
+            r"signature verification failed: (?P<url>\S+)|"
             r"E: The repository '(?P<unsigned>\S+) [^'\n]*' is (?:not|no longer) signed\."
         ),
         "{url} has no valid signature of the keys that count for it",
@@ -189,7 +188,7 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
     Hand in what the failed step said, not all: another step may have overcome a broken connection.
     """
     for words, message, remedy in _NOT_BELIEVED:
-        if found := re.search(words, said, re.MULTILINE):
+        if found := next((one for one in re.finditer(words, said) if _was_there(one, said)), None):
             return BuildError(message.format(url=_url(found)), remedy=remedy, detail=detail)
     for words, message, remedy in _TOLD:
         if found := re.search(words, said, re.MULTILINE):
@@ -206,6 +205,14 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
             )
             return NetworkError(told, remedy=remedy.replace("{host}", host), detail=detail)
     return None
+
+
+def _was_there(found: re.Match[str], said: str) -> bool:
+    """Tell whether apt has had what it calls not signed: it says so, too, of what it could not fetch, in any order."""
+    place = found.groupdict().get("unsigned")
+    if not place:
+        return True
+    return not re.search(rf"Failed to fetch {re.escape(place.rstrip('/'))}/\S* +(?!.*signature)", said)
 
 
 def _of(found: re.Match[str], names: Sequence[str]) -> str:
