@@ -1,7 +1,10 @@
 """An extra archive for R's images, and one of a company's own: signed, by keys that are known by their fingerprints."""
 
+import contextlib
 import dataclasses
 import json
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -75,16 +78,23 @@ class Signed:
         )
 
 
-@pytest.fixture
-def signed(tmp_path: Path) -> Iterator[Signed]:
+@contextlib.contextmanager
+def offered(folder: Path, credentials: tuple[str, str] | None = None) -> Iterator[Signed]:
+    """Run an archive out of a folder, for everybody or for one user."""
     key, other = pysequoia.Tsk.generate("archive <a@example.org>"), pysequoia.Tsk.generate("other <o@example.org>")
-    (tmp_path / "www").mkdir()
-    with CranServer(tmp_path / "www") as server:
+    folder.mkdir()
+    with CranServer(folder, credentials=credentials) as server:
         # Two files of one second would be the same file to who asks by that date.
         server.validators = False
-        made = Signed(tmp_path / "www", server.url, key, other)
+        made = Signed(folder, server.url, key, other)
         made.offer(other.extract_certificate(), key.extract_certificate())
         made.publish()
+        yield made
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Iterator[Signed]:
+    with offered(tmp_path / "www") as made:
         yield made
 
 
@@ -183,3 +193,43 @@ def test_rs_images_alone_have_what_an_archive_for_them_has(
     assert said(f"{prefix}rlab-base:latest", "cat", f"/{FILE}") == CONTENT
     looked = said(f"{prefix}rlab-base:latest", "sh", "-c", "grep -rlE 'trixie-extra|keys.asc' /etc /run || echo none")
     assert looked == "none"
+
+
+def test_a_companys_own_archive_has_its_key_and_wants_a_user(
+    built_project: Project, project: Project, tmp_path: Path
+) -> None:
+    """From the environment or netrc; apt in lock's steps and this machine's fetching send it, and nothing keeps it."""
+    del built_project
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login reader password hush:@/hush\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    by_name = {"MIRROR_USER": "reader", "MIRROR_PASSWORD": "hush:@/hush"}
+    project.write("base_debs.txt", f"ed\n{NAME}\n")
+    with offered(tmp_path / "www", credentials=("reader", "hush:@/hush")) as company:
+        shutil.copy(tmp_path / "www/keys.asc", project.path / "company.asc")
+        project.write("pyrlab.toml", of_a_company(project, company, user=""))
+        fails(project, "lock", "debs", status=6, says="refused this user", remedy="~/.netrc")
+        printed = project.succeed("--debug", "lock", "debs", NETRC=str(netrc))
+        project.write("pyrlab.toml", of_a_company(project, company, user="${MIRROR_USER}:${MIRROR_PASSWORD}@"))
+        printed += project.succeed("--debug", "lock", "debs", "--upgrade-package", NAME, **by_name)
+        printed += project.succeed("--debug", "build", "pyrlab-base", **by_name)
+        lock = project.read("debs.lock")
+        assert [word for word in (company.url.removeprefix("http://"), company.fingerprint) if word in lock] == []
+    assert NAME in {pin.name for pin in DebsLock.parse(lock).sections["pyrlab-base"]}
+    image = images_of("company-").split('"')[1] + "pyrlab-base:latest"
+    assert said(image, "cat", f"/{FILE}") == CONTENT
+    attributes = engine.client().images.get(image)
+    assert "hush" not in f"{printed} {attributes.history()} {attributes.attrs}"
+    # In the URL, or as the netrc has it.
+    kept = [path for path in project.path.rglob("*") if path.is_file() and re.search(rb"hush[%:]", path.read_bytes())]
+    assert kept == []
+
+
+def of_a_company(project: Project, company: Signed, *, user: str) -> str:
+    """Return settings that name the archive after Debian's own, as a user who is written so."""
+    suite = DebsLock.parse(project.read("debs.lock")).suite
+    address = company.url.removeprefix("http://")
+    own = f"deb [signed-by={company.fingerprint}] http://{user}{address} {PLACE}/"
+    sources = json.dumps([*map(str, archive.default_sources(suite)), own])
+    key = f"[debian.keys]\n{company.fingerprint} = 'company.asc'\n"
+    return f"{images_of('company-')}[base]\napt_sources = {sources}\n{key}"

@@ -210,6 +210,16 @@ def test_proxies_are_a_secret_that_a_shell_reads(load_settings: Load, tmp_path: 
     assert {f"HTTP_PROXY={proxy}", f"http_proxy={proxy}"} <= set(shown)
 
 
+def test_a_percent_sign_in_a_source_is_one_after_apt_has_decoded_it(load_settings: Load) -> None:
+    """Apt decodes the words of a sources.list, and then reads the URL: a password with a slash would end the host."""
+    toml = '[base]\napt_sources = ["deb https://me:${WORD}@deb.example/debian trixie main"]\n'
+    r = '[r]\napt_sources = ["deb https://r.example/a%20b trixie main"]\n'
+    written = lock_secrets(load_settings(toml + r, WORD="a:/b"), "")
+    own = "deb https://me:a%253A%252Fb@deb.example/debian trixie main\n"
+    assert written["sources"] == own
+    assert written["r-sources"] == f"{own}deb https://r.example/a%2520b trixie main\n"
+
+
 def test_secrets_hold_the_network_settings(load_settings: Load, tmp_path: Path) -> None:
     """Each tool's own configuration, as that tool reads it."""
     (tmp_path / "ca.pem").touch()

@@ -40,13 +40,18 @@ def lock_secrets(
     ]
     return {
         "apt": "\n".join([*apt, ""]),
-        "sources": "\n".join([*settings.apt_sources, ""]),
-        "r-sources": "\n".join([*settings.apt_sources, *settings.r_apt_sources, ""]) if settings.r_apt_sources else "",
+        "sources": _source_list(settings.apt_sources),
+        "r-sources": _source_list([*settings.apt_sources, *settings.r_apt_sources]) if settings.r_apt_sources else "",
         "keys": keyring,
         "uv": "\n".join([*uv, ""]),
         "ca": certificates,
         "proxy": "".join(proxy),
     }
+
+
+def _source_list(lines: Iterable[str]) -> str:
+    """Return lines as apt's sources.list has them: apt decodes what follows a percent sign, and then reads the URL."""
+    return "".join(f"{line}\n".replace("%", "%25") for line in lines)
 
 
 def _direct(settings: Settings, archives: Iterable[str]) -> Iterator[tuple[str, str]]:
