@@ -12,15 +12,6 @@ from typing import Any
 
 import pytest
 
-# Answers as the command does that pyrlab asks for the engine.
-DOCKER = """\
-#!/bin/sh
-case "$*" in
-version*) echo '{"Version": "26.1", "ApiVersion": "1.45", "Arch": "amd64"}' ;;
-"buildx version") echo 'github.com/docker/buildx 0.18.0' ;;
-*) exit 1 ;;
-esac
-"""
 # Does not load: who is not asked for it sees nothing of that.
 BROKEN = "torch"
 

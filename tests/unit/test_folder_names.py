@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from graphs import SOURCE
+from smoke_runs import run_smoke
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import buildkit
@@ -62,22 +62,7 @@ def test_smoke_tests_run_in_a_folder_of_any_name(project: Path, name: str) -> No
     tests = folder / "tests/smoke"
     tests.mkdir(parents=True)
     (tests / "test_it.py").write_text("def test_it() -> None: pass", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pyrlab", "smoke", "--", "-q"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "HOME": str(project),
-            "PYTHONPATH": str(SOURCE / "src"),
-            # What else is installed has no say in this.
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTEST_PLUGINS": "xdist.plugin",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_smoke(folder, project)
     assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr
 
 

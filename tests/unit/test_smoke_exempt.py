@@ -1,9 +1,7 @@
 """Packages that are exempt from the smoke tests: what is not tried of them, what is said of that, and which may be."""
 
-import os
 import shutil
 import subprocess
-import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,8 @@ import packaging
 import pytest
 from graphs import SOURCE
 from lockmaker import locks_of, pin
-from smoke_play import BROKEN, DOCKER
+from smoke_play import BROKEN
+from smoke_runs import run_smoke
 from test_smoke_labs import of_the_smoke_tests
 
 from pyrlab.model.graph import DEBS_LOCK, lock_of
@@ -55,31 +54,11 @@ def smoke(project: Path) -> Smoke:
     make_environment(project / "lab")
     tests = shutil.copytree(SOURCE / "tests/smoke", project / "tests/smoke")
     (tests / "test_own.py").write_text(OWN_TEST, encoding="utf-8")
-    programs = project / "bin"
-    programs.mkdir()
-    (programs / "docker").write_text(DOCKER, encoding="utf-8")
-    (programs / "docker").chmod(0o755)
 
     def run(settings: str) -> subprocess.CompletedProcess[str]:
         (project / FILE).write_text(settings, encoding="utf-8")
-        return subprocess.run(
-            [sys.executable, "-m", "pyrlab", "smoke", "--", "-n0", "-q", "-k", TRIED],
-            cwd=project,
-            env={
-                **os.environ,
-                "HOME": str(project),
-                "PATH": f"{programs}:{os.environ['PATH']}",
-                "PYTHONPATH": ":".join(map(str, (SOURCE / "src", tests, SOURCE / "tests/unit"))),
-                "COLUMNS": "200",
-                # What else is installed has no say in this.
-                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "PYTEST_PLUGINS": "xdist.plugin,smoke_play",
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        modules = (tests, SOURCE / "tests/unit")
+        return run_smoke(project, project, "-n0", "-k", TRIED, plugins=["smoke_play"], modules=modules)
 
     return run
 
