@@ -238,7 +238,7 @@ def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
     """Locking would take another version's file for it."""
     text = samples.DEBS.render().replace("bash 1 ", f"bash {version} ")
     with pytest.raises(StaleLockError) as caught:
-        DebsLock.earlier(text, warn=lambda _: None)
+        DebsLock.earlier(text, warn=samples.never)
     assert str(caught.value) == f"debs.lock: bash {version} has the file of another version, bash_1_amd64.deb"
     assert caught.value.remedy.startswith("versions are not set here: git checkout -- debs.lock; ")
 

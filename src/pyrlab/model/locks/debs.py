@@ -122,18 +122,18 @@ class DebsLock:
 
         A version that was set by hand stands beside the file of another one: such a lock is refused.
         """
-        edited = False
+        edit: locks.EditedLockError | None = None
         try:
             return cls.parse(text)
         except locks.OldFormatError:
             pass
         except locks.EditedLockError as error:
-            warn(f"{error}; {locks.TAKEN}")
-            edited = True
+            edit = error
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
         lock = cls._parse(text, locks.parse_header(text, _HEADER, name=FILE))
-        if edited:
+        if edit:
             _check_versions(lock.pins())
+            warn(f"{edit}; {locks.TAKEN}")
         return lock
 
     @classmethod
