@@ -32,6 +32,8 @@ DEBS = {
     # All images have Debian's ed. This one is newer, and only R's images may have it.
     ("ed", "99"): deb("ed", "99", {"bin/ed": ("not Debian's", 0o755)}),
 }
+# Each of these characters means something in a URL, or to apt.
+WORD = "hush:@/'hush"
 PAST = "Mon, 13 Jan 2020 00:00:00 UTC"
 
 
@@ -201,11 +203,11 @@ def test_a_companys_own_archive_has_its_key_and_wants_a_user(
     """From the environment or netrc; apt in lock's steps and this machine's fetching send it, and nothing keeps it."""
     del built_project
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login reader password hush:@/hush\n", encoding="utf-8")
+    netrc.write_text(f"machine 127.0.0.1 login reader password {WORD}\n", encoding="utf-8")
     netrc.chmod(0o600)
-    by_name = {"MIRROR_USER": "reader", "MIRROR_PASSWORD": "hush:@/hush"}
+    by_name = {"MIRROR_USER": "reader", "MIRROR_PASSWORD": WORD}
     project.write("base_debs.txt", f"ed\n{NAME}\n")
-    with offered(tmp_path / "www", credentials=("reader", "hush:@/hush")) as company:
+    with offered(tmp_path / "www", credentials=("reader", WORD)) as company:
         shutil.copy(tmp_path / "www/keys.asc", project.path / "company.asc")
         project.write("pyrlab.toml", of_a_company(project, company, user=""))
         fails(project, "lock", "debs", status=6, says="refused this user", remedy="~/.netrc")

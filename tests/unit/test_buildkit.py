@@ -213,11 +213,12 @@ def test_proxies_are_a_secret_that_a_shell_reads(load_settings: Load, tmp_path: 
 def test_a_percent_sign_in_a_source_is_one_after_apt_has_decoded_it(load_settings: Load) -> None:
     """Apt decodes the words of a sources.list, and then reads the URL: a password with a slash would end the host."""
     toml = '[base]\napt_sources = ["deb https://me:${WORD}@deb.example/debian trixie main"]\n'
-    r = '[r]\napt_sources = ["deb https://r.example/a%20b trixie main"]\n'
+    # Its other words apt decodes once.
+    r = '[r]\napt_sources = ["deb [trusted=yes] https://r.example/a%20b c%20d/"]\n'
     written = lock_secrets(load_settings(toml + r, WORD="a:/b"), "")
     own = "deb https://me:a%253A%252Fb@deb.example/debian trixie main\n"
     assert written["sources"] == own
-    assert written["r-sources"] == f"{own}deb https://r.example/a%2520b trixie main\n"
+    assert written["r-sources"] == f"{own}deb [trusted=yes] https://r.example/a%2520b c%20d/\n"
 
 
 def test_secrets_hold_the_network_settings(load_settings: Load, tmp_path: Path) -> None:
@@ -362,6 +363,12 @@ def test_a_build_over_its_time_says_so_and_what_it_was_at(tmp_path: Path, monkey
     assert str(caught.value) == "the builder took more than 240 minutes, and was ended"
     assert "goes on where this came to" in caught.value.remedy
     assert "compiled alpha" in caught.value.detail
+
+
+def test_where_a_build_over_its_time_had_no_room_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = SlowDocker("#7 ERROR: write /x: no space left on device", "ERROR: write /x: no space left on device")
+    with pytest.raises(NoRoomError, match="disk is full"):
+        run(tmp_path, docker, monkeypatch)
 
 
 def test_steps_reach_this_machine_only_where_they_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

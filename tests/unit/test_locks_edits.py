@@ -233,7 +233,7 @@ def test_edits_are_named(lock: Lock, change: Callable[[str], str], edits: str, c
     assert len(kept.versions().items() - lock.versions().items()) <= 1
 
 
-@pytest.mark.parametrize("version", ["2", "1-1", "1:2"])
+@pytest.mark.parametrize("version", ["2", "2-1", "1:2"])
 def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
     """Locking would take another version's file for it."""
     text = samples.DEBS.render().replace("bash 1 ", f"bash {version} ")
@@ -243,11 +243,18 @@ def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
     assert caught.value.remedy.startswith("versions are not set here: git checkout -- debs.lock; ")
 
 
-def test_an_epoch_is_not_in_the_name_of_a_file() -> None:
-    """Or it is written as apt writes it."""
-    for file in ("bash_1_", "bash_1%3a1_"):
-        text = samples.DEBS.render().replace("bash 1 ", "bash 1:1 ").replace("bash_1_", file)
-        assert DebsLock.earlier(text, warn=lambda _: None).version_of("bash") == "1:1"
+@pytest.mark.parametrize(
+    ("version", "file"),
+    [
+        pytest.param("1:1", "bash_1_", id="no-epoch"),
+        pytest.param("1:1", "bash_1%3a1_", id="epoch-as-apt-writes-it"),
+        pytest.param("1-2", "bash_1_", id="no-revision"),
+        pytest.param("1", "bash_current_", id="no-version"),
+    ],
+)
+def test_archives_may_call_a_file_otherwise(version: str, file: str) -> None:
+    text = samples.DEBS.render().replace("bash 1 ", f"bash {version} ").replace("bash_1_", file)
+    assert DebsLock.earlier(text, warn=lambda _: None).version_of("bash") == version
 
 
 def test_of_an_edited_lock_only_the_versions_are_believed() -> None:

@@ -225,6 +225,16 @@ def test_what_stands_between_is_told_from_the_archive(reason: str, message: str,
             f"error code (1), error message is: Missing key B878, which is needed to verify signature.\n{unsigned()}",
             id="another-key",
         ),
+        pytest.param(
+            of_apt(
+                "403  Forbidden [IP: 192.0.2.1 80]", url=FILE.replace("trixie", "updates"), end=unsigned(file="Release")
+            ),
+            id="beside-a-suite-that-refuses",
+        ),
+        pytest.param(
+            of_apt("403  Forbidden", url=FILE.replace("trixie", "updates"), end=unsigned()),
+            id="of-a-file-that-came",
+        ),
     ],
 )
 def test_a_signature_that_is_missing_or_bad_stays_that(said: str) -> None:
@@ -243,11 +253,23 @@ def test_apt_has_no_order_for_what_it_could_not_have(form: str) -> None:
     assert str(error) == f"the proxy before {HOST} wants a user and a password, or refuses the given ones (407)"
 
 
-def test_no_message_shows_a_password() -> None:
-    said = of_apt("403  Forbidden [IP: 192.0.2.1 80]", end=unsigned()).replace("http://", "http://me:hush@")
-    error = network.explain(said, "")
-    assert error
-    assert "hush" not in f"{error} {error.remedy}"
+@pytest.mark.parametrize("user", ["me:hush@", "me:hu(sh@", "me:hu'sh@", "me:hu,sh@", "me:%2fhu%40sh@"])
+def test_no_message_shows_a_password(user: str) -> None:
+    """Of what it could not fetch apt shows the user, in a form of its own, and not where it says "not signed"."""
+    said = of_apt("403  Forbidden [IP: 192.0.2.1 80]", end="").replace("http://", f"http://{user}") + unsigned()
+    error = buildkit.explain(of_step(said))
+    assert (type(error), str(error)) == (NetworkError, f"{FILE} refused this user (403 Forbidden)")
+    assert "hu" not in f"{error.remedy} {error.detail}"
+    assert str(network.explain(said, "")) == str(error)
+    proxy = of_apt("511  Network Authentication Required", end="").replace("http://", f"http://{user}")
+    error = buildkit.explain(of_step(proxy))
+    assert error.remedy.startswith(f"open {HOST} in a browser")
+
+
+def test_words_of_a_package_are_none_of_apts_or_uvs() -> None:
+    """Whatever else runs in a step may print them."""
+    for said in (f"Failed to fetch {FILE} 404 Not Found", "note: unexpected JSON from `foo`"):
+        assert network.explain(said, "") is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine_install
 from pyrlab.cli import report
 from pyrlab.cli.display import say
-from pyrlab.cli.terminal import HarmlessConsole, harmless
+from pyrlab.cli.terminal import HarmlessConsole, HarmlessFormatter, harmless
 from pyrlab.errors import BuildError
 from pyrlab.model.changes import Change
 
@@ -73,3 +73,9 @@ def test_the_command_line_shows_it_so(command_line: CommandLine, monkeypatch: py
     lines = said.splitlines()
     assert (lines[0], "loud" in lines, lines[-2:]) == ("· compiled zoo", True, ["error: failed", "  try: look"])
     assert "\x1b" not in said
+
+
+def test_what_programs_print_is_shown_without_users_in_urls() -> None:
+    """By --debug: apt writes a password in a form of its own, which is not the one that is hidden."""
+    line = logging.makeLogRecord({"msg": "%s", "args": ("E: Failed to fetch http://me:hu%2f(sh@h.test/x  403",)})
+    assert HarmlessFormatter().format(line) == "E: Failed to fetch http://h.test/x  403"

@@ -24,6 +24,7 @@ _WANTS_USER = 407
 _TIMES = {9, 10}
 # And of those that are for another name or address.
 _NAMES = {62, 64}
+_USER = re.compile(r"(?<=://)[^\s/]*@")
 _hidden: set[str] = set()
 
 
@@ -113,10 +114,13 @@ def public(url: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Return a text without what is hidden, as a program's own words that repeat a URL."""
+    """Return a text without what is hidden and without users in URLs, as a program's own words that repeat one.
+
+    Programs write a password in forms of their own: what stands before the host goes, whatever it is.
+    """
     for value in sorted(_hidden, key=len, reverse=True):
         text = text.replace(value, "…")
-    return text
+    return _USER.sub("", text)
 
 
 @contextmanager

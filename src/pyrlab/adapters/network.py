@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from pyrlab.adapters.http_errors import public
+from pyrlab.adapters.http_errors import masked, public
 from pyrlab.errors import BuildError, NetworkError
 from pyrlab.model.proxies import USER_REMEDY
 
@@ -19,7 +19,7 @@ _NOT_BELIEVED = (
         # The first where an earlier copy of the indexes is kept, the other where there is none, or not any more.
         (
             r"signature verification failed: (?P<url>\S+)|"
-            r"E: The repository '(?P<unsigned>\S+) [^'\n]*' is (?:not|no longer) signed\."
+            r"E: The repository '(?P<unsigned>\S+) (?P<suite>\S+) (?P<file>\S+)' is (?:not|no longer) signed\."
         ),
         "{url} has no valid signature of the keys that count for it",
         (
@@ -45,7 +45,7 @@ _PROXY = (
     "ask whoever runs the proxy, or reach the host without it: NO_PROXY; else check APTPROXY, HTTP_PROXY, HTTPS_PROXY"
 )
 # How apt names a file that it could not have, before it says why.
-_APT = r"^(?:E: )?Failed to fetch (?P<url>\S+) +"
+_APT = r"^E: Failed to fetch (?P<url>\S+) +"
 # And uv, behind the status.
 _UV = r" for url \((?P<url>[^)\s]+)\)"
 _SETTINGS = (
@@ -101,9 +101,9 @@ _TOLD = (
     ),
     (
         (
-            r"Missing `Content-Type` header for `(?P<url>[^`]+)`|Unsupported `Content-Type` .* for `(?P<kind>[^`]+)`|"
-            r"unexpected JSON from `(?P<json>[^`]+)`|"
-            r"HTTP status server error \(511\b[^)]*\) for url \((?P<sign>[^)\s]+)"
+            r"^\s*(?:error|cause): .*?(?:Missing `Content-Type` header for `(?P<url>[^`]+)`|"
+            r"Unsupported `Content-Type` .* for `(?P<kind>[^`]+)`|unexpected JSON from `(?P<json>[^`]+)`|"
+            r"HTTP status server error \(511\b[^)]*\) for url \((?P<sign>[^)\s]+))"
         ),
         "{url} is no page of a Python index: it may be a sign-in page of this network",
         "open {host} in a browser; check the network, and " + INDEX,
@@ -187,6 +187,7 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
 
     Hand in what the failed step said, not all: another step may have overcome a broken connection.
     """
+    said = masked(said)
     for words, message, remedy in _NOT_BELIEVED:
         if found := next((one for one in re.finditer(words, said) if _was_there(one, said)), None):
             return BuildError(message.format(url=_url(found)), remedy=remedy, detail=detail)
@@ -208,11 +209,15 @@ def explain(said: str, detail: str) -> NetworkError | BuildError | None:
 
 
 def _was_there(found: re.Match[str], said: str) -> bool:
-    """Tell whether apt has had what it calls not signed: it says so, too, of what it could not fetch, in any order."""
-    place = found.groupdict().get("unsigned")
-    if not place:
+    """Tell whether apt has had what it calls not signed: it says so, too, of what it could not fetch, in any order.
+
+    Only that very file counts: whoever refuses another one of the same archive must not take the word from this one.
+    """
+    if "file" not in found.re.groupindex or found["file"] != "InRelease":
         return True
-    return not re.search(rf"Failed to fetch {re.escape(place.rstrip('/'))}/\S* +(?!.*signature)", said)
+    place, suite = found["unsigned"].rstrip("/"), found["suite"].rstrip("/")
+    of_it = rf"{re.escape(place)}/(?:dists/)?{re.escape(suite)}/InRelease"
+    return not re.search(rf"Failed to fetch {of_it} +(?!.*signature)", said)
 
 
 def _of(found: re.Match[str], names: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from pyrlab.adapters.http_errors import masked
+
 # Colours and movements of the cursor (CSI), then titles, links and clipboards (OSC and its like) with their text.
 # Source: ECMA-48, 5.4 and 5.6. Each has a form of one character, too, of the C1 controls.
 _SEQUENCE = re.compile(
@@ -39,11 +41,11 @@ class HarmlessConsole(Console):
 
 
 class HarmlessFormatter(logging.Formatter):
-    """What --debug shows, by ``harmless``: the output of programs, line by line."""
+    """What --debug shows, by ``harmless``: the output of programs, line by line, without the users in its URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line."""
-        return harmless(super().format(record))
+        return harmless(masked(super().format(record)))
 
 
 # After `>&-` there is no such stream at all; then what would be written is nobody's.

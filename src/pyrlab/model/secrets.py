@@ -1,6 +1,7 @@
 """The network settings as the configuration of apt and uv, for the steps that ask an archive or an index."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from pyrlab.model.settings import Settings
 
 # Where the steps find the keyring of the archives' own keys. apt takes a name without .asc for a binary keyring's.
 KEYRING = "/run/secrets/keys.asc"
+# Up to the end of its URL, what a source line says in options and there.
+_TO_URL = re.compile(r"^\s*\S+\s+(?:\[[^\]]*\]\s*)?\S+")
 
 
 def lock_secrets(
@@ -50,8 +53,8 @@ def lock_secrets(
 
 
 def _source_list(lines: Iterable[str]) -> str:
-    """Return lines as apt's sources.list has them: apt decodes what follows a percent sign, and then reads the URL."""
-    return "".join(f"{line}\n".replace("%", "%25") for line in lines)
+    """Return lines as apt's sources.list has them: apt decodes each word, and what is a URL once more as such."""
+    return "".join(f"{_TO_URL.sub(lambda found: found[0].replace('%', '%25'), line)}\n" for line in lines)
 
 
 def _direct(settings: Settings, archives: Iterable[str]) -> Iterator[tuple[str, str]]:

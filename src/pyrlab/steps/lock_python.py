@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from packaging.utils import canonicalize_name
 
+from pyrlab.adapters import process
 from pyrlab.adapters.python import uv_answer
 from pyrlab.adapters.python.index import NoPageError
 from pyrlab.errors import ListError, NetworkError
@@ -88,7 +89,7 @@ class Compiler:
         try:
             fetch.python_index(self.below.settings).page(name)
         except NoPageError as error:
-            error.detail = log.strip()
+            error.detail = process.tail(log)
             raise
         except NetworkError:
             # uv has reached it, and what it says of the list holds.

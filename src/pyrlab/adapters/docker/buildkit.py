@@ -145,13 +145,14 @@ def _literal(value: object) -> object:
     return value
 
 
-def _late(call: Bake, output: str) -> BuildError:
+def _late(call: Bake, output: str) -> PyrlabError:
     """Return the error of a build that was ended because its time was over: no step of it has failed."""
+    said = masked(process.tail(output, 20))
     limit = f"{call.timeout / 60:.0f} minutes" if call.timeout >= 120 else f"{call.timeout:.0f} s"  # noqa: PLR2004
-    return BuildError(
+    return _of_engine(output, said) or BuildError(
         f"the builder took more than {limit}, and was ended",
         remedy="run the same again, which goes on where this came to; the last lines say what took so long",
-        detail=masked(process.tail(output, 20)),
+        detail=said,
     )
 
 

@@ -25,7 +25,7 @@ _HEADER = ("input", "suite", "architecture")
 _BASE_HEADER = ("image", "digest", "python")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 _PATH = re.compile(r"[A-Za-z0-9._+~%-]+(?:/[A-Za-z0-9._+~%:-]+)*\.deb")
-_DEB = re.compile(r"[^_/]+_(?P<version>[^_/]+)_[^_/]+\.deb")
+_DEB = re.compile(r"[^_/]+_(?P<version>[0-9][^_/]*)_[^_/]+\.deb")
 _WORD = re.compile(r"[A-Za-z0-9.+:~_-]+")
 PYTHON = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,5}){2}")
 
@@ -246,8 +246,9 @@ def _check_versions(pins: Iterable[DebPin]) -> None:
     """Raise StaleLockError for a version that is not its file's, where that is called as Debian calls files."""
     for pin in pins:
         named = _DEB.fullmatch(pin.path.rpartition("/")[2])
-        # Names of files leave out an epoch, or have it as apt writes it.
-        if named and unquote(named["version"]) not in {pin.version, pin.version.partition(":")[2]}:
+        bare = pin.version.rpartition(":")[2]
+        # Names of files leave out an epoch, or have it as apt writes it; some archives leave out the revision.
+        if named and unquote(named["version"]) not in {pin.version, bare, bare.rpartition("-")[0]}:
             raise StaleLockError(
                 f"{FILE}: {pin.name} {pin.version} has the file of another version, {named[0]}",
                 remedy=f"versions are not set here: git checkout -- {FILE}; a newer one comes by {REMEDY} --upgrade",
