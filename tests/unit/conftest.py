@@ -12,7 +12,8 @@ import pytest
 from graphs import GRAPH, TEXT
 from machine import Machine, Project, running
 
-from pyrlab.adapters import lists_files, process
+from pyrlab.adapters import http_errors, lists_files, process
+from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
 from pyrlab.cli import main as cli
 from pyrlab.cli import terminal
@@ -57,6 +58,18 @@ def disk_in_time() -> Iterator[None]:
         for name, value in {"COUNT": "1", "KEY_0": "core.fsync", "VALUE_0": "none"}.items():
             patch.setenv(f"GIT_CONFIG_{name}", value)
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test hide its passwords, which may be words of another one's messages: a process hides them for good."""
+    monkeypatch.setattr(http_errors, "_hidden", set())
+
+
+@pytest.fixture
+def an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an engine answer where none runs: what is tested ends before it has anything to do."""
+    monkeypatch.setattr(engine, "find", lambda: engine.Engine("26", "amd64"))
 
 
 @pytest.fixture

@@ -40,8 +40,9 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 @pytest.fixture
-def fails_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+def fails_with(an_engine: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
     """Return a way to let `pyrlab lock` end in an exception."""
+    del an_engine
 
     def arrange(error: BaseException) -> None:
         def lock(*_: object, **__: object) -> None:

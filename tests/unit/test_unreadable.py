@@ -40,10 +40,14 @@ def limits() -> Iterator[None]:
 
 @pytest.fixture
 def run(
-    project: Path, limits: None, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., tuple[int, str, str]]
+    project: Path,
+    an_engine: None,
+    limits: None,
+    monkeypatch: pytest.MonkeyPatch,
+    command_line: Callable[..., tuple[int, str, str]],
 ) -> Run:
     """Return a runner of pyrlab in the project: status and messages."""
-    del limits
+    del an_engine, limits
     monkeypatch.chdir(project)
 
     def call(*arguments: str) -> tuple[int, str]:
