@@ -95,6 +95,64 @@ def test_a_project_goes_over_and_is_built_again_without_a_network(
         lab.succeed("stop", "pylab")
 
 
+@pytest.mark.nightly
+def test_a_whole_checkout_goes_over_by_the_documented_lines(
+    built_project: Project, tmp_path: Path, free_port: int
+) -> None:
+    """Those of docs/networks.md, and then those that it tells: what Nox and pyrlab run with comes along."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(
+        SOURCE, checkout, ignore=shutil.ignore_patterns(".git", ".nox", ".pyrlab", "*_cache", "__pycache__")
+    )
+    for path in built_project.path.iterdir():
+        if path.is_file():
+            shutil.copy(path, checkout)
+    (checkout / "pyrlab.toml").write_text(images_of("offline-whole-"), encoding="utf-8")
+    project = Project(checkout, built_project.environment)
+    project.succeed("build")
+    project.succeed("bundle", "--sources", str(tmp_path / "labs.tar"))
+
+    there = tmp_path / "there"
+    (there / "home").mkdir(parents=True)
+    bare = {"PATH": os.environ["PATH"], "HOME": str(there / "home")}
+    documented = re.findall(r"```sh\n(mkdir tool .*?)```", (SOURCE / "docs/networks.md").read_text("utf-8"), re.DOTALL)
+    (lines,) = [text.replace("/media/stick/labs.tar", str(tmp_path / "labs.tar")) for text in documented]
+    printed = shell(lines, there, bare, *NO_NETWORK)
+    venv, pip = re.findall(r"^  (python3\S* -m venv .*|\.venv/bin/pip .*)$", printed, re.MULTILINE)
+    shell(f"{venv}\n{pip}", there / "labs", bare, *NO_NETWORK)
+    assert ".venv/bin/nox -s serve -- pylab" in printed
+    # A namespace would not see the lab's port. Out here no server is in reach either.
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    serving = {**bare, **nowhere, "PORT": str(free_port), "FILES": str(there / "notebooks")}
+    try:
+        link = (
+            shell(".venv/bin/nox -s serve -- pylab --no-browser", there / "labs", serving)
+            .split("is ready: ")[1]
+            .split()[0]
+        )
+        session = requests.Session()
+        session.trust_env = False
+        assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
+    finally:
+        shell(".venv/bin/nox -s stop -- pylab", there / "labs", serving)
+
+
+def shell(lines: str, folder: Path, environment: dict[str, str], *before: str) -> str:
+    """Run lines of a shell that must succeed, and return what they print."""
+    done = subprocess.run(
+        [*before, "sh", "-ec", lines],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 def test_without_sources_such_a_build_says_what_it_lacks(built_project: Project, tmp_path: Path) -> None:
     """So the test above proves what it says: the namespace has no way out."""
     built_project.succeed("bundle", str(tmp_path / "images.tar"))

@@ -1,6 +1,7 @@
 """README's first command, as an ordinary user who has Python, git and the docker command, and nothing else."""
 
 import grp
+import json
 import os
 import re
 import shutil
@@ -88,5 +89,11 @@ def test_the_first_command_works_without_root_and_without_debians_tools(ordinary
         session.trust_env = False
         assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
         assert as_user(ordinary, "python3 -m nox -s stop -- pylab").count("pylab is stopped.") == 1
+        # What lock, its check and doctor need of this machine is no more than that.
+        assert "requirements.lock: nothing changed" in as_user(ordinary, "python3 -m nox -s lock -- python")
+        assert "The locks agree with the lists." in as_user(ordinary, "python3 -m nox -s lock -- --check")
+        looked = as_user(ordinary, "python3 -m nox -s doctor -- --json || true")
+        checks = {one["name"]: one["state"] for one in json.loads(looked[looked.index("[\n") : looked.rindex("]") + 1])}
+        assert {checks[name] for name in ("engine", "buildx", "architecture", "locks")} == {"ok"}
     finally:
         remove_tags(f"{PREFIX}ordinary-")
