@@ -459,7 +459,9 @@ def test_the_index_is_read_once(lab: Repository, server: CranServer, folder: Pat
         pytest.param(
             "PACKAGES.gz", gzip.compress(bytes(999))[:-9], "is truncated: its gzip data has no end", id="truncated"
         ),
-        pytest.param("PACKAGES", b"\n <!DOCTYPE html>", "is a web page", id="web-page"),
+        pytest.param(
+            "PACKAGES", b"\n <!DOCTYPE html>", "is a web page: it may be a sign-in page of this network", id="web-page"
+        ),
     ],
 )
 def test_a_bad_index_is_named_with_its_reason(
