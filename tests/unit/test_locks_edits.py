@@ -13,7 +13,7 @@ from pyrlab.errors import StaleLockError
 from pyrlab.model.locks import TAKEN, EditedLockError, OldFormatError
 from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.python import PythonLock
-from pyrlab.model.locks.r import RLock
+from pyrlab.model.locks.r import RFile, RLock, RPin
 
 
 class Lock(Protocol):
@@ -241,6 +241,24 @@ def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
         DebsLock.earlier(text, warn=samples.never)
     assert str(caught.value) == f"debs.lock: bash {version} has the file of another version, bash_1_amd64.deb"
     assert caught.value.remedy.startswith("versions are not set here: git checkout -- debs.lock; ")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param("uuid_1.0.tar.gz", id="source"),
+        pytest.param("uuid_1.0_R_x86_64-pc-linux-gnu.tar.gz", id="binary"),
+    ],
+)
+def test_an_r_packages_version_that_was_set_by_hand_is_refused(file: str) -> None:
+    """Its repository would be blamed for a file that is another version's. The list is where it belongs."""
+    pin = RPin("uuid", "1.0", "lab", requested=True, files=(RFile("source", f"src/contrib/{file}", "0" * 64),))
+    text = replace(samples.R, packages=(pin,), repositories=("lab",)).render()
+    assert RLock.earlier(text, warn=lambda _: None).versions()["uuid"] == "1.0"
+    with pytest.raises(StaleLockError) as caught:
+        RLock.earlier(text.replace('"uuid"\nversion = "1.0"', '"uuid"\nversion = "1.1"'), warn=samples.never)
+    assert str(caught.value) == f"r_packages.lock: uuid 1.1 has the file of another version, {file}"
+    assert "git checkout -- r_packages.lock; r_packages.txt can have a line uuid == 1.1" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ SOURCES = ("source", "commit")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADING = re.compile(r"\[\[(.*)\]\]")
 _NAME = re.compile(r'name = "(.*)"')
+# A source, or a binary as R calls it: with the system behind the version.
+_TARBALL = re.compile(r"[^_/]+_(?P<version>[0-9][0-9.-]*)(?:_R_[^/]*)?\.tar\.gz")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -168,15 +170,19 @@ class RLock:
     def earlier(cls, text: str, *, warn: Callable[[str], None]) -> Self:
         """Parse a lock for its pins, of any format up to this one. ``warn`` is told of edits. Raises StaleLockError.
 
-        The files of an edited lock have no hashes: whoever edited them is not to be believed.
+        The files of an edited lock have no hashes: whoever edited them is not to be believed. A version that was set by
+        hand stands beside the file of another one: such a lock is refused.
         """
         try:
             return cls.parse(text)
         except locks.OldFormatError:
             return cls._parse(_document(text), text)
         except locks.EditedLockError as error:
-            warn(f"{error}; {locks.TAKEN}")
+            edit = error
         lock = cls._parse(_document(text), text)
+        for pin in lock.packages:
+            _check_version(pin)
+        warn(f"{edit}; {locks.TAKEN}")
         return replace(lock, packages=tuple(_without_hashes(pin) for pin in lock.packages))
 
     @classmethod
@@ -255,6 +261,18 @@ class RLock:
     def _system(self) -> list[tuple[str, DebPin]]:
         """What is no R package, by the name that a difference shows."""
         return [(f"{deb.name} (system)", deb) for deb in self.debs if not debian.is_r_deb(deb.name)]
+
+
+def _check_version(pin: RPin) -> None:
+    """Raise StaleLockError for a version that is not its file's, where that is called as R calls files."""
+    for file in pin.files:
+        named = _TARBALL.fullmatch(file.path.rpartition("/")[2])
+        if named and named["version"] != pin.version:
+            raise StaleLockError(
+                f"{FILE}: {pin.name} {pin.version} has the file of another version, {named[0]}",
+                remedy=f"versions are not set here: git checkout -- {FILE}; r_packages.txt can have a line "
+                f"{pin.name} == {pin.version}",
+            )
 
 
 def _without_hashes(pin: RPin) -> RPin:
