@@ -318,8 +318,9 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Run the tests of pyrlab itself on a real engine, with small projects: `-- -m nightly` the slow ones."""
     toolkit(session)
-    # pytest takes the last -m.
-    session.run("pytest", "tests/integration", "-m", "not nightly", *session.posargs)
+    # Two files at a time: what one builds, the other downloads or waits for. pytest takes the last -m.
+    two = ("-n", "2", "--dist", "loadfile")
+    session.run("pytest", "tests/integration", *two, "-m", "not nightly", *session.posargs)
 
 
 @nox.session

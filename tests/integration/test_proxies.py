@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import functools
 import http.server
 import socket
@@ -16,20 +17,26 @@ from urllib.parse import urlsplit
 import deb_archive
 import index_server
 import pytest
+import registry_server
 import squid_proxy
+import trustme
 from conftest import Project, fails
 from cran_server import CranServer
 from index_server import wheel
+from registry_server import registry
 from squid_proxy import PASSWORD, USER, Squid
+from test_base_images import NAME, TAG, log_in, resolve
 from test_r_packages import Lab
 
 from pyrlab.adapters.docker import engine, volumes
 from pyrlab.adapters.settings_file import read as read_settings
+from pyrlab.errors import NetworkError
 from pyrlab.model.locks.debs import DebsLock
 
 PREFIX = "pyrlab-test/proxied-"
 # Only the proxy knows these names: who asks for them directly finds nobody, on this machine and in a build step.
 ARCHIVE, INDEX, CRAN = "archive.pyrlab-test.invalid", "index.pyrlab-test.invalid", "cran.pyrlab-test.invalid"
+REGISTRY = "registry.pyrlab-test.invalid"
 NAMES = dict.fromkeys((ARCHIVE, INDEX, CRAN), "127.0.0.1")
 SECRETS = (
     PASSWORD,
@@ -137,23 +144,24 @@ def test_all_goes_through_a_proxy_and_its_password_stays_nowhere(behind: Behind)
         printed = behind.project.succeed("--debug", "lock", **behind.environment)
         of_locking = behind.squid.passed()
         behind.squid.forget()
-        printed += behind.project.succeed("--debug", "build", "pylab", **behind.environment)
+        printed += behind.project.succeed("--debug", "build", **behind.environment)
     assert {(USER, "GET", host) for host in behind.hosts.values()} <= of_locking
     # The index of the test sends uv to the real one, which speaks TLS.
     assert any(method == "CONNECT" for _, method, _ in of_locking)
     # What lock had to read it has fetched already.
     assert (USER, "GET", behind.hosts[ARCHIVE]) in behind.squid.passed()
 
-    image = engine.client().images.get(f"{PREFIX}pylab:latest")
-    shown = f"{image.history()} {image.attrs} {printed}"
+    images = [engine.client().images.get(f"{PREFIX}{lab}:latest") for lab in ("pylab", "rlab")]
+    shown = f"{[(image.history(), image.attrs) for image in images]} {printed}"
     assert [secret for secret in SECRETS if secret in shown] == []
     assert seen == set()
     assert holds(behind.project.path) == []
     assert holds(read_settings(behind.project.path, behind.project.environment).cache, since=began) == []
-    rest = b""
-    for chunk in image.save():
-        assert not any(secret.encode() in rest + chunk for secret in SECRETS)
-        rest = chunk[-100:]
+    for image in images:
+        rest = b""
+        for chunk in image.save():
+            assert not any(secret.encode() in rest + chunk for secret in SECRETS)
+            rest = chunk[-100:]
 
 
 def test_nothing_goes_beside_the_proxy(behind: Behind) -> None:
@@ -161,6 +169,42 @@ def test_nothing_goes_beside_the_proxy(behind: Behind) -> None:
     index = {"PIPPROXY": behind.environment["PIPPROXY"]}
     for kind, name in {"debs": ARCHIVE, "python": INDEX}.items():
         fails(behind.project, "lock", kind, status=6, says=name, remedy="network", **index)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("debs", ARCHIVE), ("python", INDEX)], ids=["apt", "uv"])
+def test_what_no_proxy_names_is_asked_directly(behind: Behind, kind: str, name: str) -> None:
+    """And so not found: nobody but the proxy knows that name, and it is not asked."""
+    behind.squid.forget()
+    unproxied = {**behind.environment, "no_proxy": "other.invalid,.pyrlab-test.invalid"}
+    fails(behind.project, "lock", kind, status=6, says=name, remedy="network", **unproxied)
+    assert [host for _, _, host in behind.squid.passed() if host == behind.hosts[name]] == []
+
+
+def test_a_registry_is_asked_through_the_proxy_and_not_beside_it(
+    locked_project: Project, squid_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By TLS, with the user of `docker login`: what the proxy sees is that somebody asks for the host."""
+    authority = trustme.CA()
+    certificate, key, ca = (tmp_path / name for name in ("certificate.pem", "key.pem", "ca.pem"))
+    issued = authority.issue_cert(REGISTRY, "127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(ca)
+    names = {REGISTRY: "127.0.0.1"}
+    with (
+        registry(tmp_path / "registry", closed=True, tls=(certificate, key)) as server,
+        squid_proxy.running(squid_image, tmp_path / "squid", names) as squid,
+    ):
+        pinned = dataclasses.replace(server, ca=ca).put_image(NAME, TAG)
+        known = dataclasses.replace(server, host=f"{REGISTRY}:{server.host.partition(':')[2]}")
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+        log_in(tmp_path / "docker", known.host, registry_server.USER)
+        with pytest.raises(NetworkError, match=REGISTRY):
+            resolve(known, tmp_path / "cache", ca_file=ca)
+        squid.forget()
+        settings = read_settings(locked_project.path, {"HTTPS_PROXY": squid.url})
+        assert resolve(known, tmp_path / "cache", ca_file=ca, proxies=settings.proxies) == pinned
+        assert squid.passed() == {(USER, "CONNECT", known.host)}
 
 
 @pytest.mark.parametrize(("kind", "user"), [("debs", f"{USER}:wrong@"), ("python", "")], ids=["apt", "uv"])

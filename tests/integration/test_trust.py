@@ -23,11 +23,15 @@ TRUSTING = images_of("trusting-") + "[labs]\ntrust_ca = true\n"
 # What asks a server, each with a list of authorities of its own, and what it prints where it trusts.
 PIP = "python -m pip download --quiet --no-deps --retries 0 --dest /tmp/d --index-url {url}/simple behind && ls /tmp/d"
 REQUESTS = "python -c \"import requests; print(requests.get('{url}/simple/').status_code)\""
+UV = "uv pip install --quiet --no-cache --target /tmp/u --index-url {url}/simple behind && ls /tmp/u | grep py$"
+CURL = "curl --silent --output /tmp/x --write-out '%{{http_code}}' {url}/simple/"
 R = "Rscript -e \"download.file('{url}/simple/', '/tmp/x', quiet = TRUE); cat(file.size('/tmp/x') > 0)\""
 PROGRAMS = [
     pytest.param("pylab", PIP, "behind-1.0-py3-none-any.whl", id="pip"),
     pytest.param("pylab", REQUESTS, "200", id="requests"),
+    pytest.param("pylab", UV, "behind.py", id="uv"),
     pytest.param("rlab", R, "TRUE", id="R"),
+    pytest.param("rlab", CURL, "200", id="curl"),
 ]
 
 
@@ -46,9 +50,15 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 
 
 @pytest.fixture(scope="module")
-def trusting(built_project: Project, company: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Build the labs with the company's authority, and return what their images' names begin with."""
-    project = built_project.copy(tmp_path_factory.mktemp("trusting") / "project")
+def trusting(locked_project: Project, company: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build labs with the company's authority, and without it; return what the names of the former begin with."""
+    project = locked_project.copy(tmp_path_factory.mktemp("trusting") / "project")
+    # Two of the programs are in no lab of their own accord.
+    project.write("requirements.in", "tabulate==0.9.0\nuv\n")
+    project.write("r_debs.txt", "curl\n")
+    project.write("pyrlab.toml", images_of("not-trusting-"))
+    project.succeed("lock")
+    project.succeed("build")
     project.write("pyrlab.toml", TRUSTING)
     fails(project, "build", status=2, says="no certificates are named", remedy="network.ca_file", SSL_CERT_FILE="")
     project.succeed("build", SSL_CERT_FILE=str(company[1]))
@@ -77,6 +87,11 @@ def test_apt_and_uv_ask_a_companys_own_servers_where_its_authority_is_named(proj
             says = "is not trusted"
             unnamed = {"SSL_CERT_FILE": str(others), "PIPPROXY": index}
             fails(project, "lock", step, status=6, says=says, remedy="SSL_CERT_FILE", **unnamed)
+            if step == "python":
+                # A host that is to be believed without a certificate; what it has not, comes from elsewhere.
+                believing = project.copy(tmp_path / "believing")
+                believing.succeed("lock", step, **unnamed, PIPHOST="127.0.0.1")
+                assert believing.read("requirements.lock").count("pyrlab-test-own==1.0") == 1
             project.succeed("lock", step, SSL_CERT_FILE=str(named), PIPPROXY=index)
     assert DebsLock.parse(project.read("debs.lock")).version_of("pyrlab-test-own") == "1"
     assert PythonLock.parse(project.read("requirements.lock")).versions()["pyrlab-test-own"] == "1.0"
@@ -97,7 +112,7 @@ def test_programs_in_a_lab_trust_the_companys_authority(
     asked = command.format(url=company[0])
     assert said(f"{trusting}{lab}", asked) == answer
     with pytest.raises(ContainerError):
-        said(f"{PREFIX}{lab}", asked)
+        said(f"{PREFIX}not-trusting-{lab}", asked)
 
 
 def test_a_key_beside_the_certificate_does_not_enter_an_image(trusting: str) -> None:
