@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.settings_file import read as read_settings
@@ -172,6 +174,15 @@ def forget_labs_of(settings: Settings) -> None:
         volume.remove(force=True)
 
 
+def install_debs(*names: str) -> None:
+    """Install packages on this machine, one process after the other: apt-get does not wait for its lists."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with FileLock(Path(tempfile.gettempdir(), "pyrlab-test-apt.lock")):
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", *names]):
+            command = ["apt-get", "--quiet", *words]
+            subprocess.run(command, check=True, timeout=TIMEOUT, env=environment, stdout=subprocess.DEVNULL)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def room(request: pytest.FixtureRequest) -> Iterator[None]:
     """Leave the engine's disk as much room as the file of tests before found, where this one has built anything."""
@@ -183,21 +194,22 @@ def room(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def locked_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def locked_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Return a small project with its three locks made. Tests must not change it: they take ``project``."""
     made = make_project(tmp_path_factory.mktemp("locked"))
     # The pins of this checkout's own lock spare the index most questions; the small list drops what it does not want.
     shutil.copy(SOURCE / "requirements.lock", made.path)
     made.succeed("lock")
-    return made
+    yield made
+    # Whoever builds, builds a copy of it.
+    remove_tags(PREFIX)
 
 
 @pytest.fixture(scope="session")
-def built_project(locked_project: Project) -> Iterator[Project]:
+def built_project(locked_project: Project) -> Project:
     """Return the small project with all four images built; they are removed at the end."""
     locked_project.succeed("build")
-    yield locked_project
-    remove_tags(PREFIX)
+    return locked_project
 
 
 @pytest.fixture

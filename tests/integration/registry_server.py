@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 import stamina
-from conftest import TIMEOUT, Project
+from conftest import TIMEOUT, Project, install_debs
 
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.docker.buildkit import Bake
@@ -244,11 +244,7 @@ def program() -> str:
     if shutil.which("docker-registry") is None:
         if os.geteuid() or shutil.which("apt-get") is None:
             pytest.skip("there is no docker-registry: apt-get install docker-registry")
-        for words in (["update", "--quiet"], ["install", "--yes", "--no-install-recommends", "docker-registry"]):
-            command = ["apt-get", *words]
-            subprocess.run(
-                command, check=True, timeout=TIMEOUT, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            )
+        install_debs("docker-registry")
     found = shutil.which("docker-registry")
     assert found
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import TIMEOUT, Project, forget_labs_of
+from conftest import TIMEOUT, Project, forget_labs_of, install_debs
 
 from pyrlab.adapters.docker import engine
 from pyrlab.adapters.lock_files import read_locks
@@ -32,14 +32,11 @@ def emulator() -> None:
         return
     if os.geteuid() or shutil.which("apt-get") is None:
         pytest.skip("the engine emulates no arm64: apt-get install qemu-user-static")
-    commands = [
-        ["apt-get", "--quiet", "update"],
-        ["apt-get", "--quiet", "install", "--yes", "--no-install-recommends", "qemu-user-static", "binfmt-support"],
-        # Where there is no systemd, nobody has told the kernel.
-        ["update-binfmts", "--enable"],
-    ]
+    # Where there is no systemd, nobody has told the kernel.
+    commands = [["update-binfmts", "--enable"]]
     if not (BINFMT / "register").exists():
         commands.insert(0, ["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)])
+    install_debs("qemu-user-static", "binfmt-support")
     for command in commands:
         subprocess.run(command, check=True, timeout=TIMEOUT, stdout=subprocess.DEVNULL)
     assert "linux/arm64" in engine.platforms()

@@ -64,13 +64,15 @@ attempt <- function(what, action) {{
 }}
 attempt("opened a connection", socketConnection("127.0.0.1", {port}, timeout = 2))
 attempt("had a route", stopifnot(length(readLines("/proc/net/route")) > 1))
-attempt("saw the host", readLines("{host}"))
+attempt("saw the host", readLines("{host}", warn = FALSE))
 attempt("saw other packages in the cache", stopifnot(length(list.files("/var/cache/pyrlab-r")) > 0))
-attempt("read the seal", readLines("/run/secrets/seal"))
+attempt("read the seal", readLines("/run/secrets/seal", warn = FALSE))
 library <- "/usr/local/lib/R/site-library"
 for (folder in c("/var/cache/pyrlab-r", "/dev/section", "/dev/r", library, R.home("library"))) {{
   attempt(paste("wrote into", folder), writeLines("", file.path(folder, "pyrlab-was-here")))
 }}
+# What anybody may do: without it nobody would know whether anything is tried at all.
+attempt("read what is its own", readLines("/etc/os-release", warn = FALSE))
 if (system("id -u", intern = TRUE) == "0") done <- c(done, "was root")
 tried <- function() done
 """
@@ -133,7 +135,7 @@ def test_a_hostile_r_package_reaches_nobody(built_project: Project, project: Pro
         entrypoint="Rscript",
         remove=True,
     )
-    assert printed == b"tried: "
+    assert printed == b"tried: read what is its own"
 
 
 def test_a_source_distribution_that_needs_what_nobody_pins_is_refused_when_locking(untouched: Project) -> None:

@@ -114,7 +114,10 @@ def test_a_whole_checkout_goes_over_by_the_documented_lines(
 
     there = tmp_path / "there"
     (there / "home").mkdir(parents=True)
-    bare = {"PATH": os.environ["PATH"], "HOME": str(there / "home")}
+    # Python without any package of pyrlab's, and an engine that has to be given the images.
+    programs = [str(Path(sys.base_prefix, "bin")), *map(parent_of, ("docker", "tar"))]
+    bare = {"PATH": ":".join(programs), "HOME": str(there / "home")}
+    remove_tags(f"{PREFIX}offline-")
     documented = re.findall(r"```sh\n(mkdir tool .*?)```", (SOURCE / "docs/networks.md").read_text("utf-8"), re.DOTALL)
     (lines,) = [text.replace("/media/stick/labs.tar", str(tmp_path / "labs.tar")) for text in documented]
     printed = shell(lines, there, bare, *NO_NETWORK)
@@ -135,6 +138,13 @@ def test_a_whole_checkout_goes_over_by_the_documented_lines(
         assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
     finally:
         shell(".venv/bin/nox -s stop -- pylab", there / "labs", serving)
+
+
+def parent_of(program: str) -> str:
+    """Return the folder that has a program."""
+    found = shutil.which(program)
+    assert found
+    return str(Path(found).parent)
 
 
 def shell(lines: str, folder: Path, environment: dict[str, str], *before: str) -> str:

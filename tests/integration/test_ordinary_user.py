@@ -89,7 +89,7 @@ def test_the_first_command_works_without_root_and_without_debians_tools(ordinary
         session.trust_env = False
         assert "<title>JupyterLab</title>" in session.get(link, timeout=30).text
         assert as_user(ordinary, "python3 -m nox -s stop -- pylab").count("pylab is stopped.") == 1
-        # What lock, its check and doctor need of this machine is no more than that.
+        # Nor do the lock of Python packages, its check, and doctor need more of this machine.
         assert "requirements.lock: nothing changed" in as_user(ordinary, "python3 -m nox -s lock -- python")
         assert "The locks agree with the lists." in as_user(ordinary, "python3 -m nox -s lock -- --check")
         looked = as_user(ordinary, "python3 -m nox -s doctor -- --json || true")

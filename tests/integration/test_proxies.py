@@ -20,7 +20,7 @@ import pytest
 import registry_server
 import squid_proxy
 import trustme
-from conftest import Project, fails
+from conftest import Project, fails, remove_tags
 from cran_server import CranServer
 from index_server import wheel
 from registry_server import registry
@@ -30,7 +30,6 @@ from test_r_packages import Lab
 
 from pyrlab.adapters.docker import engine, volumes
 from pyrlab.adapters.settings_file import read as read_settings
-from pyrlab.errors import NetworkError
 from pyrlab.model.locks.debs import DebsLock
 
 PREFIX = "pyrlab-test/proxied-"
@@ -129,11 +128,12 @@ def behind(locked_project: Project, squid_image: str, tmp_path_factory: pytest.T
         project.write("r_packages.txt", "behind\n")
         project.write("pyrlab.toml", TOML.format(prefix=PREFIX, sources=sources, cran=f"http://{hosts[CRAN]}"))
         yield Behind(project, squid, hosts)
+    remove_tags(PREFIX)
 
 
 def holds(folder: Path, *, since: float = 0.0) -> list[Path]:
-    """Return the files below a folder that hold a secret, of those that were written after a time."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime >= since]
+    """Return the files below a folder that hold a secret, of those that came or were written after a time."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_ctime >= since]
     return [path for path in files if any(secret.encode() in path.read_bytes() for secret in SECRETS)]
 
 
@@ -156,6 +156,7 @@ def test_all_goes_through_a_proxy_and_its_password_stays_nowhere(behind: Behind)
     assert [secret for secret in SECRETS if secret in shown] == []
     assert seen == set()
     assert holds(behind.project.path) == []
+    assert holds(Path(behind.project.environment["XDG_STATE_HOME"])) == []
     assert holds(read_settings(behind.project.path, behind.project.environment).cache, since=began) == []
     for image in images:
         rest = b""
@@ -199,8 +200,14 @@ def test_a_registry_is_asked_through_the_proxy_and_not_beside_it(
         known = dataclasses.replace(server, host=f"{REGISTRY}:{server.host.partition(':')[2]}")
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
         log_in(tmp_path / "docker", known.host, registry_server.USER)
-        with pytest.raises(NetworkError, match=REGISTRY):
-            resolve(known, tmp_path / "cache", ca_file=ca)
+        project = locked_project.copy(tmp_path / "project")
+        project.write("pyrlab.toml", f'[base]\nsource = "registry"\nimage = "{known.host}/{NAME}:{TAG}"\n')
+        given = {"SSL_CERT_FILE": str(ca), "DOCKER_CONFIG": str(tmp_path / "docker")}
+        fails(project, "lock", "debs", status=6, says=REGISTRY, remedy="network", **given)
+        squid.forget()
+        # The image has no layers, so `lock` ends when it has one.
+        assert project.run("lock", "debs", HTTPS_PROXY=squid.url, **given).status != 0
+        assert squid.passed() == {(USER, "CONNECT", known.host)}
         squid.forget()
         settings = read_settings(locked_project.path, {"HTTPS_PROXY": squid.url})
         assert resolve(known, tmp_path / "cache", ca_file=ca, proxies=settings.proxies) == pinned
@@ -217,6 +224,8 @@ def test_a_proxy_that_wants_a_password_says_so(behind: Behind, kind: str, user: 
 @pytest.fixture
 def caching(behind: Behind) -> Iterator[Project]:
     """Run `proxies` in the project behind squid, and yield it; at the end nothing of them is left."""
+    if volumes.labelled({"io.pyrlab.proxies": ""}):
+        pytest.skip("this machine has proxies of its own, which the test would remove: nox -s proxies -- --stop, and")
     behind.project.succeed("proxies", **behind.environment)
     try:
         yield behind.project

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from graphs import FIFTH, TEXT
 from machine import INDEX, Answer, Project
+from requests import PreparedRequest
 
 from pyrlab.errors import BuildError, ListError, NetworkError, StaleLockError
 from pyrlab.model.locks.python import PythonLock, PythonPin
@@ -140,6 +141,18 @@ def test_a_sign_in_page_is_no_fault_of_the_list(own: Project) -> None:
     assert caught.value.detail == NONE.decode().strip()
 
 
+def test_a_server_that_has_nothing_is_no_fault_of_the_list(own: Project) -> None:
+    """As where the URL is not quite an index's: to uv no package has any version."""
+    own.lock()
+    own.write("requirements.in", "nosuch")
+    own.machine.log = NONE
+    own.machine.servers[urlsplit(INDEX).netloc] = lambda _: Answer(b"", 404)
+    with pytest.raises(NetworkError) as caught:
+        own.lock()
+    assert str(caught.value) == f"{INDEX}/simple/ has neither nosuch nor ipykernel: it may be no Python index"
+    assert "PIPPROXY" in caught.value.remedy
+
+
 @pytest.mark.parametrize("status", [404, 403, 200])
 def test_where_an_index_answers_the_list_is_at_fault(own: Project, status: int) -> None:
     """Or where this machine does not reach it, and uv has."""
@@ -147,7 +160,11 @@ def test_where_an_index_answers_the_list_is_at_fault(own: Project, status: int) 
     own.write("requirements.in", "nosuch")
     own.machine.log = NONE
     body = b'{"meta": {"api-version": "1.0"}, "name": "nosuch", "files": []}'
-    own.machine.servers[urlsplit(INDEX).netloc] = lambda _: Answer(body, status)
+
+    def answer(request: PreparedRequest) -> Answer:
+        return Answer(body, status if str(request.url).endswith("/nosuch/") else 200)
+
+    own.machine.servers[urlsplit(INDEX).netloc] = answer
     with pytest.raises(ListError, match=r"^requirements\.in:1: the Python package index has no nosuch that fits$"):
         own.lock()
 

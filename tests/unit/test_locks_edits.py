@@ -15,6 +15,9 @@ from pyrlab.model.locks.debs import DebsLock
 from pyrlab.model.locks.python import PythonLock
 from pyrlab.model.locks.r import RFile, RLock, RPin
 
+# An R package of a repository that is not Debian.
+R_PIN = RPin("uuid", "1.0", "lab", requested=False, files=(RFile("source", "src/contrib/uuid_1.0.tar.gz", "0" * 64),))
+
 
 class Lock(Protocol):
     """What the three kinds of lock can do."""
@@ -248,17 +251,42 @@ def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
     [
         pytest.param("uuid_1.0.tar.gz", id="source"),
         pytest.param("uuid_1.0_R_x86_64-pc-linux-gnu.tar.gz", id="binary"),
+        pytest.param("0123abcd.tar.gz", id="of-a-commit"),
     ],
 )
 def test_an_r_packages_version_that_was_set_by_hand_is_refused(file: str) -> None:
-    """Its repository would be blamed for a file that is another version's. The list is where it belongs."""
-    pin = RPin("uuid", "1.0", "lab", requested=True, files=(RFile("source", f"src/contrib/{file}", "0" * 64),))
+    """Its repository would be blamed for a file that is another version's. The list is where a version belongs."""
+    pin = replace(R_PIN, files=(RFile("source", f"src/contrib/{file}", "0" * 64),))
     text = replace(samples.R, packages=(pin,), repositories=("lab",)).render()
-    assert RLock.earlier(text, warn=lambda _: None).versions()["uuid"] == "1.0"
+    asked = text.replace("requested = false", "requested = true")
+    assert RLock.earlier(asked, warn=lambda _: None).versions()["uuid"] == "1.0"
+    newer = text.replace('"uuid"\nversion = "1.0"', '"uuid"\nversion = "1.1"')
+    if not file.startswith("uuid"):
+        assert RLock.earlier(newer, warn=lambda _: None).versions()["uuid"] == "1.1"
+        return
     with pytest.raises(StaleLockError) as caught:
-        RLock.earlier(text.replace('"uuid"\nversion = "1.0"', '"uuid"\nversion = "1.1"'), warn=samples.never)
+        RLock.earlier(newer, warn=samples.never)
     assert str(caught.value) == f"r_packages.lock: uuid 1.1 has the file of another version, {file}"
-    assert "git checkout -- r_packages.lock; r_packages.txt can have a line uuid == 1.1" in caught.value.remedy
+    assert caught.value.remedy.startswith("versions are not set here: git checkout -- r_packages.lock; r_packages.txt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        pytest.param(DebsLock, samples.DEBS.render().replace("bash 1 ", "bash 2 "), "debs.lock was edited", id="debs"),
+        pytest.param(
+            RLock,
+            replace(samples.R, packages=(R_PIN,), repositories=("lab",)).render().replace('"1.0"', '"1.1"'),
+            "r_packages.lock was edited",
+            id="r",
+        ),
+    ],
+)
+def test_a_build_does_not_send_to_a_lock_that_refuses(kind: type[Lock], text: str, message: str) -> None:
+    """Its remedy for other edits is to lock with these pins."""
+    with pytest.raises(EditedLockError, match=message) as caught:
+        kind.parse(text)
+    assert caught.value.remedy.startswith("versions are not set here: git checkout -- ")
 
 
 @pytest.mark.parametrize(

@@ -83,11 +83,15 @@ class Compiler:
         return python.parse_pins(text, name=lock_of(self.list_file))
 
     def _look_at(self, name: str, log: str) -> None:
-        """Raise NoPageError where it is no index that answers: to uv a sign-in page is a package without versions."""
+        """Raise NoPageError where it is no index that answers: to uv a sign-in page is a package without versions.
+
+        And so is any server's word that a page is not there.
+        """
         if not name:
             return
+        others = [request.name for request in self.requests if request.name != name]
         try:
-            fetch.python_index(self.below.settings).page(name)
+            fetch.python_index(self.below.settings).look_for(name, others)
         except NoPageError as error:
             error.detail = process.tail(log)
             raise

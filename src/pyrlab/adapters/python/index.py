@@ -148,6 +148,24 @@ class PythonIndex:
             )
         return Wanted(urls, file.sha256, file.size, f"{pin.name} {pin.version}")
 
+    def look_for(self, name: str, others: Sequence[str]) -> None:
+        """Look whether a project is there, and if not, whether the first of some others is, which all labs need.
+
+        Raises NoPageError where neither is, or what is there is no page; NetworkError.
+        """
+        try:
+            self.page(name)
+        except NotThereError:
+            if not others:
+                return
+            try:
+                self.page(others[0])
+            except NotThereError as error:
+                index = public(root_of(self._url))
+                raise NoPageError(
+                    f"{index} has neither {name} nor {others[0]}: it may be no Python index", remedy=_URL
+                ) from error
+
     def page(self, name: str) -> list[IndexFile]:
         """Return all files that the index has of a project.
 

@@ -113,7 +113,8 @@ class DebsLock:
             raise locks.old_format(FILE, number, PLAIN, remedy=REMEDY)
         lock = cls._parse(text, fields)
         edited = locks.first_edit(text, lock.render())
-        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), edited, name=FILE, remedy=_RESTORE)
+        remedy = _VERSIONS if _of_another_version(lock.pins()) else _RESTORE
+        lock.contents.check(fields.get("body", ""), fields.get("sums", ""), edited, name=FILE, remedy=remedy)
         return lock
 
     @classmethod
@@ -132,7 +133,8 @@ class DebsLock:
         text = locks.check_text(text, name=FILE, remedy=REMEDY)
         lock = cls._parse(text, locks.parse_header(text, _HEADER, name=FILE))
         if edit:
-            _check_versions(lock.pins())
+            if unfit := _of_another_version(lock.pins()):
+                raise StaleLockError(f"{FILE}: {unfit}", remedy=_VERSIONS)
             warn(f"{edit}; {locks.TAKEN}")
         return lock
 
@@ -242,19 +244,18 @@ def _check_files(sections: Mapping[str, Sequence[DebPin]], base: Base | None) ->
                 raise StaleLockError(f"{FILE}: {pin.name} in [{name}] {what}", remedy=locks.restore(FILE))
 
 
-def _check_versions(pins: Iterable[DebPin]) -> None:
-    """Raise StaleLockError for a version that is not its file's, where that is called as Debian calls files."""
+def _of_another_version(pins: Iterable[DebPin]) -> str:
+    """Return which version is not its file's, where that is called as Debian calls files; nothing where all are."""
     for pin in pins:
         named = _DEB.fullmatch(pin.path.rpartition("/")[2])
         bare = pin.version.rpartition(":")[2]
         # Names of files leave out an epoch, or have it as apt writes it; some archives leave out the revision.
         if named and unquote(named["version"]) not in {pin.version, bare, bare.rpartition("-")[0]}:
-            raise StaleLockError(
-                f"{FILE}: {pin.name} {pin.version} has the file of another version, {named[0]}",
-                remedy=f"versions are not set here: git checkout -- {FILE}; a newer one comes by {REMEDY} --upgrade",
-            )
+            return f"{pin.name} {pin.version} has the file of another version, {named[0]}"
+    return ""
 
 
+_VERSIONS = f"versions are not set here: git checkout -- {FILE}; a newer one comes by {REMEDY} --upgrade"
 _RESTORE = f"git checkout -- {FILE}; or take its pins as they are: nox -s lock -- debs"
 
 

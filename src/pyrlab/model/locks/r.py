@@ -161,7 +161,7 @@ class RLock:
         if number < FORMAT:
             raise locks.old_format(FILE, number, FORMAT, remedy=REMEDY)
         lock = cls._parse(document, text)
-        restore = f"git checkout -- {FILE}; or take its pins as they are: {REMEDY}"
+        restore = _VERSIONS if _of_another_version(lock.packages) else _RESTORE
         said = (str(document.values.get("body", "")), str(document.values.get("sums", "")))
         lock.contents.check(*said, locks.first_edit(text, lock.render()), name=FILE, remedy=restore)
         return lock
@@ -180,8 +180,8 @@ class RLock:
         except locks.EditedLockError as error:
             edit = error
         lock = cls._parse(_document(text), text)
-        for pin in lock.packages:
-            _check_version(pin)
+        if unfit := _of_another_version(lock.packages):
+            raise StaleLockError(f"{FILE}: {unfit}", remedy=_VERSIONS)
         warn(f"{edit}; {locks.TAKEN}")
         return replace(lock, packages=tuple(_without_hashes(pin) for pin in lock.packages))
 
@@ -263,16 +263,18 @@ class RLock:
         return [(f"{deb.name} (system)", deb) for deb in self.debs if not debian.is_r_deb(deb.name)]
 
 
-def _check_version(pin: RPin) -> None:
-    """Raise StaleLockError for a version that is not its file's, where that is called as R calls files."""
-    for file in pin.files:
-        named = _TARBALL.fullmatch(file.path.rpartition("/")[2])
-        if named and named["version"] != pin.version:
-            raise StaleLockError(
-                f"{FILE}: {pin.name} {pin.version} has the file of another version, {named[0]}",
-                remedy=f"versions are not set here: git checkout -- {FILE}; r_packages.txt can have a line "
-                f"{pin.name} == {pin.version}",
-            )
+def _of_another_version(pins: Iterable[RPin]) -> str:
+    """Return which version is not its file's, where that is called as R calls files; nothing where all are."""
+    for pin in pins:
+        for file in pin.files:
+            named = _TARBALL.fullmatch(file.path.rpartition("/")[2])
+            if named and named["version"] != pin.version:
+                return f"{pin.name} {pin.version} has the file of another version, {named[0]}"
+    return ""
+
+
+_RESTORE = f"git checkout -- {FILE}; or take its pins as they are: {REMEDY}"
+_VERSIONS = f"versions are not set here: git checkout -- {FILE}; r_packages.txt can have one, as in zoo == 1.8-12"
 
 
 def _without_hashes(pin: RPin) -> RPin:
