@@ -149,7 +149,7 @@ def test_a_certificate_out_of_its_time_is_told(
 
 @pytest.mark.nightly
 def test_a_server_that_hangs_is_asked_again_and_then_told(untouched: Project) -> None:
-    """Whoever waits for apt and uv waits for minutes: they ask four times for each file and page."""
+    """Whoever waits for apt and uv waits for minutes: they ask four times or more for each file and page."""
     with answering(Answer(silent=True, hangs=600)) as (host, asked):
         lock_fails(untouched, f"http://{host}", (f"{RELEASE} {LATE}", f"{{host}} {LATE}"))
-    assert set(Counter(asked).values()) == {4}
+    assert set(Counter(asked).values()) <= {4, 8}
