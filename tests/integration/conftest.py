@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -172,6 +173,15 @@ def forget_labs_of(settings: Settings) -> None:
         container.remove(force=True)
     for volume in client.volumes.list(filters={"label": labels}):
         volume.remove(force=True)
+
+
+def printed_by(command: Sequence[str], *, timeout: float = TIMEOUT, **options: Any) -> str:  # noqa: ANN401 - as there
+    """Run a command that must succeed, by the options of subprocess.run, and return all that it printed."""
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout
+    return str(done.stdout)
 
 
 def install_debs(*names: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 import stamina
-from conftest import TIMEOUT, Project, install_debs
+from conftest import Project, install_debs, printed_by
 
 from pyrlab.adapters.docker import buildkit
 from pyrlab.adapters.docker.buildkit import Bake
@@ -52,19 +52,7 @@ CMD ["python3"]
 
 def docker(*arguments: str, text: str = "", folder: Path | None = None) -> str:
     """Run a docker command that must succeed, and return what it prints."""
-    command = ["docker", *arguments]
-    done = subprocess.run(
-        command,
-        input=text,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return printed_by(["docker", *arguments], input=text, cwd=folder)
 
 
 def make_official_image(project: Project) -> None:

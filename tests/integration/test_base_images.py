@@ -8,9 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from conftest import SOURCE, Project, fails, make_project, tagged
@@ -43,11 +42,10 @@ def resolve(
     architecture: str = "amd64",
     ca_file: Path | None = None,
     retries: int | None = 1,
-    proxies: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the digest that lock would pin."""
     reference = Reference.parse(f"{server.host}/{NAME}:{TAG}", where="base.image")
-    web = Web(cache, ca_file=ca_file, retries=retries, proxies=proxies)
+    web = Web(cache, ca_file=ca_file, retries=retries)
     return adapter.Registry(web, reference, adapter.credentials(reference.host)).resolve(architecture)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import NO_NETWORK, PREFIX, SOURCE, Project, images_of, remove_tags, tagged
+from conftest import NO_NETWORK, PREFIX, SOURCE, Project, images_of, printed_by, remove_tags, tagged
 
 from pyrlab.adapters import process
 from pyrlab.adapters.docker import engine
@@ -149,18 +149,7 @@ def parent_of(program: str) -> str:
 
 def shell(lines: str, folder: Path, environment: dict[str, str], *before: str) -> str:
     """Run lines of a shell that must succeed, and return what they print."""
-    done = subprocess.run(
-        [*before, "sh", "-ec", lines],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return printed_by([*before, "sh", "-ec", lines], cwd=folder, env=environment)
 
 
 def test_without_sources_such_a_build_says_what_it_lacks(built_project: Project, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import stat
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import Project, fails, forget_labs
+from conftest import Project, fails, forget_labs, printed_by
 from docker.models.containers import Container
 
 from pyrlab.adapters.docker import engine, tags
@@ -58,19 +57,13 @@ class Day:
 
     def shell(self, text: str, *, name: str = "pylab") -> str:
         """Run a shell's text in a lab, by `shell`, and return what it printed."""
-        done = subprocess.run(
+        return printed_by(
             [sys.executable, "-m", "pyrlab", "shell", name],
             cwd=self.project.path,
             env=self.project.environment,
             input=text,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
             timeout=60,
-            check=False,
         )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
 
 
 def free() -> int:

@@ -5,14 +5,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import PREFIX, SOURCE, Project, images_of, remove_tags
+from conftest import PREFIX, SOURCE, Project, images_of, printed_by, remove_tags
 
 # Nobody's: an ordinary user need not even have an entry in the user database.
 USER = 12345
@@ -64,21 +63,15 @@ def ordinary(project: Project, home: Path) -> Project:
 
 def as_user(project: Project, command: str, **environment: str) -> str:
     """Run a shell command as the ordinary user, and return what it printed."""
-    done = subprocess.run(
+    return printed_by(
         ["/bin/sh", "-c", command],
         cwd=project.path,
         env={**project.environment, **environment},
         user=USER,
         group=USER,
         extra_groups=[grp.getgrnam("docker").gr_gid],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
         timeout=TIMEOUT,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def test_the_first_command_works_without_root_and_without_debians_tools(ordinary: Project, free_port: int) -> None:

@@ -153,6 +153,17 @@ def test_a_server_that_has_nothing_is_no_fault_of_the_list(own: Project) -> None
     assert "PIPPROXY" in caught.value.remedy
 
 
+def test_a_package_in_another_spelling_is_no_other_one(own: Project) -> None:
+    """Twice the same would be no reason to doubt the index."""
+    own.lock()
+    graph = own.folder / "docker/images.toml"
+    graph.write_text(graph.read_text(encoding="utf-8").replace('"ipykernel"', '"IPykernel"'), encoding="utf-8")
+    own.machine.log = NONE.replace(b"nosuch", b"ipykernel")
+    own.machine.servers[urlsplit(INDEX).netloc] = lambda _: Answer(b"", 404)
+    with pytest.raises(NetworkError, match="has neither ipykernel nor jupyter-server-proxy: "):
+        own.lock("python")
+
+
 @pytest.mark.parametrize("status", [404, 403, 200])
 def test_where_an_index_answers_the_list_is_at_fault(own: Project, status: int) -> None:
     """Or where this machine does not reach it, and uv has."""

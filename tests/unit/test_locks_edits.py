@@ -246,28 +246,33 @@ def test_a_debs_version_that_was_set_by_hand_is_refused(version: str) -> None:
     assert caught.value.remedy.startswith("versions are not set here: git checkout -- debs.lock; ")
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        pytest.param("uuid_1.0.tar.gz", id="source"),
-        pytest.param("uuid_1.0_R_x86_64-pc-linux-gnu.tar.gz", id="binary"),
-        pytest.param("0123abcd.tar.gz", id="of-a-commit"),
-    ],
-)
-def test_an_r_packages_version_that_was_set_by_hand_is_refused(file: str) -> None:
-    """Its repository would be blamed for a file that is another version's. The list is where a version belongs."""
+def with_r_file(file: str) -> str:
+    """Return a lock of one R package, uuid 1.0, with a file of this name, in which somebody has edited something."""
     pin = replace(R_PIN, files=(RFile("source", f"src/contrib/{file}", "0" * 64),))
     text = replace(samples.R, packages=(pin,), repositories=("lab",)).render()
-    asked = text.replace("requested = false", "requested = true")
-    assert RLock.earlier(asked, warn=lambda _: None).versions()["uuid"] == "1.0"
-    newer = text.replace('"uuid"\nversion = "1.0"', '"uuid"\nversion = "1.1"')
-    if not file.startswith("uuid"):
-        assert RLock.earlier(newer, warn=lambda _: None).versions()["uuid"] == "1.1"
-        return
+    return text.replace("requested = false", "requested = true")
+
+
+R_FILES = pytest.mark.parametrize("file", ["uuid_1.0.tar.gz", "uuid_1.0_R_x86_64-pc-linux-gnu.tar.gz"])
+
+
+@R_FILES
+def test_an_r_packages_version_that_was_set_by_hand_is_refused(file: str) -> None:
+    """Its repository would be blamed for a file that is another version's. The list is where a version belongs."""
     with pytest.raises(StaleLockError) as caught:
-        RLock.earlier(newer, warn=samples.never)
+        RLock.earlier(with_r_file(file).replace('version = "1.0"', 'version = "1.1"'), warn=samples.never)
     assert str(caught.value) == f"r_packages.lock: uuid 1.1 has the file of another version, {file}"
     assert caught.value.remedy.startswith("versions are not set here: git checkout -- r_packages.lock; r_packages.txt")
+
+
+@R_FILES
+def test_other_edits_leave_an_r_packages_version(file: str) -> None:
+    assert RLock.earlier(with_r_file(file), warn=lambda _: None).versions()["uuid"] == "1.0"
+
+
+def test_a_commits_file_says_nothing_of_versions() -> None:
+    text = with_r_file("0123abcd.tar.gz").replace('version = "1.0"', 'version = "1.1"')
+    assert RLock.earlier(text, warn=lambda _: None).versions()["uuid"] == "1.1"
 
 
 @pytest.mark.parametrize(

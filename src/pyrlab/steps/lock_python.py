@@ -89,9 +89,9 @@ class Compiler:
         """
         if not name:
             return
-        others = [request.name for request in self.requests if request.name != name]
+        others = (request.name for request in self.requests if canonicalize_name(request.name) != name)
         try:
-            fetch.python_index(self.below.settings).look_for(name, others)
+            fetch.python_index(self.below.settings).look_for(name, next(others, ""))
         except NoPageError as error:
             error.detail = process.tail(log)
             raise

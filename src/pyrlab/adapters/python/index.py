@@ -148,23 +148,21 @@ class PythonIndex:
             )
         return Wanted(urls, file.sha256, file.size, f"{pin.name} {pin.version}")
 
-    def look_for(self, name: str, others: Sequence[str]) -> None:
-        """Look whether a project is there, and if not, whether the first of some others is, which all labs need.
+    def look_for(self, name: str, other: str) -> None:
+        """Look whether what may not have the project ``name`` is an index, by another one that it must have, if any.
 
-        Raises NoPageError where neither is, or what is there is no page; NetworkError.
+        Raises NoPageError where it has neither, or where what it has is no page; NetworkError.
         """
+        if not self._has(name) and other and not self._has(other):
+            index = public(root_of(self._url))
+            raise NoPageError(f"{index} has neither {name} nor {other}: it may be no Python index", remedy=_URL)
+
+    def _has(self, name: str) -> bool:
         try:
             self.page(name)
         except NotThereError:
-            if not others:
-                return
-            try:
-                self.page(others[0])
-            except NotThereError as error:
-                index = public(root_of(self._url))
-                raise NoPageError(
-                    f"{index} has neither {name} nor {others[0]}: it may be no Python index", remedy=_URL
-                ) from error
+            return False
+        return True
 
     def page(self, name: str) -> list[IndexFile]:
         """Return all files that the index has of a project.
